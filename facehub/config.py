@@ -1,0 +1,139 @@
+"""What travels with the weights in `config.json`: architecture, preprocessing, template, threshold."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from facehub.errors import WeightsError
+from facehub.template import AlignmentTemplate
+
+Stem = Literal["imagenet", "face"]
+
+DEFAULT_THRESHOLD = 0.45
+UNCERTAIN_MARGIN = 0.05
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From an aligned uint8 crop to the network's input: (pixel - mean) / std.
+
+    Attributes:
+        colour: channel order, "RGB".
+        layout: axis order of the network's input, "NCHW".
+        mean: grey level (0 to 255) that becomes 0.
+        std: grey levels per unit.
+    """
+
+    colour: str = "RGB"
+    layout: str = "NCHW"
+    mean: float = 127.5
+    std: float = 127.5
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Error rates behind a threshold, measured on labelled faces.
+
+    Attributes:
+        dataset: which faces, and whether the weights saw them in training.
+        target_fmr: the false match rate the threshold was chosen for; None: it was given.
+        fmr: measured false match rate at the threshold (share of impostor pairs accepted).
+        fnmr: measured false non-match rate at the threshold (share of genuine pairs rejected).
+        impostor_pairs: number of pairs of different people.
+        genuine_pairs: number of pairs of one person.
+        curve: (similarity, fmr, fnmr) at rising similarities.
+    """
+
+    dataset: str
+    target_fmr: float | None
+    fmr: float
+    fnmr: float
+    impostor_pairs: int
+    genuine_pairs: int
+    curve: tuple[tuple[float, float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        # JSON has no tuples: make what was read from a config equal to what was written.
+        object.__setattr__(self, "curve", tuple(tuple(point) for point in self.curve))
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """All that `config.json` says of a weight file.
+
+    Attributes:
+        architecture: trunk, "resnet18".
+        stem: "imagenet" (7x7 stride 2 and max-pool: cheap) or "face" (3x3 stride 1, no pool: accurate).
+        embedding_size: length of the embedding.
+        preprocessing: from the aligned crop to the network's input.
+        template: how crops must be aligned.
+        threshold: cosine similarity from which two faces count as one person.
+        uncertain_margin: similarities less than this below the threshold are "uncertain".
+        calibration: what the threshold stands for, or None if it was never measured.
+        fingerprint: "sha256:..." of the weights, preprocessing and template; set on saving.
+    """
+
+    architecture: str = "resnet18"
+    stem: Stem = "imagenet"
+    embedding_size: int = 512
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    template: AlignmentTemplate = field(default_factory=AlignmentTemplate)
+    threshold: float = DEFAULT_THRESHOLD
+    uncertain_margin: float = UNCERTAIN_MARGIN
+    calibration: Calibration | None = None
+    fingerprint: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.architecture != "resnet18":
+            raise ValueError(f"unknown architecture {self.architecture!r}; this is for resnet18")
+        if self.stem not in get_args(Stem):
+            raise ValueError(f"unknown stem {self.stem!r}; use one of {get_args(Stem)}")
+        if not isinstance(self.embedding_size, int) or not 1 <= self.embedding_size <= 65536:
+            raise ValueError(f"embedding_size {self.embedding_size!r} is not a sensible number")
+        if not -1 <= self.threshold <= 1 or not 0 <= self.uncertain_margin <= 1:
+            raise ValueError("threshold and uncertain_margin must be cosine similarities")
+        if (self.preprocessing.colour, self.preprocessing.layout) != ("RGB", "NCHW"):
+            raise ValueError("preprocessing must be RGB, NCHW")
+        if self.preprocessing.std <= 0:
+            raise ValueError("preprocessing needs a positive std")
+
+    def to_json(self) -> str:
+        """The text of `config.json`."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> EncoderConfig:
+        """Read `config.json`; keys that facehub does not know are left out.
+
+        Raises:
+            WeightsError: not JSON, or not a configuration this version can use.
+        """
+        try:
+            config = _build(cls, json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise WeightsError(f"config.json is not a facehub configuration: {error}.") from error
+        return config
+
+
+_NESTED: dict[str, type] = {
+    "preprocessing": Preprocessing,
+    "template": AlignmentTemplate,
+    "calibration": Calibration,
+}
+
+
+def _build(cls: type, values: Any) -> Any:
+    if not isinstance(values, dict):
+        raise TypeError(f"{cls.__name__} must be an object")
+    if cls is EncoderConfig and not {"architecture", "stem"} <= values.keys():
+        raise ValueError("architecture and stem are missing")
+    known = {f.name for f in dataclasses.fields(cls)}
+    kwargs = {
+        name: _build(_NESTED[name], value) if name in _NESTED and value is not None else value
+        for name, value in values.items()
+        if name in known
+    }
+    return cls(**kwargs)

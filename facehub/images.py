@@ -1,0 +1,177 @@
+"""Load a picture from anywhere into RGB uint8, or say exactly why not."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from facehub.errors import ImageDecodeError, ImageFormatError, ImageTooLargeError
+
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+MAX_BYTES = 32 * 1024 * 1024
+MAX_PIXELS = 40_000_000
+MAX_SIDE = 30_000  # OpenCV's geometric transforms stop at 32,767
+FORMAT_ADVICE = "use a JPEG, PNG or WebP picture"
+
+
+def load_image(
+    source: ImageSource, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
+    """Read a picture as RGB.
+
+    Files and bytes must hold JPEG, PNG or WebP; of an animation the first frame is taken. The EXIF
+    rotation is applied; transparent parts become white; palette, grey, CMYK and 16-bit pictures are
+    converted. Size limits are checked before anything is decoded.
+
+    Args:
+        source: a path, encoded bytes, a binary file, a PIL image, or an array: uint8 or uint16,
+            (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA. OpenCV arrays are BGR: reverse the
+            last axis first.
+        max_bytes: largest encoded size in bytes.
+        max_pixels: largest width x height.
+
+    Returns:
+        uint8 array (H, W, 3), RGB, 0 to 255, C-contiguous; never a view of `source`.
+
+    Raises:
+        ImageFormatError: another format, shape or dtype.
+        ImageDecodeError: unreadable, empty, truncated or damaged.
+        ImageTooLargeError: over a limit.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels)
+    if isinstance(source, Image.Image):
+        _check_size(*source.size, max_pixels)
+        return _decode(source)
+    data = _read(source, max_bytes)
+    if not data:
+        raise ImageDecodeError("The file is empty (0 bytes).")
+    if len(data) > max_bytes:
+        raise ImageTooLargeError(f"The file is larger than {max_bytes / 2**20:.0f} MB.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", Image.DecompressionBombWarning
+            )  # our own limit is lower
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ImageTooLargeError(
+            f"The picture has far more than the {max_pixels / 1e6:.0f} megapixels allowed."
+        ) from error
+    except UnidentifiedImageError as error:
+        if _looks_supported(data):
+            raise ImageDecodeError("The picture is damaged or incomplete.") from error
+        raise ImageFormatError(
+            f"This is not a picture that facehub reads; {FORMAT_ADVICE}."
+        ) from error
+    except Exception as error:  # a damaged header makes Pillow raise almost anything
+        raise ImageDecodeError("The picture is damaged or incomplete.") from error
+    with image:
+        _check_size(*image.size, max_pixels)
+        return _decode(image)
+
+
+def list_images(folder: str | os.PathLike[str]) -> list[Path]:
+    """All picture files below `folder`, by suffix, sorted, hidden ones left out."""
+    root = Path(folder)
+    return sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
+
+
+def _read(source: str | os.PathLike[str] | bytes | BinaryIO, max_bytes: int) -> bytes:
+    """Encoded bytes, at most one more than `max_bytes` (so that the caller sees the excess)."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            path = Path(source)
+            if path.is_dir():
+                raise ImageFormatError(f"{path} is a folder, not a picture.")
+            if path.exists() and not path.is_file():
+                raise ImageFormatError(f"{path} is not a regular file.")
+            with path.open("rb") as file:
+                return file.read(max_bytes + 1)
+        if hasattr(source, "read"):
+            return source.read(max_bytes + 1)
+    except FileNotFoundError as error:
+        raise ImageDecodeError(f"There is no file {source}.") from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise ImageDecodeError(f"The file cannot be read: {reason}.") from error
+    raise ImageFormatError(f"Cannot load a picture from a {type(source).__name__}.")
+
+
+def _looks_supported(data: bytes) -> bool:
+    return data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n")) or (
+        data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+    )
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
+        raise ImageTooLargeError(
+            f"The picture has {width} x {height} pixels; the limit is "
+            f"{max_pixels / 1e6:.0f} megapixels and {MAX_SIDE:,} on a side."
+        )
+    if width == 0 or height == 0:
+        raise ImageDecodeError("The picture has no pixels.")
+
+
+def _decode(image: Image.Image) -> np.ndarray:
+    try:
+        image.load()
+        try:
+            image = ImageOps.exif_transpose(image)
+        except Exception:  # damaged EXIF beside sound pixels: keep the pixels
+            pass
+        if image.mode.startswith("I"):  # 16-bit grey, held as 16- or 32-bit integers
+            grey = np.clip(np.asarray(image, dtype=np.int64), 0, 65535) // 257
+            image = Image.fromarray(grey.astype(np.uint8))
+        if image.mode == "F":
+            raise ImageFormatError("Pictures of floating-point values are not supported.")
+        if image.has_transparency_data:
+            rgba = image.convert("RGBA")
+            image = Image.new("RGBA", rgba.size, "white")
+            image.alpha_composite(rgba)
+        return np.array(image.convert("RGB"))
+    except ImageFormatError:
+        raise
+    except MemoryError as error:
+        raise ImageTooLargeError("There is not enough memory to decode this picture.") from error
+    except Exception as error:  # codecs raise OSError, SyntaxError, ValueError, struct.error, ...
+        raise ImageDecodeError("The picture is damaged or incomplete.") from error
+
+
+def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
+    if array.dtype not in (np.uint8, np.uint16):
+        raise ImageFormatError(
+            f"Arrays must be uint8 (0 to 255) or uint16, not {array.dtype}; scale and convert first."
+        )
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
+        raise ImageFormatError(
+            f"Arrays must have shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), not {array.shape}."
+        )
+    _check_size(array.shape[1], array.shape[0], max_pixels)
+    if array.dtype == np.uint16:
+        array = (array // 257).astype(np.uint8)
+    if array.shape[2] == 1:
+        return np.repeat(array, 3, axis=2)
+    if array.shape[2] == 4:
+        return _decode(Image.fromarray(np.ascontiguousarray(array)))
+    return np.array(array, order="C")

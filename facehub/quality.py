@@ -1,0 +1,102 @@
+"""Cheap warnings about a face, from what alignment already knows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+
+import cv2
+import numpy as np
+
+from facehub.alignment import Face
+from facehub.errors import LowQualityError
+
+MIN_INTER_EYE = 24.0  # image pixels; the crop's own distance is 35
+MAX_YAW = 30.0  # degrees; alignment by the pupils over-zooms by about 15 % there
+MAX_PITCH = 35.0  # degrees
+MIN_SHARPNESS = 12.0  # grey levels, standard deviation of the crop's Laplacian over its contrast
+MIN_LUMA, MAX_LUMA = 45.0, 220.0  # mean grey level of the face
+MAX_OUTSIDE = 0.12  # share of the box's area outside the picture
+
+
+class QualityIssue(StrEnum):
+    """What may make a comparison less reliable. The value is a stable identifier."""
+
+    SEVERAL_FACES = "several_faces"
+    SMALL_FACE = "small_face"
+    STRONG_YAW = "strong_yaw"
+    STRONG_PITCH = "strong_pitch"
+    BLURRED = "blurred"
+    TOO_DARK = "too_dark"
+    TOO_BRIGHT = "too_bright"
+    CUT_OFF = "cut_off"
+
+
+ADVICE = {
+    QualityIssue.SEVERAL_FACES: "Several faces are in the picture; check that the right one is used.",
+    QualityIssue.SMALL_FACE: "The face is small; use a larger or closer picture.",
+    QualityIssue.STRONG_YAW: "The head is turned far to the side; use a more frontal picture.",
+    QualityIssue.STRONG_PITCH: "The head is tilted far up or down; use a more frontal picture.",
+    QualityIssue.BLURRED: "The face is blurred; use a sharper picture.",
+    QualityIssue.TOO_DARK: "The face is very dark; use a brighter picture.",
+    QualityIssue.TOO_BRIGHT: "The face is very bright; use a picture with softer light.",
+    QualityIssue.CUT_OFF: "The face is cut off by the picture's border.",
+}
+
+
+def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[QualityIssue, ...]:
+    """List what may make comparisons with this face unreliable.
+
+    Args:
+        face: an aligned face.
+        image_shape: (H, W, ...) of the picture it came from.
+        n_faces: how many faces that picture shows.
+
+    Returns:
+        Issues in the order of `QualityIssue`; empty when nothing stands out. `ADVICE` words them.
+    """
+    grey = cv2.cvtColor(face.crop, cv2.COLOR_RGB2GRAY)[16:96, 14:82]  # brows to chin, no background
+    luma = float(grey.mean())
+    found = {
+        QualityIssue.SEVERAL_FACES: n_faces > 1,
+        QualityIssue.SMALL_FACE: face.inter_eye < MIN_INTER_EYE,
+        QualityIssue.STRONG_YAW: abs(face.yaw) > MAX_YAW,
+        QualityIssue.STRONG_PITCH: abs(face.pitch) > MAX_PITCH,
+        QualityIssue.BLURRED: sharpness(face.crop) < MIN_SHARPNESS,
+        QualityIssue.TOO_DARK: luma < MIN_LUMA,
+        QualityIssue.TOO_BRIGHT: luma > MAX_LUMA,
+        QualityIssue.CUT_OFF: _outside(face.box, image_shape) > MAX_OUTSIDE,
+    }
+    return tuple(issue for issue, present in found.items() if present)
+
+
+def reject(issues: tuple[QualityIssue, ...], rejected: Collection[QualityIssue]) -> None:
+    """Turn warnings into an error.
+
+    Raises:
+        LowQualityError: one of `issues` is in `rejected`.
+    """
+    bad = [issue for issue in issues if issue in rejected]
+    if bad:
+        raise LowQualityError(" ".join(ADVICE[issue] for issue in bad))
+
+
+def sharpness(crop: np.ndarray) -> float:
+    """Strength of the fine detail of an aligned crop, independent of its contrast.
+
+    Args:
+        crop: uint8 (112, 96, 3), RGB.
+
+    Returns:
+        Standard deviation of the Laplacian in per cent of the grey levels' standard deviation.
+    """
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[16:96, 14:82].astype(np.float32)
+    detail = cv2.Laplacian(grey, cv2.CV_32F)[1:-1, 1:-1]
+    return float(100 * detail.std() / max(float(grey.std()), 1.0))
+
+
+def _outside(box: tuple[float, float, float, float], image_shape: tuple[int, ...]) -> float:
+    x0, y0, x1, y1 = box
+    height, width = image_shape[:2]
+    inside = max(0.0, min(x1, width) - max(x0, 0.0)) * max(0.0, min(y1, height) - max(y0, 0.0))
+    return 1.0 - inside / max((x1 - x0) * (y1 - y0), 1e-9)

@@ -1,0 +1,1 @@
+"""Training and evaluation of the face encoder; run from a checkout with `python -m train`."""

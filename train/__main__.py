@@ -1,0 +1,84 @@
+"""`python -m train evaluate | calibrate`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from facehub.encoder import FaceEncoder
+from facehub.errors import FaceHubError
+from facehub.weights import default_weights
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    evaluate = commands.add_parser("evaluate", help="LFW, 10 folds, through the whole chain")
+    evaluate.add_argument("lfw", type=Path, help="zip with pairs.txt and the pictures")
+    evaluate.add_argument("--weights", help="folder or owner/name@revision (default: as the demo)")
+    evaluate.add_argument("--flip", action="store_true", help="add the mirrored face's embedding")
+    evaluate.add_argument("--json", action="store_true", help="print JSON")
+    evaluate.set_defaults(run=run_evaluate)
+
+    calibrate = commands.add_parser("calibrate", help="choose the threshold on held-out identities")
+    calibrate.add_argument("weights", type=Path, help="weight folder; its config.json is rewritten")
+    calibrate.add_argument("faces", type=Path, help="zip of aligned faces, IDENTITY/IMAGE")
+    calibrate.add_argument("--dataset", required=True, help="what to call these faces")
+    goal = calibrate.add_mutually_exclusive_group(required=True)
+    goal.add_argument("--fmr", type=float, help="choose the threshold for this false match rate")
+    goal.add_argument("--keep", action="store_true", help="keep the threshold, measure its rates")
+    calibrate.set_defaults(run=run_calibrate)
+
+    args = parser.parse_args(argv)
+    try:
+        args.run(args)
+    except (FaceHubError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run_evaluate(args: argparse.Namespace) -> None:
+    from train.lfw import evaluate
+
+    encoder = FaceEncoder.from_pretrained(args.weights or default_weights())
+    report = evaluate(args.lfw, encoder, flip=args.flip)
+    if args.json:
+        print(json.dumps(dataclasses.asdict(report), indent=2))
+        return
+    accuracy = report.accuracy
+    print(f"weights             {encoder.config.fingerprint}")
+    print(f"10-fold accuracy    {accuracy.mean:.2f} % (std over folds {accuracy.std:.2f})")
+    print(f"no face found       {report.no_face} of {report.n_pictures} pictures")
+    print(f"at threshold {report.threshold:.3f}  FMR {report.fmr:.4f}, FNMR {report.fnmr:.4f}")
+    for fmr, tar in report.tar.items():
+        print(f"TAR at FMR {fmr:<7}  {100 * tar:.1f} %")
+
+
+def run_calibrate(args: argparse.Namespace) -> None:
+    from train.calibrate import calibrate
+    from train.heldout import read_heldout
+
+    encoder = FaceEncoder.from_pretrained(args.weights)
+    crops, labels = read_heldout(args.faces)
+    encoder.config = calibrate(
+        encoder.config,
+        encoder.embed(crops),
+        labels,
+        dataset=args.dataset,
+        target_fmr=None if args.keep else args.fmr,
+    )
+    encoder.save_pretrained(args.weights)
+    found = encoder.config.calibration
+    assert found is not None
+    print(f"{len(crops)} faces of {labels.max() + 1} identities")
+    print(f"threshold {encoder.config.threshold:.3f}: FMR {found.fmr:.2g}, FNMR {found.fnmr:.4f}")
+    print(f"{found.impostor_pairs:,} impostor pairs, {found.genuine_pairs:,} genuine pairs")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

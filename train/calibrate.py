@@ -1,0 +1,61 @@
+"""Choose a weight file's threshold on held-out identities, all against all."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from facehub.config import Calibration, EncoderConfig
+from train.metrics import threshold_at_fmr
+
+CURVE = np.round(np.arange(-4, 19) * 0.05, 2)
+
+
+def calibrate(
+    config: EncoderConfig,
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    *,
+    dataset: str,
+    target_fmr: float | None,
+) -> EncoderConfig:
+    """Measure error rates, and choose the threshold where a target is given.
+
+    Args:
+        config: of the weights; its threshold is kept where `target_fmr` is None.
+        embeddings: float32 (N, 512), unit rows.
+        labels: int (N,), equal for one person.
+        dataset: which faces these are, and whether the weights saw them in training.
+        target_fmr: highest false match rate allowed, or None.
+
+    Raises:
+        ValueError: too few impostor pairs for the target.
+    """
+    similarity, same = all_pairs(embeddings, labels)
+    genuine, impostor = np.sort(similarity[same]), np.sort(similarity[~same])
+    threshold = config.threshold
+    if target_fmr is not None:
+        threshold = float(np.ceil(threshold_at_fmr(impostor, target_fmr) * 1000) / 1000)
+
+    def rates(limit: float) -> tuple[float, float]:
+        fmr = 1 - np.searchsorted(impostor, limit) / len(impostor)
+        return float(fmr), float(np.searchsorted(genuine, limit) / len(genuine))
+
+    fmr, fnmr = rates(threshold)
+    calibration = Calibration(
+        dataset=dataset,
+        target_fmr=target_fmr,
+        fmr=round(fmr, 7),
+        fnmr=round(fnmr, 5),
+        impostor_pairs=len(impostor),
+        genuine_pairs=len(genuine),
+        curve=tuple((float(s), *(round(rate, 7) for rate in rates(s))) for s in CURVE),
+    )
+    return dataclasses.replace(config, threshold=threshold, calibration=calibration)
+
+
+def all_pairs(embeddings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every pair of different pictures once: similarity float32 (P,) and same bool (P,)."""
+    upper = np.triu_indices(len(embeddings), k=1)
+    return (embeddings @ embeddings.T)[upper], (labels[:, None] == labels[None])[upper]

@@ -1,0 +1,79 @@
+"""Verification metrics from similarities of labelled pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class KFoldAccuracy:
+    """Accuracy over folds, in per cent.
+
+    Attributes:
+        mean: over the folds.
+        std: over the folds.
+        thresholds: chosen for each fold on the other folds.
+    """
+
+    mean: float
+    std: float
+    thresholds: tuple[float, ...]
+
+
+def kfold_accuracy(similarity: np.ndarray, same: np.ndarray, n_folds: int = 10) -> KFoldAccuracy:
+    """The LFW protocol: the threshold for each fold is the best one on the other folds.
+
+    Args:
+        similarity: float (P,), fold after fold, of equal size. Minus infinity for a pair that could
+            not be compared: it counts as "different".
+        same: bool (P,).
+        n_folds: number of folds.
+    """
+    folds = np.array_split(np.arange(len(similarity)), n_folds)
+    accuracy, thresholds = [], []
+    for fold in folds:
+        rest = np.setdiff1d(np.arange(len(similarity)), fold)
+        threshold = best_threshold(similarity[rest], same[rest])
+        thresholds.append(threshold)
+        accuracy.append(100 * np.mean((similarity[fold] >= threshold) == same[fold]))
+    return KFoldAccuracy(float(np.mean(accuracy)), float(np.std(accuracy)), tuple(thresholds))
+
+
+def best_threshold(similarity: np.ndarray, same: np.ndarray) -> float:
+    """The threshold with the most correct decisions (similarity >= threshold means same)."""
+    order = np.argsort(-similarity, kind="stable")
+    gain = np.cumsum(np.where(same[order], 1, -1))
+    # A threshold cannot split equal similarities: only the last of a run is a candidate.
+    last = np.append(np.diff(similarity[order]) != 0, True)
+    gain = np.where(last, gain, np.iinfo(gain.dtype).min)
+    best = int(np.argmax(gain))
+    here = similarity[order][best]
+    below = similarity[order][best + 1] if best + 1 < len(order) else here
+    return float((here + below) / 2) if np.isfinite(below) else float(here)
+
+
+def error_rates(similarity: np.ndarray, same: np.ndarray, threshold: float) -> tuple[float, float]:
+    """(FMR, FNMR) at a threshold: shares of impostor pairs accepted and of genuine pairs rejected."""
+    accepted = similarity >= threshold
+    return float(accepted[~same].mean()), float((~accepted[same]).mean())
+
+
+def threshold_at_fmr(impostor: np.ndarray, fmr: float) -> float:
+    """The lowest threshold whose false match rate does not exceed `fmr`.
+
+    Args:
+        impostor: float (P,), similarities of pairs of different people.
+        fmr: target, 0 to 1.
+
+    Raises:
+        ValueError: fewer than 1 / fmr impostor pairs; they cannot show such a rate.
+    """
+    if len(impostor) * fmr < 1:
+        raise ValueError(
+            f"{len(impostor)} impostor pairs cannot show a false match rate of {fmr:g}"
+        )
+    allowed = int(len(impostor) * fmr)
+    ranked = np.sort(impostor)[::-1]
+    return float(np.nextafter(ranked[allowed], np.float32(np.inf), dtype=np.float32))
