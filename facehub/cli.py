@@ -158,6 +158,7 @@ def run_verify(args: argparse.Namespace) -> int:
 def run_enrol(args: argparse.Namespace) -> int:
     from facehub.gallery import Gallery
     from facehub.identification import enrol
+    from facehub.recognizer import FacePolicy
 
     photos = (
         [(args.name, path) for path in _photos(args.photos)] if args.name else _people(args.photos)
@@ -167,7 +168,7 @@ def run_enrol(args: argparse.Namespace) -> int:
         gallery = Gallery.load(args.gallery, fingerprint=recognizer.fingerprint)
     else:
         gallery = Gallery(recognizer.fingerprint, recognizer.config.embedding_size)
-    policy = "largest" if args.largest else "exactly_one"
+    policy: FacePolicy = "largest" if args.largest else "exactly_one"
     enrolled, failures = [], []
     for name, path in _progress(photos, args):
         try:

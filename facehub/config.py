@@ -1,4 +1,4 @@
-"""What travels with the weights in `config.json`: architecture, preprocessing, template, threshold."""
+"""What travels with the weights in `config.json`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ class EncoderConfig:
 
     Attributes:
         architecture: trunk, "resnet18".
-        stem: "imagenet" (7x7 stride 2 and max-pool: cheap) or "face" (3x3 stride 1, no pool: accurate).
+        stem: "imagenet" (7x7 stride 2, max-pool: cheap) or "face" (3x3 stride 1, no pool:
+            accurate, for a GPU).
         embedding_size: length of the embedding.
         preprocessing: from the aligned crop to the network's input.
         template: how crops must be aligned.

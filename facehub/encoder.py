@@ -69,7 +69,7 @@ class FaceEncoder(
         return self.norm(self.embedding(self.trunk(x)))
 
     def preprocess(self, crops: Tensor) -> Tensor:
-        """From uint8 (N, 112, 96, 3) RGB crops to the float32 (N, 3, 112, 96) input, channels last."""
+        """From uint8 (N, 112, 96, 3) RGB crops to float32 (N, 3, 112, 96), channels last in memory."""
         p = self.config.preprocessing
         return (crops.permute(0, 3, 1, 2).float() - p.mean) / p.std
 
@@ -162,9 +162,8 @@ class FaceEncoder(
         state = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
         model.load_state_dict(state, strict=True, assign=True)
         model.config = dataclasses.replace(config, fingerprint=found)
-        return (
-            model.to(map_location, memory_format=torch.channels_last).eval().requires_grad_(False)
-        )
+        model = model.to(map_location).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model.eval().requires_grad_(False)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write both files, each atomically; as float16 where that loses nothing."""
@@ -197,7 +196,7 @@ def _fits_half(array: np.ndarray) -> bool:
 
 
 def _check_fit(model: nn.Module, tensors: dict[str, np.ndarray], folder: Path) -> None:
-    """Compare names and shapes; a counter that only training needs may be absent, and is filled in."""
+    """Compare names and shapes; a counter that only training needs may be absent: fill it in."""
     path = folder / WEIGHTS_FILE
     for name, tensor in model.state_dict().items():
         if name.endswith("num_batches_tracked"):

@@ -231,7 +231,7 @@ class Gallery:
             raise GalleryError(f"{path} is damaged or not a facehub gallery.") from error
         if metadata.get("fingerprint") != fingerprint:
             raise GalleryMismatchError(
-                f"{path} was made with other weights ({str(metadata.get('fingerprint'))[:19]}) than "
+                f"{path} was made with other weights ({metadata.get('fingerprint', '')[:19]}) than "
                 f"the ones in use ({fingerprint[:19]}). Enrol the photos again with these weights."
             )
         gallery = cls(fingerprint, templates.shape[1])

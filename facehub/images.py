@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import warnings
@@ -134,10 +135,8 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 def _decode(image: Image.Image) -> np.ndarray:
     try:
         image.load()
-        try:
+        with contextlib.suppress(Exception):  # damaged EXIF beside sound pixels: keep the pixels
             image = ImageOps.exif_transpose(image)
-        except Exception:  # damaged EXIF beside sound pixels: keep the pixels
-            pass
         if image.mode.startswith("I"):  # 16-bit grey, held as 16- or 32-bit integers
             grey = np.clip(np.asarray(image, dtype=np.int64), 0, 65535) // 257
             image = Image.fromarray(grey.astype(np.uint8))
@@ -159,7 +158,7 @@ def _decode(image: Image.Image) -> np.ndarray:
 def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
     if array.dtype not in (np.uint8, np.uint16):
         raise ImageFormatError(
-            f"Arrays must be uint8 (0 to 255) or uint16, not {array.dtype}; scale and convert first."
+            f"Arrays must be uint8 (0 to 255) or uint16, not {array.dtype}; convert first."
         )
     if array.ndim == 2:
         array = array[:, :, None]

@@ -1,4 +1,4 @@
-"""Find, read and check weight folders: `config.json` beside `model.safetensors`, local or on the Hub."""
+"""Find, read and check weights: `config.json` beside `model.safetensors`, local or on the Hub."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def default_weights() -> str:
-    """`FACEHUB_MODEL` (a folder, or `owner/name@revision`), else the weights that come with facehub."""
+    """`FACEHUB_MODEL` (a folder, or `owner/name@revision`), else the weights carried here."""
     chosen = os.environ.get(MODEL_VARIABLE, "").strip()
     if chosen:
         return chosen
@@ -74,7 +74,7 @@ def weights_folder(
                 file,
                 revision=revision or pinned or None,
                 token=token,
-                cache_dir=cache_dir,
+                cache_dir=None if cache_dir is None else Path(cache_dir),
                 force_download=force_download,
                 local_files_only=local_files_only,
             )

@@ -1,0 +1,1 @@
+"""The Gradio page that `app.py` serves. Needs the `demo` extra."""

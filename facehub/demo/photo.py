@@ -1,0 +1,37 @@
+"""The page's picture input: hands the uploaded file to facehub's own loader, undecoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import ImageData
+from gradio.image_utils import decode_base64_to_image
+
+from facehub.demo import texts
+
+
+class PhotoInput(gr.Image):
+    """`gr.Image` whose value reaches the handler as the path of the original file.
+
+    Gradio's own types decode before facehub could check the size and format, or skip the EXIF
+    rotation. `sources` are upload, webcam and clipboard; there is no share or download button.
+    """
+
+    is_template = True  # the browser draws it as an ordinary image
+
+    def __init__(self, label: str, **kwargs: Any) -> None:
+        super().__init__(
+            label=label, type="filepath", image_mode=None, buttons=["fullscreen"], **kwargs
+        )
+
+    def preprocess(self, payload: ImageData | None) -> Any:
+        """The path of the uploaded file, an image sent inline, or None."""
+        if payload is None:
+            return None
+        if payload.url and payload.url.startswith("data:"):
+            return decode_base64_to_image(payload.url)
+        if not payload.path or not Path(payload.path).is_file():
+            raise gr.Error(texts.EXPIRED, print_exception=False)
+        return payload.path
