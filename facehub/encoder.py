@@ -69,7 +69,7 @@ class FaceEncoder(
         return self.norm(self.embedding(self.trunk(x)))
 
     def preprocess(self, crops: Tensor) -> Tensor:
-        """From uint8 (N, 112, 96, 3) RGB crops to float32 (N, 3, 112, 96), channels last in memory."""
+        """From uint8 (N, 112, 96, 3) RGB crops to float32 (N, 3, 112, 96), channels last."""
         p = self.config.preprocessing
         return (crops.permute(0, 3, 1, 2).float() - p.mean) / p.std
 
@@ -162,7 +162,7 @@ class FaceEncoder(
         state = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
         model.load_state_dict(state, strict=True, assign=True)
         model.config = dataclasses.replace(config, fingerprint=found)
-        model = model.to(map_location).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = model.to(map_location).to(memory_format=torch.channels_last)
         return model.eval().requires_grad_(False)
 
     def _save_pretrained(self, save_directory: Path) -> None:

@@ -33,7 +33,7 @@ class QualityIssue(StrEnum):
 
 
 ADVICE = {
-    QualityIssue.SEVERAL_FACES: "The picture shows several faces; check that the right one is used.",
+    QualityIssue.SEVERAL_FACES: "The picture shows several faces; check which one is used.",
     QualityIssue.SMALL_FACE: "The face is small; use a larger or closer picture.",
     QualityIssue.STRONG_YAW: "The head is turned far to the side; use a more frontal picture.",
     QualityIssue.STRONG_PITCH: "The head is tilted far up or down; use a more frontal picture.",

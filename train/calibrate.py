@@ -50,7 +50,7 @@ def calibrate(
         fnmr=round(fnmr, 5),
         impostor_pairs=len(impostor),
         genuine_pairs=len(genuine),
-        curve=tuple((float(s), *(round(rate, 7) for rate in rates(s))) for s in CURVE),
+        curve=tuple((s, round(rates(s)[0], 7), round(rates(s)[1], 7)) for s in CURVE.tolist()),
     )
     return dataclasses.replace(config, threshold=threshold, calibration=calibration)
 

@@ -27,7 +27,8 @@ def read_heldout(archive: Path) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         crops, uint8 (N, 112, 96, 3), RGB; labels, int (N,), one number per identity.
     """
-    crops, labels, numbers = [], [], {}
+    crops, labels = [], []
+    numbers: dict[str, int] = {}
     with zipfile.ZipFile(archive) as file:
         for member in sorted(file.namelist()):
             identity, _, name = member.rpartition("/")

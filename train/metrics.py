@@ -55,7 +55,7 @@ def best_threshold(similarity: np.ndarray, same: np.ndarray) -> float:
 
 
 def error_rates(similarity: np.ndarray, same: np.ndarray, threshold: float) -> tuple[float, float]:
-    """(FMR, FNMR) at a threshold: shares of impostor pairs accepted and of genuine pairs rejected."""
+    """(FMR, FNMR): the shares of impostor pairs accepted and of genuine pairs rejected."""
     accepted = similarity >= threshold
     return float(accepted[~same].mean()), float((~accepted[same]).mean())
 

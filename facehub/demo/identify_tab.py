@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from facehub.demo import render, texts
-from facehub.demo.photo import PhotoInput
+from facehub.demo.photo import photo_input
 from facehub.demo.session import LIFETIME, SessionGallery
 from facehub.errors import FaceHubError
 from facehub.gallery import Gallery
@@ -121,7 +121,7 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
                 elem_id="photos",
             )
             with gr.Accordion(texts.SNAPSHOT, open=False):
-                snapshot = PhotoInput(
+                snapshot = photo_input(
                     texts.SNAPSHOT, sources=["webcam", "clipboard"], height=240, elem_id="snapshot"
                 )
             enrol_button = gr.Button(texts.ENROL, variant="primary", elem_id="enrol")
@@ -136,7 +136,7 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
                 delete_button = gr.Button(texts.DELETE, variant="stop", elem_id="delete")
         with gr.Column():
             gr.Markdown(texts.STEP_PROBE)
-            probe = PhotoInput(texts.PROBE, height=320, elem_id="probe")
+            probe = photo_input(texts.PROBE, height=320, elem_id="probe")
             identify_button = gr.Button(texts.IDENTIFY, variant="primary", elem_id="identify")
             result = gr.HTML(render.message(texts.PROBE_EMPTY), elem_id="faces")
             if examples.is_dir():

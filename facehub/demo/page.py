@@ -46,9 +46,11 @@ def build(recognizer: FaceRecognizer) -> gr.Blocks:
 
 def launch_options() -> dict[str, Any]:
     """Arguments for `Blocks.launch`: no history, no monitoring, limited uploads, local fonts."""
-    fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    theme = gr.themes.Soft(
+        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    )
     return {
-        "theme": gr.themes.Soft(**fonts),
+        "theme": theme,
         "css": render.CSS,
         "max_file_size": MAX_BYTES,
         "run_history": False,

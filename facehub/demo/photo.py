@@ -16,15 +16,10 @@ class PhotoInput(gr.Image):
     """`gr.Image` whose value reaches the handler as the path of the original file.
 
     Gradio's own types decode before facehub could check the size and format, or skip the EXIF
-    rotation. `sources` are upload, webcam and clipboard; there is no share or download button.
+    rotation. Make one with `photo_input`.
     """
 
     is_template = True  # the browser draws it as an ordinary image
-
-    def __init__(self, label: str, **kwargs: Any) -> None:
-        super().__init__(
-            label=label, type="filepath", image_mode=None, buttons=["fullscreen"], **kwargs
-        )
 
     def preprocess(self, payload: ImageData | None) -> Any:
         """The path of the uploaded file, an image sent inline, or None."""
@@ -35,3 +30,16 @@ class PhotoInput(gr.Image):
         if not payload.path or not Path(payload.path).is_file():
             raise gr.Error(texts.EXPIRED, print_exception=False)
         return payload.path
+
+
+def photo_input(label: str, **kwargs: Any) -> PhotoInput:
+    """A `PhotoInput` without the share and download buttons.
+
+    Args:
+        label: shown above it.
+        kwargs: further arguments of `gr.Image`.
+    """
+    # Gradio draws a component from its constructor's signature, so PhotoInput keeps gr.Image's.
+    return PhotoInput(
+        label=label, type="filepath", image_mode=None, buttons=["fullscreen"], **kwargs
+    )

@@ -17,15 +17,10 @@ class PhotoInput(gr.Image):
     """`gr.Image` whose value reaches the handler as the path of the original file.
 
     Gradio's own types decode before facehub could check the size and format, or skip the EXIF
-    rotation. `sources` are upload, webcam and clipboard; there is no share or download button.
+    rotation. Make one with `photo_input`.
     """
 
     is_template = True  # the browser draws it as an ordinary image
-
-    def __init__(self, label: str, **kwargs: Any) -> None:
-        super().__init__(
-            label=label, type="filepath", image_mode=None, buttons=["fullscreen"], **kwargs
-        )
 
     def preprocess(self, payload: ImageData | None) -> Any:
         """The path of the uploaded file, an image sent inline, or None."""

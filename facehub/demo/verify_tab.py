@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from facehub.demo import render, texts
-from facehub.demo.photo import PhotoInput
+from facehub.demo.photo import photo_input
 from facehub.errors import FaceHubError
 from facehub.images import ImageSource
 from facehub.recognizer import FaceRecognizer
@@ -51,8 +51,8 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
         }
 
     with gr.Row():
-        first = PhotoInput(texts.FIRST, height=320, elem_id="first")
-        second = PhotoInput(texts.SECOND, height=320, elem_id="second")
+        first = photo_input(texts.FIRST, height=320, elem_id="first")
+        second = photo_input(texts.SECOND, height=320, elem_id="second")
     policy = gr.Radio(texts.POLICIES, value="exactly_one", label=texts.SEVERAL)
     with gr.Row():
         clear = gr.Button(texts.CLEAR)
