@@ -12,34 +12,28 @@ from gradio.image_utils import decode_base64_to_image
 from facehub.demo import texts
 
 
-class PhotoInput(gr.Image):
-    """`gr.Image` whose value reaches the handler as the path of the original file.
+def photo_input(label: str, **kwargs: Any) -> gr.Image:
+    """A `gr.Image` whose value reaches the handler as the path of the original file.
 
     Gradio's own types decode before facehub could check the size and format, or skip the EXIF
-    rotation. Make one with `photo_input`.
-    """
-
-    is_template = True  # the browser draws it as an ordinary image
-
-    def preprocess(self, payload: ImageData | None) -> Any:
-        """The path of the uploaded file, an image sent inline, or None."""
-        if payload is None:
-            return None
-        if payload.url and payload.url.startswith("data:"):
-            return decode_base64_to_image(payload.url)
-        if not payload.path or not Path(payload.path).is_file():
-            raise gr.Error(texts.EXPIRED, print_exception=False)
-        return payload.path
-
-
-def photo_input(label: str, **kwargs: Any) -> PhotoInput:
-    """A `PhotoInput` without the share and download buttons.
+    rotation. There is no share or download button.
 
     Args:
         label: shown above it.
         kwargs: further arguments of `gr.Image`.
     """
-    # Gradio draws a component from its constructor's signature, so PhotoInput keeps gr.Image's.
-    return PhotoInput(
-        label=label, type="filepath", image_mode=None, buttons=["fullscreen"], **kwargs
-    )
+    image = gr.Image(label=label, type="filepath", buttons=["fullscreen"], **kwargs)
+    # On the instance: for a subclass, Gradio writes a .pyi file beside the module.
+    setattr(image, "preprocess", _original)  # noqa: B010
+    return image
+
+
+def _original(payload: ImageData | None) -> Any:
+    """The path of the uploaded file, an image sent inline, or None."""
+    if payload is None:
+        return None
+    if payload.url and payload.url.startswith("data:"):
+        return decode_base64_to_image(payload.url)
+    if not payload.path or not Path(payload.path).is_file():
+        raise gr.Error(texts.EXPIRED, print_exception=False)
+    return payload.path
