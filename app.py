@@ -1,5 +1,6 @@
 """The demo: `python app.py`, or a hosted Space."""
 
+import signal
 import sys
 
 from facehub.demo.page import build, launch_options
@@ -12,4 +13,5 @@ except FaceHubError as error:
     sys.exit(f"error: {error}")
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that uploads are removed on the way
     demo.launch(**launch_options())

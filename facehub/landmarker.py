@@ -130,8 +130,10 @@ def _landmarker() -> vision.FaceLandmarker:
 
 def _forget_after_fork() -> None:
     global _thread, _lock
-    _thread, _lock = threading.local(), threading.Lock()
+    for landmarker in _open_landmarkers:  # its thread is gone: closing it would wait for ever
+        landmarker._handle = None
     _open_landmarkers.clear()
+    _thread, _lock = threading.local(), threading.Lock()
     _pool.cache_clear()
 
 
@@ -157,8 +159,18 @@ def _find(image: np.ndarray, search: Search) -> list[FaceLandmarks]:
             if _inside_tile(face, x, y, tile.shape, image.shape) and not any(
                 _same_place(face, other) for other in faces
             ):
-                faces.append(face)
+                faces += _confirm(image, face)
     return faces
+
+
+def _confirm(image: np.ndarray, face: FaceLandmarks) -> list[FaceLandmarks]:
+    """Look again, closer: a face is still there, a folded sleeve that looked like one is not."""
+    x0, y0, x1, y1 = face.box
+    reach = 1.5 * max(x1 - x0, y1 - y0)
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    left, top = max(0, int(x - reach)), max(0, int(y - reach))
+    region = image[top : int(y + reach) + 1, left : int(x + reach) + 1]
+    return [f for f in _detect(region, offset=(left, top)) if _same_place(f, face)][:1]
 
 
 def _detect(image: np.ndarray, offset: tuple[int, int] = (0, 0)) -> list[FaceLandmarks]:

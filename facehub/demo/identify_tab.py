@@ -138,9 +138,11 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
             gr.Markdown(texts.STEP_PROBE)
             probe = photo_input(texts.PROBE, height=320, elem_id="probe")
             identify_button = gr.Button(texts.IDENTIFY, variant="primary", elem_id="identify")
+            example_button = gr.Button(
+                texts.EXAMPLE_GALLERY, elem_id="identify-example", visible=examples.is_dir()
+            )
             result = gr.HTML(render.message(texts.PROBE_EMPTY), elem_id="faces")
             if examples.is_dir():
-                example_button = gr.Button(texts.EXAMPLES, elem_id="identify-example")
                 example_button.click(
                     on_example,
                     outputs=[session, wall, person, probe, result],

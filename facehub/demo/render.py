@@ -46,8 +46,9 @@ white-space:nowrap}
 font-size:.8rem;padding:1px 6px;border-radius:4px;white-space:nowrap}
 .fh-box.fh-unknown span{background:#92400e}
 .fh-table{width:100%;margin-top:1rem;border-collapse:collapse}
-.fh-table td,.fh-table th{padding:.35rem .6rem;text-align:left;vertical-align:middle;
-border-bottom:1px solid var(--border-color-primary)}
+.prose .fh-table td,.prose .fh-table th{padding:.35rem .6rem;text-align:left;
+vertical-align:middle;border:0;border-bottom:1px solid var(--border-color-primary)}
+.fh-candidate{display:flex;align-items:center;gap:.5rem;margin:2px 0}
 .fh-table img{height:64px;border-radius:6px;display:inline-block}
 """
 
@@ -102,18 +103,20 @@ def identification(
         label = f"{number}. {face.name or texts.UNKNOWN}"
         x0, y0, x1, y1 = face.probe.face.box
         unknown = "" if face.name else " fh-unknown"
+        issues = [i for i in face.probe.issues if i is not QualityIssue.SEVERAL_FACES]
         boxes.append(
             f'<div class="fh-box{unknown}" style="left:{100 * x0 / width:.2f}%;'
             f"top:{100 * y0 / height:.2f}%;width:{100 * (x1 - x0) / width:.2f}%;"
             f'height:{100 * (y1 - y0) / height:.2f}%"><span>{escape(label)}</span></div>'
         )
-        candidates = "<br>".join(
-            f"{_image(crops[c.source], c.name)} {escape(c.name)} {c.similarity:.2f}"
+        candidates = "".join(
+            f'<div class="fh-candidate">{_image(crops[c.source], c.name)}'
+            f"<span>{escape(c.name)} {c.similarity:.2f}</span></div>"
             for c in face.candidates
         )
         rows.append(
             f"<tr><td>{_image(face.probe.face.crop, label)}</td><td><b>{escape(label)}</b></td>"
-            f"<td>{candidates}</td><td>{_warnings(face.probe.issues)}</td></tr>"
+            f"<td>{candidates}</td><td>{_warnings(issues)}</td></tr>"
         )
     return (
         f'<div class="fh-photo">{_image(_shown(image), "searched picture")}{"".join(boxes)}</div>'

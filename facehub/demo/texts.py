@@ -20,6 +20,7 @@ POLICIES = [
 COMPARE = "Compare"
 CLEAR = "Clear"
 EXAMPLES = "Examples (public domain)"
+EXAMPLE_GALLERY = "Try an example: replaces the gallery"
 VERIFY_EMPTY = "Choose two pictures, then press Compare."
 TWO_PICTURES = "Choose two pictures first."
 
