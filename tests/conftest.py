@@ -1,0 +1,95 @@
+"""Fixtures shared by all tests: two faces, the weights that ship, and a second set of weights.
+
+All other pictures are made from the two faces by the tests that need them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from matplotlib import cbook
+from PIL import Image
+from skimage import data
+
+from facehub import EncoderConfig, FaceEncoder, FaceRecognizer, default_recognizer, load_image
+from facehub.weights import MODEL_VARIABLE
+
+os.environ.pop(MODEL_VARIABLE, None)  # always the weights of this checkout
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """512 x 512, one face, pupils near (203.5, 101.1) and (246.0, 103.5). Read-only."""
+    return _read_only(data.astronaut())
+
+
+@pytest.fixture(scope="session")
+def hopper() -> np.ndarray:
+    """600 high, 512 wide, another face. Read-only."""
+    return _read_only(load_image(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
+
+
+@pytest.fixture(scope="session")
+def nobody() -> np.ndarray:
+    """A picture without a face. Read-only."""
+    return _read_only(data.coffee())
+
+
+@pytest.fixture(scope="session")
+def both(astronaut: np.ndarray, hopper: np.ndarray) -> np.ndarray:
+    """The astronaut at left, Hopper at right and larger: both large enough for every search."""
+    left = cv2.resize(astronaut[20:220, 120:320], (320, 400), interpolation=cv2.INTER_CUBIC)
+    return _read_only(np.concatenate([left, hopper[60:460, 60:460]], axis=1))
+
+
+@pytest.fixture(scope="session")
+def photos(
+    tmp_path_factory: pytest.TempPathFactory,
+    astronaut: np.ndarray,
+    hopper: np.ndarray,
+    nobody: np.ndarray,
+    both: np.ndarray,
+) -> Path:
+    """A folder with the four pictures as files, and a text file that claims to be one."""
+    folder = tmp_path_factory.mktemp("photos")
+    Image.fromarray(astronaut).save(folder / "astronaut.png")
+    Image.fromarray(hopper).save(folder / "hopper.jpg", quality=95)
+    Image.fromarray(nobody).save(folder / "nobody.webp")
+    Image.fromarray(both).save(folder / "both.png")
+    (folder / "text.jpg").write_text("This is no picture.")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recognizer() -> FaceRecognizer:
+    """The weights that ship, loaded once."""
+    return default_recognizer()
+
+
+@pytest.fixture(scope="session")
+def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of untrained weights with embeddings of length 8. Read-only: copy to change."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("weights") / "other"
+    FaceEncoder(EncoderConfig(embedding_size=8)).half().float().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with LFW and CelebA, which only some machines have."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the evaluation data is not on this machine ({SHARED_DATA})")
+    return SHARED_DATA
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.setflags(write=False)
+    return array
