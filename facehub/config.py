@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -32,6 +33,12 @@ class Preprocessing:
     mean: float = 127.5
     std: float = 127.5
 
+    def __post_init__(self) -> None:
+        if (self.colour, self.layout) != ("RGB", "NCHW"):
+            raise ValueError("preprocessing must be RGB, NCHW")
+        if not math.isfinite(self.mean) or not 0 < self.std < math.inf:
+            raise ValueError("preprocessing needs a finite mean and a positive std")
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -57,7 +64,10 @@ class Calibration:
 
     def __post_init__(self) -> None:
         # JSON has no tuples: make what was read from a config equal to what was written.
-        object.__setattr__(self, "curve", tuple(tuple(point) for point in self.curve))
+        curve = tuple((float(s), float(fmr), float(fnmr)) for s, fmr, fnmr in self.curve)
+        object.__setattr__(self, "curve", curve)
+        if not 0 <= self.fmr <= 1 or not 0 <= self.fnmr <= 1:
+            raise ValueError("error rates lie between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -96,10 +106,8 @@ class EncoderConfig:
             raise ValueError(f"embedding_size {self.embedding_size!r} is not a sensible number")
         if not -1 <= self.threshold <= 1 or not 0 <= self.uncertain_margin <= 1:
             raise ValueError("threshold and uncertain_margin must be cosine similarities")
-        if (self.preprocessing.colour, self.preprocessing.layout) != ("RGB", "NCHW"):
-            raise ValueError("preprocessing must be RGB, NCHW")
-        if self.preprocessing.std <= 0:
-            raise ValueError("preprocessing needs a positive std")
+        if not isinstance(self.fingerprint, str | None):
+            raise ValueError("fingerprint must be a text")
 
     def to_json(self) -> str:
         """The text of `config.json`."""
@@ -114,7 +122,7 @@ class EncoderConfig:
         """
         try:
             config = _build(cls, json.loads(text))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise WeightsError(f"config.json is not a facehub configuration: {error}.") from error
         return config
 
@@ -132,6 +140,7 @@ def _build(cls: type, values: Any) -> Any:
     if cls is EncoderConfig and not {"architecture", "stem"} <= values.keys():
         raise ValueError("architecture and stem are missing")
     known = {f.name for f in dataclasses.fields(cls)}
+    optional = values.get("calibration", "") is None
     kwargs = {
         name: _build(_NESTED[name], value) if name in _NESTED and value is not None else value
         for name, value in values.items()

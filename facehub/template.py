@@ -27,10 +27,14 @@ class AlignmentTemplate:
         # JSON has no tuples: make what was read from a config equal to what was written.
         object.__setattr__(self, "left_eye", tuple(float(v) for v in self.left_eye))
         object.__setattr__(self, "right_eye", tuple(float(v) for v in self.right_eye))
+        if not (isinstance(self.width, int) and isinstance(self.height, int)):
+            raise ValueError("The template's width and height must be whole numbers.")
         if self.width < 1 or self.height < 1:
             raise ValueError("The template needs a positive width and height.")
         if len(self.left_eye) != 2 or len(self.right_eye) != 2:
             raise ValueError("An eye position needs two coordinates.")
+        if not np.isfinite([*self.left_eye, *self.right_eye]).all():
+            raise ValueError("An eye position must be finite.")
         if self.left_eye[0] >= self.right_eye[0]:
             raise ValueError("left_eye must lie to the left of right_eye in the image.")
 

@@ -39,6 +39,18 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
         notice = render.message(texts.ENROLLED.format(count=count), failures)
         return session, render.wall(session), notice, people(session), None, None, ""
 
+    def on_load(file: str | None) -> Any:
+        if file is None:
+            return (gr.skip(),) * 5
+        try:
+            loaded = Gallery.load(file, fingerprint=recognizer.fingerprint)
+        except FaceHubError as error:
+            shown = str(error).replace(file, Path(file).name)
+            raise gr.Error(shown, print_exception=False) from None
+        session = SessionGallery(loaded)
+        count = texts.LOADED.format(people=len(loaded), photos=loaded.n_templates)
+        return session, render.wall(session), render.message(count), people(session), None
+
     def on_remove(session: SessionGallery, person: str | None) -> Any:
         if person is None or person not in session.gallery:
             raise gr.Error(texts.NO_PERSON, print_exception=False)
@@ -124,6 +136,14 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
                 snapshot = photo_input(
                     texts.SNAPSHOT, sources=["webcam", "clipboard"], height=240, elem_id="snapshot"
                 )
+            with gr.Accordion(texts.GALLERY_FILE, open=False):
+                gr.Markdown(texts.GALLERY_HINT)
+                gallery_file = gr.File(
+                    label=texts.GALLERY_FILE,
+                    file_types=[".safetensors"],
+                    height=120,
+                    elem_id="gallery-file",
+                )
             enrol_button = gr.Button(texts.ENROL, variant="primary", elem_id="enrol")
             notice = gr.HTML(elem_id="notice")
             wall = gr.HTML(render.message(texts.WALL_EMPTY), elem_id="wall")
@@ -153,6 +173,12 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
         on_enrol,
         [session, name, files, snapshot],
         [session, wall, notice, person, files, snapshot, name],
+        api_visibility="private",
+    )
+    gallery_file.upload(
+        on_load,
+        gallery_file,
+        [session, wall, notice, person, gallery_file],
         api_visibility="private",
     )
     remove_button.click(

@@ -45,7 +45,7 @@ white-space:nowrap}
 .fh-box span{position:absolute;left:-3px;bottom:100%;background:#166534;color:#fff;
 font-size:.8rem;padding:1px 6px;border-radius:4px;white-space:nowrap}
 .fh-box.fh-unknown span{background:#92400e}
-.fh-table{width:100%;margin-top:1rem;border-collapse:collapse}
+.prose .fh-table{width:100%;margin-top:1rem;border:0;border-collapse:collapse}
 .prose .fh-table td,.prose .fh-table th{padding:.35rem .6rem;text-align:left;
 vertical-align:middle;border:0;border-bottom:1px solid var(--border-color-primary)}
 .fh-candidate{display:flex;align-items:center;gap:.5rem;margin:2px 0}
@@ -75,7 +75,7 @@ def wall(session: SessionGallery) -> str:
     people = []
     for name in session.gallery:
         examples = session.gallery.examples(name)
-        crops = "".join(_image(session.crops[e.source], name) for e in examples[:6])
+        crops = "".join(_crop(session.crops, e.source, name) for e in examples[:6])
         count = texts.COUNT[len(examples) > 1].format(count=len(examples))
         people.append(
             f'<div class="fh-person">{crops}<br><b>{escape(name)}</b><br>{escape(count)}</div>'
@@ -110,7 +110,7 @@ def identification(
             f'height:{100 * (y1 - y0) / height:.2f}%"><span>{escape(label)}</span></div>'
         )
         candidates = "".join(
-            f'<div class="fh-candidate">{_image(crops[c.source], c.name)}'
+            f'<div class="fh-candidate">{_crop(crops, c.source, c.name)}'
             f"<span>{escape(c.name)} {c.similarity:.2f}</span></div>"
             for c in face.candidates
         )
@@ -164,6 +164,11 @@ def _calibration(result: VerificationResult, config: EncoderConfig) -> str:
 def _warnings(issues: Iterable[QualityIssue]) -> str:
     items = "".join(f"<li>{escape(ADVICE[issue])}</li>" for issue in issues)
     return f'<ul class="fh-warn">{items}</ul>' if items else ""
+
+
+def _crop(crops: Mapping[str, np.ndarray], source: str, alt: str) -> str:
+    """An enrolled crop; nothing for a template from a gallery file, which holds no pictures."""
+    return _image(crops[source], alt) if source in crops else ""
 
 
 def _image(pixels: np.ndarray, alt: str) -> str:

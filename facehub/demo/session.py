@@ -70,7 +70,7 @@ class SessionGallery:
     def remove(self, name: str) -> None:
         """Forget a person."""
         for example in self.gallery.examples(name):
-            del self.crops[example.source]
+            self.crops.pop(example.source, None)  # a gallery file has no crops
         self.gallery.remove(name)
 
 

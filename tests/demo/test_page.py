@@ -1,0 +1,137 @@
+"""The served page: endpoints, privacy settings, and bad input."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from facehub.demo.page import launch_options
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def client(page_url: str) -> Client:
+    return Client(page_url, verbose=False)
+
+
+def verify(client: Client, first: Path, second: Path, policy: str = "exactly_one") -> dict:
+    return client.predict(handle_file(first), handle_file(second), policy, api_name="/verify")
+
+
+def test_verify_endpoint(client: Client, examples: Path) -> None:
+    collins = examples / "eileen_collins.jpg"
+    same = verify(client, collins, examples / "eileen_collins_tilted.jpg")
+    assert same["decision"] == "same"
+    assert same["similarity"] > 0.8
+    assert verify(client, collins, examples / "grace_hopper.jpg")["decision"] == "different"
+
+
+def test_verify_endpoint_with_several_faces(client: Client, examples: Path) -> None:
+    collins, both = examples / "eileen_collins.jpg", examples / "both.jpg"
+    refused = verify(client, collins, both)
+    assert refused["decision"] == "cannot_tell"
+    assert "second picture: 2 faces" in refused["reason"]
+    assert verify(client, collins, both, "best_pair")["decision"] == "same"
+
+
+def test_identify_endpoint_is_stateless(client: Client, examples: Path) -> None:
+    found = client.predict(
+        handle_file(examples / "both.jpg"),
+        [handle_file(examples / "grace_hopper.jpg")],
+        ["Grace"],
+        api_name="/identify",
+    )
+    assert [face["name"] for face in found["faces"]] == [None, "Grace"]
+    found = client.predict(
+        handle_file(examples / "both.jpg"),
+        [handle_file(examples / "eileen_collins.jpg")],
+        ["Eileen"],
+        api_name="/identify",
+    )
+    assert [face["name"] for face in found["faces"]] == ["Eileen", None]
+
+
+def test_only_the_two_endpoints_are_public(client: Client) -> None:
+    api = client.view_api(return_format="dict", print_info=False)
+    assert set(api["named_endpoints"]) == {"/verify", "/identify"}
+    assert api["unnamed_endpoints"] == {}
+
+
+def bad_files(folder: Path) -> dict[str, bytes]:
+    sound = io.BytesIO()
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (200, 200, 3), np.uint8)).save(sound, "JPEG")
+    huge = io.BytesIO()
+    Image.new("1", (10_000, 10_000)).save(huge, "PNG")
+    return {
+        "text.jpg": b"this is no picture",
+        "truncated.jpg": sound.getvalue()[: len(sound.getvalue()) // 2],
+        "huge.png": huge.getvalue(),
+        "empty.jpg": b"",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("text.jpg", "not a picture"),
+        ("truncated.jpg", "damaged or incomplete"),
+        ("huge.png", "10000 x 10000 pixels"),
+        ("empty.jpg", "empty"),
+    ],
+)
+def test_bad_pictures_get_a_clear_message(
+    client: Client, examples: Path, tmp_path: Path, name: str, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(bad_files(tmp_path)[name])
+    with pytest.raises(AppError, match=message):
+        verify(client, path, examples / "grace_hopper.jpg")
+    collins = examples / "eileen_collins.jpg"  # and the page goes on working
+    assert verify(client, collins, collins)["decision"] == "same"
+
+
+def test_picture_without_a_face(client: Client, examples: Path, tmp_path: Path) -> None:
+    path = tmp_path / "grey.png"
+    Image.new("RGB", (300, 300), "grey").save(path)
+    found = verify(client, path, examples / "grace_hopper.jpg")
+    assert found["decision"] == "cannot_tell"
+    assert "first picture: No face was found" in found["reason"]
+
+
+def test_files_of_the_server_are_out_of_reach(client: Client) -> None:
+    secret = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+    with pytest.raises(AppError):
+        client.predict(secret, secret, "exactly_one", api_name="/verify")
+
+
+def test_settings_that_faces_need() -> None:
+    options = launch_options()
+    assert options["run_history"] is False
+    assert options["enable_monitoring"] is False
+    assert 0 < options["max_file_size"] <= 32 * 2**20
+
+
+def test_damaged_weights_end_the_app_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes((ROOT / "weights" / "config.json").read_bytes())
+    (tmp_path / "model.safetensors").write_bytes(b"x" * 100)
+    run = subprocess.run(
+        [sys.executable, ROOT / "app.py"],
+        env={**os.environ, "FACEHUB_MODEL": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 1
+    assert "damaged or not a safetensors file" in run.stderr
+    assert "Traceback" not in run.stderr
