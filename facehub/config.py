@@ -140,10 +140,8 @@ def _build(cls: type, values: Any) -> Any:
     if cls is EncoderConfig and not {"architecture", "stem"} <= values.keys():
         raise ValueError("architecture and stem are missing")
     known = {f.name for f in dataclasses.fields(cls)}
-    optional = values.get("calibration", "") is None
-    kwargs = {
-        name: _build(_NESTED[name], value) if name in _NESTED and value is not None else value
-        for name, value in values.items()
-        if name in known
-    }
+    kwargs = {name: value for name, value in values.items() if name in known}
+    for name in kwargs.keys() & _NESTED.keys():
+        if (name, kwargs[name]) != ("calibration", None):
+            kwargs[name] = _build(_NESTED[name], kwargs[name])
     return cls(**kwargs)

@@ -1,0 +1,42 @@
+"""The alignment template: its numbers, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from facehub import AlignmentTemplate
+from facehub.template import DEFAULT_TEMPLATE
+
+
+def test_default() -> None:
+    assert (DEFAULT_TEMPLATE.width, DEFAULT_TEMPLATE.height) == (96, 112)
+    assert DEFAULT_TEMPLATE.left_eye == (30.4, 51.6)
+    assert DEFAULT_TEMPLATE.right_eye == (65.6, 51.6)
+    assert DEFAULT_TEMPLATE.inter_eye == pytest.approx(35.2)
+
+
+def test_inter_eye_of_slanted_eyes() -> None:
+    assert AlignmentTemplate(left_eye=(10, 20), right_eye=(13, 24)).inter_eye == 5  # 3-4-5
+
+
+def test_lists_count_as_tuples() -> None:
+    assert AlignmentTemplate(left_eye=[30.4, 51.6], right_eye=[65.6, 51.6]) == DEFAULT_TEMPLATE
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 0}, "positive"),
+        ({"height": -1}, "positive"),
+        ({"width": 96.5}, "whole"),
+        ({"left_eye": (70, 50)}, "left of"),
+        ({"left_eye": (65.6, 40)}, "left of"),
+        ({"right_eye": (65.6, 51.6, 0)}, "two coordinates"),
+        ({"left_eye": (30.4,)}, "two coordinates"),
+        ({"left_eye": (float("nan"), 51.6)}, "finite"),
+        ({"right_eye": (65.6, float("inf"))}, "finite"),
+    ],
+)
+def test_refuses(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AlignmentTemplate(**change)
