@@ -25,7 +25,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    cli._recognizer = lambda _: default_recognizer()  # load the weights once, not for every pair
+    # Load the weights once, not for every pair.
+    setattr(cli, "_recognizer", lambda _: default_recognizer())  # noqa: B010
     counts: Counter[tuple[bool, str]] = Counter()
     with zipfile.ZipFile(args.lfw) as archive, tempfile.TemporaryDirectory() as folder:
         pairs = read_pairs(archive.read("pairs.txt").decode())

@@ -69,9 +69,9 @@ def find_landmarks(image: np.ndarray, search: Search = "auto") -> list[FaceLandm
 
     Args:
         image: uint8 (H, W, 3), RGB.
-        search: "auto" looks at the whole picture and, only where that shows no face, at a padded
-            copy (faces that fill the picture) and at tiles (small faces). "thorough" always looks
-            at the tiles too, for group photos.
+        search: "auto" looks at the whole picture and at its halves and, only where that shows no
+            face, at a padded copy (faces that fill the picture) and at smaller tiles. "thorough"
+            always looks at the smaller tiles too, for group photos.
 
     Returns:
         Faces from left to right (by the middle of the box, then top to bottom).
@@ -150,10 +150,9 @@ def _find(image: np.ndarray, search: Search) -> list[FaceLandmarks]:
     faces = _detect(image)
     if not faces:
         faces = _detect_padded(image)
-    if faces and search == "auto":
-        return faces
+    levels = 1 if faces and search == "auto" else MAX_TILE_LEVELS
     height, width = image.shape[:2]
-    for x, y, side in _tiles(width, height):
+    for x, y, side in _tiles(width, height, levels):
         tile = image[y : y + side, x : x + side]
         for face in _detect(tile, offset=(x, y)):
             if _inside_tile(face, x, y, tile.shape, image.shape) and not any(
@@ -205,10 +204,10 @@ def _detect_padded(image: np.ndarray) -> list[FaceLandmarks]:
     ]
 
 
-def _tiles(width: int, height: int) -> Iterator[tuple[int, int, int]]:
+def _tiles(width: int, height: int, levels: int) -> Iterator[tuple[int, int, int]]:
     """(x, y, side) of square tiles, the largest first."""
     longest = max(width, height)
-    for level in range(1, MAX_TILE_LEVELS + 1):
+    for level in range(1, levels + 1):
         side = longest // 2**level
         if side < MIN_TILE:
             return

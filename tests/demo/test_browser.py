@@ -39,7 +39,7 @@ def browser() -> Iterator:
 
 
 @pytest.fixture
-def page(browser, page_url: str) -> Iterator[Page]:  # noqa: ANN001
+def page(browser, page_url: str) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     page.set_default_timeout(20_000)
     page.goto(page_url)
