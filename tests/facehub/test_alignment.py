@@ -190,7 +190,7 @@ def test_faces_of_other_people_differ(astronaut: np.ndarray, hopper: np.ndarray)
     assert difference(one, other) > 40
 
 
-@pytest.mark.parametrize("factor", [2, 3, 5])
+@pytest.mark.parametrize("factor", [2, 4, 8])
 def test_warp_averages_large_faces(factor: int) -> None:
     """Lines one image pixel wide become an even grey instead of moiré."""
     picture = np.zeros((112 * factor, 96 * factor, 3), np.uint8)

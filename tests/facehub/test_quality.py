@@ -1,0 +1,177 @@
+"""Quality warnings: each one comes when it should, alone, and a good picture has none."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from facehub import Face, LowQualityError, QualityIssue, align_faces
+from facehub.quality import ADVICE, assess, reject, sharpness
+
+
+def face_with(
+    crop: np.ndarray | None = None,
+    *,
+    box: tuple[float, float, float, float] = (10, 10, 90, 110),
+    inter_eye: float = 40.0,
+    yaw: float = 0.0,
+    pitch: float = 0.0,
+) -> Face:
+    """Nothing is wrong but what is asked for: noise is sharp, and neither dark nor bright."""
+    if crop is None:
+        crop = np.random.default_rng(0).integers(0, 256, (112, 96, 3), np.uint8)
+    pupils = np.array([(30, 50), (30 + inter_eye, 50)], np.float32)
+    return Face(
+        crop=crop,
+        box=box,
+        pupils=pupils,
+        inter_eye=inter_eye,
+        yaw=yaw,
+        pitch=pitch,
+        roll=0.0,
+        matrix=np.eye(2, 3, dtype=np.float32),
+        landmarks=np.zeros((478, 2), np.float32),
+    )
+
+
+def issues(picture: np.ndarray) -> set[QualityIssue]:
+    faces = align_faces(picture)
+    assert faces
+    return set(assess(faces[0], picture.shape, len(faces)))
+
+
+# --- made pictures --------------------------------------------------------------------------------
+
+
+def test_good_pictures_have_no_issue(astronaut: np.ndarray, hopper: np.ndarray) -> None:
+    assert issues(astronaut) == set()
+    assert issues(hopper) == set()
+
+
+def test_tilted_head_is_no_issue(astronaut: np.ndarray) -> None:
+    matrix = cv2.getRotationMatrix2D((224, 102), 30, 1)
+    assert issues(cv2.warpAffine(astronaut, matrix, (512, 512))) == set()
+
+
+def test_small_face(astronaut: np.ndarray) -> None:
+    """Pupils 42.6 apart become 21.3 apart; the least is 24."""
+    small = cv2.resize(astronaut, (256, 256), interpolation=cv2.INTER_AREA)
+    assert issues(small) == {QualityIssue.SMALL_FACE}
+
+
+def test_blurred(astronaut: np.ndarray) -> None:
+    assert issues(cv2.GaussianBlur(astronaut, (0, 0), 3)) == {QualityIssue.BLURRED}
+
+
+def test_too_dark(astronaut: np.ndarray) -> None:
+    assert issues((astronaut * 0.2).astype(np.uint8)) == {QualityIssue.TOO_DARK}
+
+
+def test_too_bright(astronaut: np.ndarray) -> None:
+    assert issues((255 - (255 - astronaut) * 0.2).astype(np.uint8)) == {QualityIssue.TOO_BRIGHT}
+
+
+@pytest.mark.parametrize("cut", [np.s_[:, 205:], np.s_[90:]], ids=["left", "top"])
+def test_cut_off(astronaut: np.ndarray, cut: tuple[slice, ...]) -> None:
+    assert issues(astronaut[cut]) == {QualityIssue.CUT_OFF}
+
+
+def test_several_faces(both: np.ndarray) -> None:
+    assert issues(both) == {QualityIssue.SEVERAL_FACES}
+
+
+# --- limits, with made faces ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "issue"),
+    [
+        ({"inter_eye": 23.9}, QualityIssue.SMALL_FACE),
+        ({"inter_eye": 24.0}, None),
+        ({"yaw": 30.5}, QualityIssue.STRONG_YAW),
+        ({"yaw": -30.5}, QualityIssue.STRONG_YAW),
+        ({"yaw": 29.5}, None),
+        ({"pitch": 35.5}, QualityIssue.STRONG_PITCH),
+        ({"pitch": -35.5}, QualityIssue.STRONG_PITCH),
+        ({"pitch": -34.5}, None),
+        ({"box": (-20, 10, 80, 110)}, QualityIssue.CUT_OFF),  # 20 % outside
+        ({"box": (-10, 10, 90, 110)}, None),  # 10 %
+        ({"box": (20, 60, 100, 160)}, QualityIssue.CUT_OFF),  # 40 %
+        ({"box": (-50, -50, -10, -10)}, QualityIssue.CUT_OFF),  # all of it
+    ],
+)
+def test_limit(change: dict[str, float], issue: QualityIssue | None) -> None:
+    expected = () if issue is None else (issue,)
+    assert assess(face_with(**change), (120, 100, 3)) == expected
+
+
+@pytest.mark.parametrize(
+    ("grey", "issue"),
+    [(44, QualityIssue.TOO_DARK), (46, None), (219, None), (221, QualityIssue.TOO_BRIGHT)],
+)
+def test_brightness_limit(grey: int, issue: QualityIssue | None) -> None:
+    crop = np.full((112, 96, 3), grey, np.uint8)
+    crop[::2, ::2] += 8  # a fine pattern: sharp, and with ...
+    crop[1::2, 1::2] -= 8  # ... the same mean
+    assert assess(face_with(crop), (120, 100, 3)) == (() if issue is None else (issue,))
+
+
+def test_brightness_is_that_of_the_face_not_the_background() -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (112, 96, 3), np.uint8)
+    crop[:, :14] = crop[:, 82:] = crop[:16] = 0
+    assert assess(face_with(crop), (120, 100, 3)) == ()
+
+
+def test_order_is_that_of_the_enumeration() -> None:
+    flat = np.full((112, 96, 3), 20, np.uint8)
+    face = face_with(flat, box=(-50, 0, 50, 100), inter_eye=10, yaw=40, pitch=40)
+    found = assess(face, (120, 100, 3), n_faces=2)
+    assert found == tuple(i for i in QualityIssue if i is not QualityIssue.TOO_BRIGHT)
+
+
+# --- sharpness ------------------------------------------------------------------------------------
+
+
+def test_sharpness_of_a_chessboard() -> None:
+    """Grey levels +-c: the Laplacian is -8 times each, so 800 % of the standard deviation."""
+    rows, columns = np.indices((112, 96))
+    board = np.where((rows + columns) % 2, 100, 140).astype(np.uint8)
+    assert sharpness(np.dstack([board] * 3)) == pytest.approx(800, rel=1e-3)
+
+
+def test_sharpness_of_a_flat_crop_is_zero() -> None:
+    assert sharpness(np.full((112, 96, 3), 128, np.uint8)) == 0
+
+
+def test_sharpness_does_not_depend_on_contrast(astronaut: np.ndarray) -> None:
+    (face,) = align_faces(astronaut)
+    pale = (face.crop * 0.5 + 60).astype(np.uint8)
+    assert sharpness(pale) == pytest.approx(sharpness(face.crop), rel=0.03)
+
+
+def test_sharpness_falls_with_blur(astronaut: np.ndarray) -> None:
+    (face,) = align_faces(astronaut)
+    values = [sharpness(cv2.GaussianBlur(face.crop, (0, 0), s)) for s in (0.5, 1, 2, 4)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > 2 * values[-1]
+
+
+# --- rejection ------------------------------------------------------------------------------------
+
+
+def test_reject() -> None:
+    found = (QualityIssue.BLURRED, QualityIssue.TOO_DARK)
+    with pytest.raises(LowQualityError) as error:
+        reject(found, {QualityIssue.TOO_DARK, QualityIssue.CUT_OFF})
+    assert str(error.value) == ADVICE[QualityIssue.TOO_DARK]
+
+
+@pytest.mark.parametrize("rejected", [(), {QualityIssue.CUT_OFF}])
+def test_other_issues_pass(rejected: set[QualityIssue]) -> None:
+    reject((QualityIssue.BLURRED, QualityIssue.TOO_DARK), rejected)
+
+
+def test_every_issue_has_advice() -> None:
+    assert set(ADVICE) == set(QualityIssue)
+    assert len(set(ADVICE.values())) == len(QualityIssue)
