@@ -45,8 +45,8 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
         try:
             loaded = Gallery.load(file, fingerprint=recognizer.fingerprint)
         except FaceHubError as error:
-            shown = str(error).replace(file, Path(file).name)
-            raise gr.Error(shown, print_exception=False) from None
+            shown = str(error).replace(file, Path(file).name)  # no path of the server
+            return gr.skip(), gr.skip(), render.message(shown), gr.skip(), None
         session = SessionGallery(loaded)
         count = texts.LOADED.format(people=len(loaded), photos=loaded.n_templates)
         return session, render.wall(session), render.message(count), people(session), None

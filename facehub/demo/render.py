@@ -37,7 +37,7 @@ white-space:nowrap}
 .fh-warn{margin:.4rem 0 0;padding-left:1.2rem}
 .fh-wall{display:flex;flex-wrap:wrap;gap:1rem}
 .fh-person{text-align:center;max-width:14rem}
-.fh-person img{height:84px;border-radius:8px;margin:1px}
+.prose .fh-person img{display:inline-block;height:84px;border-radius:8px;margin:1px}
 .fh-photo{position:relative;display:inline-block;max-width:100%}
 .fh-photo>img{max-width:100%;max-height:560px;display:block;border-radius:8px}
 .fh-box{position:absolute;border:3px solid #22c55e;border-radius:6px}
@@ -45,6 +45,7 @@ white-space:nowrap}
 .fh-box span{position:absolute;left:-3px;bottom:100%;background:#166534;color:#fff;
 font-size:.8rem;padding:1px 6px;border-radius:4px;white-space:nowrap}
 .fh-box.fh-unknown span{background:#92400e}
+.prose .fh-table tr{border:0}
 .prose .fh-table{width:100%;margin-top:1rem;border:0;border-collapse:collapse}
 .prose .fh-table td,.prose .fh-table th{padding:.35rem .6rem;text-align:left;
 vertical-align:middle;border:0;border-bottom:1px solid var(--border-color-primary)}
