@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -165,6 +165,41 @@ class FaceEncoder(
         model = model.to(map_location).to(memory_format=torch.channels_last)
         return model.eval().requires_grad_(False)
 
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        *,
+        config: Any = None,
+        repo_id: str | None = None,
+        push_to_hub: bool = False,
+        model_card_kwargs: dict[str, Any] | None = None,
+        **push_to_hub_kwargs: Any,
+    ) -> str | None:
+        """Save a weight folder; unlike the mixin's own, it never deletes `config.json` first.
+
+        Args:
+            save_directory: the folder, made if missing.
+            config: not used; `self.config` is what is saved.
+            repo_id, push_to_hub, model_card_kwargs, push_to_hub_kwargs: as in
+                `PyTorchModelHubMixin.save_pretrained`.
+
+        Returns:
+            The address of the commit where it was pushed to the Hub.
+
+        Raises:
+            WeightsError: the weights have values that are not finite.
+        """
+        folder, card = Path(save_directory), model_card_kwargs or {}
+        folder.mkdir(parents=True, exist_ok=True)
+        self._save_pretrained(folder)
+        if not (folder / "README.md").exists():
+            self.generate_model_card(**card).save(folder / "README.md")
+        if not push_to_hub:
+            return None
+        return self.push_to_hub(
+            repo_id or folder.name, model_card_kwargs=card, **push_to_hub_kwargs
+        )
+
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write both files, each atomically; as float16 where that loses nothing."""
         arrays = _arrays(self)
@@ -207,6 +242,10 @@ def _check_fit(model: nn.Module, tensors: dict[str, np.ndarray], folder: Path) -
             raise WeightsError(
                 f"{path} does not fit its {CONFIG_FILE}: {name} has shape {tensors[name].shape}, "
                 f"not {tuple(tensor.shape)}."
+            )
+        if (tensors[name].dtype.kind == "f") != tensor.is_floating_point():
+            raise WeightsError(
+                f"{path} does not fit its {CONFIG_FILE}: {name} holds {tensors[name].dtype}."
             )
     extra = tensors.keys() - model.state_dict().keys()
     if extra:

@@ -122,11 +122,12 @@ def read_tensors(folder: Path) -> dict[str, np.ndarray]:
         tensors = load_file(path)
     except FileNotFoundError as error:
         raise WeightsError(f"{path} is missing.") from error
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path} is damaged or not a safetensors file.") from error
     for name, tensor in tensors.items():
         if tensor.dtype.kind == "f":
-            tensors[name] = tensor = tensor.astype(np.float32)
+            with np.errstate(over="ignore"):
+                tensors[name] = tensor = tensor.astype(np.float32)
             if not np.isfinite(tensor).all():
                 raise WeightsError(f"{path} is damaged: {name} has values that are not finite.")
     return tensors
