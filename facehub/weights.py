@@ -36,9 +36,7 @@ def default_weights() -> str:
     if chosen:
         return chosen
     package = Path(__file__).parent
-    carried = (
-        package / "weights"
-    )  # in an installed wheel; in a checkout they lie beside the package
+    carried = package / "assets" / "weights"  # in an installed wheel; else beside the package
     return str(carried if carried.is_dir() else package.parent / "weights")
 
 
