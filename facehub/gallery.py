@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from facehub.errors import GalleryError, GalleryMismatchError
@@ -89,7 +89,7 @@ class Gallery:
         Args:
             name: 1 to 100 characters; white space around it is dropped.
             template: float (512,), an embedding from the gallery's weights.
-            source: where it came from, for people to read.
+            source: where it came from, for people to read; control characters are replaced.
 
         Raises:
             GalleryError: the name or the template is not usable.
@@ -103,6 +103,7 @@ class Gallery:
             raise GalleryError("A template must be finite and not zero.")
         row /= length
         row.setflags(write=False)
+        source = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in source)
         self._people[name] = (*self._people.get(name, ()), Example(row, source))
         self._index = None
 
@@ -227,7 +228,7 @@ class Gallery:
                 raise ValueError("a name occurs twice")
             if not all(sources for _, sources in people):
                 raise ValueError("a person without a template")
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError, GalleryError) as error:
+        except Exception as error:  # damaged data makes the readers raise almost anything
             raise GalleryError(f"{path} is damaged or not a facehub gallery.") from error
         if metadata.get("fingerprint") != fingerprint:
             raise GalleryMismatchError(
