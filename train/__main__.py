@@ -1,4 +1,4 @@
-"""`python -m train evaluate | calibrate`."""
+"""`python -m train pack | fit | evaluate | calibrate`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,17 @@ from facehub.weights import default_weights
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
+
+    pack = commands.add_parser("pack", help="pack aligned faces for training")
+    pack.add_argument("source", type=Path, help="folder or zip, one sub-folder per identity")
+    pack.add_argument("target", type=Path, help="folder to make")
+    pack.set_defaults(run=run_pack)
+
+    fit = commands.add_parser("fit", help="train, or go on with an interrupted run")
+    fit.add_argument("run_folder", type=Path, help="folder of the run")
+    fit.add_argument("--config", type=Path, help="TOML file, see train/configs")
+    fit.add_argument("overrides", nargs="*", metavar="name=value", help="settings of the config")
+    fit.set_defaults(run=run_fit)
 
     evaluate = commands.add_parser("evaluate", help="LFW, 10 folds, through the whole chain")
     evaluate.add_argument("lfw", type=Path, help="zip with pairs.txt and the pictures")
@@ -40,6 +51,20 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def run_pack(args: argparse.Namespace) -> None:
+    from train.pack import pack
+
+    for name, count in pack(args.source, args.target).items():
+        print(f"{name:<12}{count:>10,}")
+
+
+def run_fit(args: argparse.Namespace) -> None:
+    from train.config import load_config
+    from train.fit import fit
+
+    fit(load_config(args.config, args.overrides), args.run_folder)
 
 
 def run_evaluate(args: argparse.Namespace) -> None:

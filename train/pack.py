@@ -1,0 +1,122 @@
+"""Pack an aligned data set into one memory-mapped array, so that reading is never the limit."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from facehub.errors import ImageError
+from facehub.images import SUFFIXES, load_image
+from facehub.template import DEFAULT_TEMPLATE
+from train.heldout import is_heldout
+
+
+@dataclass(frozen=True, eq=False)
+class PackedFaces:
+    """A packed data set.
+
+    Attributes:
+        crops: uint8 (N, 112, 96, 3), RGB, memory-mapped, pictures of one identity side by side.
+        names: (N,) "IDENTITY/IMAGE.webp".
+        labels: int64 (N,), number of the identity, in the order of names.
+        heldout: bool (N,), whether the identity is kept out of training.
+    """
+
+    crops: np.ndarray
+    names: np.ndarray
+    labels: np.ndarray
+    heldout: np.ndarray
+
+
+def pack(source: Path, target: Path) -> dict[str, int]:
+    """Decode every picture of a folder or zip (one sub-folder per identity) into `target`.
+
+    Args:
+        source: aligned faces, 96 x 112.
+        target: folder to make: `crops.npy`, `index.json` with the names and what was left out.
+
+    Returns:
+        Counts: pictures, identities, unreadable, wrong_size, single (identities of one picture).
+    """
+    members = sorted(_members(source))
+    if not members:
+        raise ValueError(f"{source} holds no picture in a sub-folder")
+    t = DEFAULT_TEMPLATE
+    target.mkdir(parents=True, exist_ok=True)
+    temporary = target / "crops.tmp.npy"
+    crops = np.lib.format.open_memmap(
+        temporary, "w+", np.uint8, (len(members), t.height, t.width, 3)
+    )
+    names: list[str] = []
+    left_out: dict[str, str] = {}
+    wrong_size = 0
+    for name, data in tqdm(_read(source, members), total=len(members), unit="img", leave=False):
+        try:
+            crop = load_image(data)
+        except ImageError as error:
+            left_out[name] = str(error)
+            continue
+        if crop.shape != (t.height, t.width, 3):
+            left_out[name] = f"{crop.shape[1]} x {crop.shape[0]} pixels; align the pictures first"
+            wrong_size += 1
+            continue
+        crops[len(names)] = crop
+        names.append(name)
+    crops.flush()
+    temporary.replace(target / "crops.npy")
+    (target / "index.json").write_text(json.dumps({"names": names, "left_out": left_out}))
+    identities = [name.rpartition("/")[0] for name in names]
+    _, sizes = np.unique(identities, return_counts=True)
+    return {
+        "pictures": len(names),
+        "identities": len(sizes),
+        "unreadable": len(left_out) - wrong_size,
+        "wrong_size": wrong_size,
+        "single": int((sizes == 1).sum()),
+    }
+
+
+def open_pack(folder: Path) -> PackedFaces:
+    """Open a packed data set.
+
+    Raises:
+        ValueError: it is missing or damaged.
+    """
+    try:
+        names = json.loads((folder / "index.json").read_text())["names"]
+        crops = np.load(folder / "crops.npy", mmap_mode="r")
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{folder} is not a packed data set; make one with `pack`") from error
+    if len(crops) < len(names):
+        raise ValueError(f"{folder} is damaged: {len(crops)} pictures for {len(names)} names")
+    identities = [name.rpartition("/")[0] for name in names]
+    _, labels = np.unique(identities, return_inverse=True)
+    heldout = np.array([is_heldout(identity) for identity in identities])
+    return PackedFaces(crops[: len(names)], np.array(names), labels.astype(np.int64), heldout)
+
+
+def _members(source: Path) -> Iterator[str]:
+    if source.is_dir():
+        paths: Iterator[str] = (p.relative_to(source).as_posix() for p in source.rglob("*"))
+    else:
+        with zipfile.ZipFile(source) as archive:
+            paths = iter(archive.namelist())
+    for path in paths:
+        if "/" in path and Path(path).suffix.lower() in SUFFIXES:
+            yield path
+
+
+def _read(source: Path, members: list[str]) -> Iterator[tuple[str, bytes]]:
+    if source.is_dir():
+        for member in members:
+            yield member, (source / member).read_bytes()
+    else:
+        with zipfile.ZipFile(source) as archive:
+            for member in members:
+                yield member, archive.read(member)

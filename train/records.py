@@ -1,0 +1,59 @@
+"""A run's records: `metrics.csv` and the plots made from it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from facehub.files import write_atomically
+
+METRICS = "metrics.csv"
+
+
+def write_metrics(run: Path, rows: list[dict[str, Any]]) -> None:
+    """Write all epochs so far, atomically."""
+    if not rows:
+        return
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [",".join(names)]
+    lines += [",".join(_text(row.get(name, "")) for name in names) for row in rows]
+    write_atomically(run / METRICS, ("\n".join(lines) + "\n").encode())
+
+
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """Read `metrics.csv`; an empty cell is left out."""
+    with (run / METRICS).open(newline="") as file:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def plot(run: Path) -> None:
+    """Draw `curves.png`: loss, accuracy, held-out TAR, margin and learning rate by epoch."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = read_metrics(run)
+    panels = [
+        ("Loss", ["loss", "arcface", "projection", "relation"], "log"),
+        ("Training accuracy, held-out TAR (%)", ["accuracy", "tar_0.01", "tar_0.001"], "linear"),
+        ("Angular margin (rad)", ["margin"], "linear"),
+        ("Learning rate", ["learning_rate"], "log"),
+    ]
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, (title, names, scale) in zip(figure.subplots(2, 2).flat, panels, strict=True):
+        for name in names:
+            points = [(row["epoch"], row[name]) for row in rows if row.get(name)]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker=".", label=name)
+        stable = [row["epoch"] for row in rows if row.get("plateau_active")]
+        if stable:
+            axes.axvline(stable[0], color="grey", linestyle=":", label="plateau schedule active")
+        axes.set(title=title, xlabel="epoch", yscale=scale)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    figure.savefig(run / "curves.png", dpi=110)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
