@@ -1,0 +1,229 @@
+"""Identification: enrol, then name every face of a picture at most once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facehub import (
+    Candidate,
+    FaceRecognizer,
+    Gallery,
+    GalleryError,
+    GalleryMismatchError,
+    ImageFormatError,
+    LowQualityError,
+    MultipleFacesError,
+    NoFaceError,
+    QualityIssue,
+    enrol,
+    identify,
+)
+from facehub.identification import assign
+
+
+@pytest.fixture
+def gallery(recognizer: FaceRecognizer) -> Gallery:
+    return Gallery(recognizer.fingerprint, recognizer.config.embedding_size)
+
+
+@pytest.fixture
+def people(
+    gallery: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
+) -> Gallery:
+    """Both people, enrolled."""
+    enrol(gallery, "Eileen", astronaut, source="astronaut.png", recognizer=recognizer)
+    enrol(gallery, "Grace", hopper, source="hopper.jpg", recognizer=recognizer)
+    return gallery
+
+
+# --- enrolment ------------------------------------------------------------------------------------
+
+
+def test_enrol(people: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+    face = enrol(people, "Eileen", astronaut[:, ::-1], source="mirrored", recognizer=recognizer)
+    assert list(people) == ["Eileen", "Grace"]
+    first, second = people.examples("Eileen")
+    assert (first.source, second.source) == ("astronaut.png", "mirrored")
+    np.testing.assert_allclose(second.template, face.embedding, atol=1e-6)
+
+
+def test_enrol_the_largest(gallery: Gallery, recognizer: FaceRecognizer, both: np.ndarray) -> None:
+    face = enrol(gallery, "Grace", both, policy="largest", recognizer=recognizer)
+    assert face.face.box[0] > 320
+    assert gallery.n_templates == 1
+
+
+@pytest.mark.parametrize(
+    ("picture", "name", "error"),
+    [
+        ("nobody", "Ann", NoFaceError),
+        ("both", "Ann", MultipleFacesError),
+        ("text", "Ann", ImageFormatError),
+        ("dark", "Ann", LowQualityError),
+        ("astronaut", " ", GalleryError),
+        ("astronaut", "x" * 101, GalleryError),
+    ],
+)
+def test_failed_enrolment_changes_nothing(
+    people: Gallery,
+    recognizer: FaceRecognizer,
+    photos: Path,
+    astronaut: np.ndarray,
+    picture: str,
+    name: str,
+    error: type[Exception],
+) -> None:
+    sources = {path.stem: path for path in photos.iterdir()}
+    image = (astronaut * 0.2).astype(np.uint8) if picture == "dark" else sources[picture]
+    with pytest.raises(error):
+        enrol(people, name, image, reject_issues={QualityIssue.TOO_DARK}, recognizer=recognizer)
+    assert {n: len(people.examples(n)) for n in people} == {"Eileen": 1, "Grace": 1}
+
+
+def test_gallery_of_other_weights(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+    other = Gallery("sha256:0", 512)
+    with pytest.raises(GalleryMismatchError, match="other weights"):
+        enrol(other, "Ann", astronaut, recognizer=recognizer)
+    with pytest.raises(GalleryMismatchError, match="other weights"):
+        identify(astronaut, other, recognizer=recognizer)
+    assert len(other) == 0
+
+
+# --- identification -------------------------------------------------------------------------------
+
+
+def test_identify(people: Gallery, recognizer: FaceRecognizer, both: np.ndarray) -> None:
+    left, right = identify(both, people, recognizer=recognizer)
+    assert (left.name, right.name) == ("Eileen", "Grace")
+    assert left.similarity > 0.6
+    assert right.similarity > 0.9
+    assert [c.name for c in left.candidates] == ["Eileen", "Grace"]
+    assert left.candidates[0].similarity == left.similarity
+    assert left.candidates[0].source == "astronaut.png"
+    assert left.probe.face.box[2] < right.probe.face.box[0]
+
+
+def test_default_weights(people: Gallery, astronaut: np.ndarray) -> None:
+    assert [face.name for face in identify(astronaut, people)] == ["Eileen"]
+
+
+def test_stranger_is_unknown(
+    gallery: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
+) -> None:
+    enrol(gallery, "Eileen", astronaut, recognizer=recognizer)
+    (face,) = identify(hopper, gallery, recognizer=recognizer)
+    assert (face.name, face.similarity) == (None, None)
+    assert [c.name for c in face.candidates] == ["Eileen"]  # but the nearest is shown
+    assert face.candidates[0].similarity < recognizer.config.threshold
+
+
+def test_threshold(
+    gallery: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
+) -> None:
+    enrol(gallery, "Eileen", astronaut, recognizer=recognizer)
+    similarity = identify(hopper, gallery, recognizer=recognizer)[0].candidates[0].similarity
+    for threshold, name in ((similarity - 0.01, "Eileen"), (similarity + 0.01, None)):
+        (face,) = identify(hopper, gallery, threshold=threshold, recognizer=recognizer)
+        assert face.name == name
+
+
+def test_nobody_is_named_twice(
+    people: Gallery, recognizer: FaceRecognizer, both: np.ndarray
+) -> None:
+    """The astronaut at left and, mirrored, at right: the more similar one is named."""
+    twice = np.concatenate([both, both[:, 319::-1]], axis=1)
+    faces = identify(twice, people, recognizer=recognizer)
+    assert len(faces) == 3
+    outer = [faces[0], faces[2]]
+    assert all(face.candidates[0].name == "Eileen" for face in outer)
+    assert all(face.candidates[0].similarity > recognizer.config.threshold for face in outer)
+    best = max(outer, key=lambda face: face.candidates[0].similarity)
+    assert {face.name for face in outer} == {"Eileen", None}
+    assert best.name == "Eileen"
+    assert faces[1].name == "Grace"
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 5])
+def test_top_k(people: Gallery, recognizer: FaceRecognizer, both: np.ndarray, top_k: int) -> None:
+    for face in identify(both, people, top_k=top_k, recognizer=recognizer):
+        assert len(face.candidates) == min(top_k, 2)
+        assert face.name is not None
+
+
+def test_empty_gallery(gallery: Gallery, recognizer: FaceRecognizer, both: np.ndarray) -> None:
+    faces = identify(both, gallery, recognizer=recognizer)
+    assert [(face.name, face.candidates) for face in faces] == [(None, ()), (None, ())]
+
+
+def test_no_face(people: Gallery, recognizer: FaceRecognizer, nobody: np.ndarray) -> None:
+    assert identify(nobody, people, recognizer=recognizer) == []
+
+
+def test_small_faces_are_looked_for(
+    people: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
+) -> None:
+    """Beside Hopper, an astronaut too small for a look at the whole picture."""
+    picture = np.full((1200, 1200, 3), 200, np.uint8)
+    picture[:600, :512] = hopper
+    small = cv2.resize(astronaut[:300, 70:370], (200, 200), interpolation=cv2.INTER_AREA)
+    picture[900:1100, 900:1100] = small
+    quick = identify(picture, people, search="auto", recognizer=recognizer)
+    assert [face.name for face in quick] == ["Grace"]
+    thorough = identify(picture, people, recognizer=recognizer)
+    assert [face.name for face in thorough] == ["Grace", "Eileen"]
+
+
+# --- assignment -----------------------------------------------------------------------------------
+
+
+def ranked(*faces: str) -> list[list[Candidate]]:
+    """Candidates from "A.9 B.5": name A with similarity 0.9, then B with 0.5."""
+    return [[Candidate(word[0], float(word[1:]), 0, "") for word in face.split()] for face in faces]
+
+
+def names(found: list[Candidate | None]) -> str:
+    return "".join("-" if candidate is None else candidate.name for candidate in found)
+
+
+@pytest.mark.parametrize(
+    ("faces", "expected"),
+    [
+        ([], ""),
+        ([""], "-"),
+        (["A.9 B.8"], "A"),
+        (["A.4 B.3"], "-"),  # below the threshold of 0.5
+        (["A.5"], "A"),  # at the threshold
+        (["A.9 B.8", "B.7 A.6"], "AB"),
+        (["A.9 B.8", "A.95 B.4"], "BA"),  # the second face has A, the first its next best
+        (["A.9 B.4", "A.95 B.4"], "-A"),  # whose next best is too far
+        (["A.9", "A.9"], "A-"),  # a tie goes to the face further left
+        (["A.9 B.9", "A.9 B.9"], "AB"),
+        (["A.9 B.8 C.7", "A.8 B.9 C.7", "A.7 B.7 C.6"], "ABC"),
+        # Most similar first, not the best total: B goes to the second face, C to the first.
+        (["B.8 C.6", "B.9 C.85", "A.55 B.5"], "CBA"),
+        (["", "A.9", ""], "-A-"),
+    ],
+)
+def test_assign(faces: list[str], expected: str) -> None:
+    assert names(assign(ranked(*faces), 0.5)) == expected
+
+
+def test_assign_against_brute_rules() -> None:
+    """On random similarities: nobody twice, nothing below the threshold, no better pair left."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        scores = rng.uniform(0, 1, (5, 4))
+        faces = [[Candidate("ABCD"[j], row[j], 0, "") for j in np.argsort(-row)] for row in scores]
+        found = assign(faces, 0.5)
+        named = [c.name for c in found if c]
+        assert len(named) == len(set(named))
+        has = {c.name: c.similarity for c in found if c}
+        for i, row in enumerate(scores):
+            own = found[i].similarity if found[i] else 0.5
+            for j, name in enumerate("ABCD"):
+                # Whoever is nearer to this face than its own person has an even nearer face.
+                assert row[j] <= own or has.get(name, 0) >= row[j]

@@ -1,0 +1,256 @@
+"""Verification: every decision, and which faces are compared where a picture shows several."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facehub import (
+    Decision,
+    EmbeddedFace,
+    EncoderConfig,
+    Face,
+    FaceRecognizer,
+    ImageFormatError,
+    LowQualityError,
+    QualityIssue,
+    verify,
+)
+from facehub.verification import compare_faces, decide
+from train.lfw import read_pairs
+
+CONFIG = EncoderConfig(threshold=0.5, uncertain_margin=0.1)
+
+
+def embedded(degrees: float, side: float = 10, issues: Sequence[QualityIssue] = ()) -> EmbeddedFace:
+    """A face with a square box and an embedding at an angle in the plane."""
+    angle = np.radians(degrees)
+    face = Face(
+        crop=np.zeros((112, 96, 3), np.uint8),
+        box=(0, 0, side, side),
+        pupils=np.zeros((2, 2), np.float32),
+        inter_eye=side / 2,
+        yaw=0.0,
+        pitch=0.0,
+        roll=0.0,
+        matrix=np.eye(2, 3, dtype=np.float32),
+        landmarks=np.zeros((478, 2), np.float32),
+    )
+    embedding = np.array([np.cos(angle), np.sin(angle)], np.float32)
+    return EmbeddedFace(face, embedding, tuple(issues))
+
+
+def changed(picture: np.ndarray) -> np.ndarray:
+    """The astronaut rotated, darkened and cropped."""
+    matrix = cv2.getRotationMatrix2D((224, 102), 15, 1)
+    turned = cv2.warpAffine(picture, matrix, (512, 512), borderMode=cv2.BORDER_REFLECT_101)
+    return (turned[:400, 60:] * 0.7).astype(np.uint8)
+
+
+# --- from pictures --------------------------------------------------------------------------------
+
+
+def test_same(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+    result = verify(astronaut, changed(astronaut), recognizer=recognizer)
+    assert result.decision is Decision.SAME
+    assert 0.85 < result.similarity <= 1
+    assert result.threshold == recognizer.config.threshold
+    assert result.reason is None
+    np.testing.assert_allclose(
+        result.first.embedding @ result.second.embedding, result.similarity, atol=1e-6
+    )
+
+
+def test_same_picture_twice(recognizer: FaceRecognizer, photos: Path) -> None:
+    path = photos / "hopper.jpg"
+    assert verify(path, str(path), recognizer=recognizer).similarity == pytest.approx(1, abs=1e-5)
+
+
+def test_different(recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray) -> None:
+    result = verify(astronaut, hopper, recognizer=recognizer)
+    assert result.decision is Decision.DIFFERENT
+    assert result.similarity < 0.4
+    swapped = verify(hopper, astronaut, recognizer=recognizer)
+    assert swapped.similarity == pytest.approx(result.similarity, abs=1e-5)
+
+
+def test_threshold_decides(
+    recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
+) -> None:
+    similarity = verify(astronaut, hopper, recognizer=recognizer).similarity
+    for threshold, decision in (
+        (similarity - 0.01, Decision.SAME),
+        (similarity + 0.01, Decision.UNCERTAIN),  # the margin is 0.05
+        (similarity + 0.06, Decision.DIFFERENT),
+    ):
+        result = verify(astronaut, hopper, threshold=threshold, recognizer=recognizer)
+        assert result.decision is decision
+        assert result.threshold == threshold
+
+
+def test_default_weights(astronaut: np.ndarray) -> None:
+    assert verify(astronaut, astronaut[:, ::-1]).decision is Decision.SAME
+
+
+@pytest.mark.parametrize("where", ["first", "second"])
+def test_no_face(
+    recognizer: FaceRecognizer, astronaut: np.ndarray, nobody: np.ndarray, where: str
+) -> None:
+    pair = (nobody, astronaut) if where == "first" else (astronaut, nobody)
+    result = verify(*pair, recognizer=recognizer)
+    assert result.decision is Decision.CANNOT_TELL
+    assert result.similarity is None
+    assert result.reason.startswith(f"In the {where} picture: No face was found.")
+    assert (result.first is None, result.second is None) == (where == "first", where == "second")
+
+
+def test_several_faces(recognizer: FaceRecognizer, hopper: np.ndarray, both: np.ndarray) -> None:
+    result = verify(both, hopper, recognizer=recognizer)
+    assert result.decision is Decision.CANNOT_TELL
+    assert result.reason.startswith("In the first picture: 2 faces were found")
+    for policy in ("largest", "best_pair"):
+        result = verify(both, hopper, policy=policy, recognizer=recognizer)
+        assert result.decision is Decision.SAME
+        assert result.first.face.box[0] > 320  # Hopper is at right
+
+
+def test_largest_is_not_best_pair(
+    recognizer: FaceRecognizer, astronaut: np.ndarray, both: np.ndarray
+) -> None:
+    """The astronaut is the smaller face of the two."""
+    largest = verify(both, astronaut, policy="largest", recognizer=recognizer)
+    best = verify(both, astronaut, policy="best_pair", recognizer=recognizer)
+    assert largest.decision is Decision.DIFFERENT
+    assert best.decision is Decision.SAME
+    assert best.first.face.box[2] < 320 < largest.first.face.box[0]
+
+
+def test_bad_picture(recognizer: FaceRecognizer, photos: Path, astronaut: np.ndarray) -> None:
+    with pytest.raises(ImageFormatError):
+        verify(astronaut, photos / "text.jpg", recognizer=recognizer)
+
+
+def test_reject_issues(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+    dark = (astronaut * 0.2).astype(np.uint8)
+    with pytest.raises(LowQualityError, match="very dark"):
+        verify(astronaut, dark, reject_issues=set(QualityIssue), recognizer=recognizer)
+
+
+# --- from embedded faces --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("similarity", "decision"),
+    [
+        (1.0, Decision.SAME),
+        (0.5, Decision.SAME),
+        (0.4999, Decision.UNCERTAIN),
+        (0.25, Decision.UNCERTAIN),
+        (0.2499, Decision.DIFFERENT),
+        (-1.0, Decision.DIFFERENT),
+    ],
+)
+def test_decide(similarity: float, decision: Decision) -> None:
+    assert decide(similarity, threshold=0.5, uncertain_margin=0.25) is decision
+
+
+def test_no_margin_leaves_nothing_uncertain() -> None:
+    assert decide(0.4999, threshold=0.5, uncertain_margin=0) is Decision.DIFFERENT
+
+
+def test_decisions_are_texts() -> None:
+    assert [str(d) for d in Decision] == ["same", "uncertain", "different", "cannot_tell"]
+
+
+@pytest.mark.parametrize(
+    ("degrees", "decision"),
+    [
+        (59, Decision.SAME),  # cos 60 = 0.5
+        (61, Decision.UNCERTAIN),  # 0.485; from 0.4 = cos 66.4
+        (67, Decision.DIFFERENT),
+        (180, Decision.DIFFERENT),
+    ],
+)
+def test_compare(degrees: float, decision: Decision) -> None:
+    result = compare_faces([embedded(20)], [embedded(20 + degrees)], CONFIG)
+    assert result.decision is decision
+    assert result.similarity == pytest.approx(np.cos(np.radians(degrees)), abs=1e-6)
+    assert (result.threshold, result.uncertain_margin) == (0.5, 0.1)
+
+
+def test_similarity_stays_within_bounds() -> None:
+    face = embedded(30)
+    long = replace(face, embedding=face.embedding * np.float32(1.0001))  # rounding, exaggerated
+    assert compare_faces([long], [long], CONFIG).similarity == 1
+
+
+FIRST = [embedded(0, side=5), embedded(90, side=9)]
+SECOND = [embedded(175, side=9), embedded(200, side=3), embedded(20, side=5)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "chosen", "degrees"),
+    [
+        ("largest", (1, 0), 85),
+        ("best_pair", (0, 2), 20),  # the others: 175, 160, 85, 110 and 70
+    ],
+)
+def test_policy(policy: str, chosen: tuple[int, int], degrees: float) -> None:
+    result = compare_faces(FIRST, SECOND, CONFIG, policy=policy)
+    assert result.first is FIRST[chosen[0]]
+    assert result.second is SECOND[chosen[1]]
+    assert result.similarity == pytest.approx(np.cos(np.radians(degrees)), abs=1e-6)
+
+
+def test_exactly_one_names_both_pictures() -> None:
+    result = compare_faces(FIRST, [], CONFIG)
+    assert result.decision is Decision.CANNOT_TELL
+    assert "first picture: 2 faces" in result.reason
+    assert "second picture: No face" in result.reason
+
+
+@pytest.mark.parametrize("policy", ["exactly_one", "largest", "best_pair"])
+def test_no_policy_compares_nothing(policy: str) -> None:
+    result = compare_faces([], [embedded(0)], CONFIG, policy=policy)
+    assert result.decision is Decision.CANNOT_TELL
+
+
+def test_only_compared_faces_are_rejected() -> None:
+    blurred = embedded(0, side=5, issues=[QualityIssue.BLURRED])
+    good = embedded(10, side=9)
+    reject = {QualityIssue.BLURRED}
+    assert compare_faces([blurred, good], [good], CONFIG, policy="largest", reject_issues=reject)
+    with pytest.raises(LowQualityError, match="blurred"):
+        compare_faces([blurred], [good], CONFIG, reject_issues=reject)
+    with pytest.raises(LowQualityError, match="blurred"):
+        compare_faces([good], [blurred], CONFIG, reject_issues=reject)
+
+
+# --- real photos ----------------------------------------------------------------------------------
+
+
+def test_lfw_sample(recognizer: FaceRecognizer, shared_data: Path) -> None:
+    """20 genuine and 20 impostor pairs of LFW; expected 29 % and 6 % errors, 5.8 and 1.2 pairs.
+
+    Each bound has less than one chance in 1,000 to be exceeded by such weights.
+    """
+    rng = np.random.default_rng(0)
+    errors = {}
+    with zipfile.ZipFile(shared_data / "lfw_pairs.zip") as archive:
+        pairs = read_pairs(archive.read("pairs.txt").decode())
+        for same in (True, False):
+            chosen = rng.choice([p for p in pairs if p.same == same], 20, replace=False)
+            errors[same] = 0
+            for pair in chosen:
+                photos = (archive.read(name) for name in (pair.first, pair.second))
+                result = verify(*photos, policy="largest", recognizer=recognizer)
+                errors[same] += (result.decision is Decision.SAME) != same
+    print(f"false non-matches {errors[True]} of 20, false matches {errors[False]} of 20")
+    assert errors[True] <= 12
+    assert errors[False] <= 5
