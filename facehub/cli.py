@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     if not args.verbose:
         _silence_native_logs()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold bytes that are not UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return args.run(args)
     except FaceHubError as error:
