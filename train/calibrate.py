@@ -30,10 +30,12 @@ def calibrate(
         target_fmr: highest false match rate allowed, or None.
 
     Raises:
-        ValueError: too few impostor pairs for the target.
+        ValueError: too few pairs, or too few impostor pairs for the target.
     """
     similarity, same = all_pairs(embeddings, labels)
     genuine, impostor = np.sort(similarity[same]), np.sort(similarity[~same])
+    if not len(genuine) or not len(impostor):
+        raise ValueError("calibration needs two identities or more, and two faces of one of them")
     threshold = config.threshold
     if target_fmr is not None:
         threshold = float(np.ceil(threshold_at_fmr(impostor, target_fmr) * 1000) / 1000)

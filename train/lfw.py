@@ -60,11 +60,14 @@ def evaluate(archive: Path, encoder: FaceEncoder, *, flip: bool = False) -> LfwR
         archive: zip with `pairs.txt` and `NAME/NAME_0001.jpg`.
         encoder: weights.
         flip: add the embedding of the mirrored face.
+
+    Raises:
+        ValueError: the archive lacks `pairs.txt` or a picture.
     """
     with zipfile.ZipFile(archive) as file:
-        pairs = read_pairs(file.read("pairs.txt").decode())
+        pairs = read_pairs(_read(file, "pairs.txt").decode())
         names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
-        pictures = (file.read(name) for name in names)
+        pictures = (_read(file, name) for name in names)
         embeddings = list(
             tqdm(embed_pictures(pictures, encoder, flip), total=len(names), unit="img", leave=False)
         )
@@ -124,6 +127,13 @@ def embed_pictures(
 
 def _similarity(a: np.ndarray | None, b: np.ndarray | None) -> float:
     return -np.inf if a is None or b is None else float(a @ b)
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    except KeyError as error:
+        raise ValueError(f"{archive.filename} lacks {name}") from error
 
 
 def _member(name: str, number: str) -> str:

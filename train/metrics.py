@@ -44,13 +44,17 @@ def kfold_accuracy(similarity: np.ndarray, same: np.ndarray, n_folds: int = 10) 
 def best_threshold(similarity: np.ndarray, same: np.ndarray) -> float:
     """The threshold with the most correct decisions (similarity >= threshold means same)."""
     order = np.argsort(-similarity, kind="stable")
+    ranked = similarity[order]
     gain = np.cumsum(np.where(same[order], 1, -1))
-    # A threshold cannot split equal similarities: only the last of a run is a candidate.
-    last = np.append(np.diff(similarity[order]) != 0, True)
-    gain = np.where(last, gain, np.iinfo(gain.dtype).min)
+    # A threshold cannot split equal similarities, so only the last of a run is a candidate; and
+    # minus infinity is never accepted.
+    candidate = np.append(ranked[1:] != ranked[:-1], True) & np.isfinite(ranked)
+    gain = np.where(candidate, gain, -len(gain) - 1)
     best = int(np.argmax(gain))
-    here = similarity[order][best]
-    below = similarity[order][best + 1] if best + 1 < len(order) else here
+    if gain[best] < 0:  # better to accept none
+        return float(np.nextafter(ranked[0], np.inf))
+    here = ranked[best]
+    below = ranked[best + 1] if best + 1 < len(order) else here
     return float((here + below) / 2) if np.isfinite(below) else float(here)
 
 
@@ -75,5 +79,7 @@ def threshold_at_fmr(impostor: np.ndarray, fmr: float) -> float:
             f"{len(impostor)} impostor pairs cannot show a false match rate of {fmr:g}"
         )
     allowed = int(len(impostor) * fmr)
+    if allowed >= len(impostor):
+        return float(impostor.min())
     ranked = np.sort(impostor)[::-1]
     return float(np.nextafter(ranked[allowed], np.float32(np.inf), dtype=np.float32))
