@@ -20,6 +20,7 @@ from facehub import EncoderConfig, FaceEncoder, FaceRecognizer, default_recogniz
 from facehub.weights import MODEL_VARIABLE
 
 os.environ.pop(MODEL_VARIABLE, None)  # always the weights of this checkout
+torch.set_num_threads(1)  # one face at a time needs no more, and waits less for a busy machine
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

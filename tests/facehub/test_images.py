@@ -155,6 +155,7 @@ def test_exif_orientation_of_jpeg(astronaut: np.ndarray) -> None:
     assert np.abs(loaded.astype(int) - astronaut[:300]).mean() < 3
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_exif_beside_sound_pixels(astronaut: np.ndarray) -> None:
     data = encode(astronaut, "jpeg", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xffrubbish")
     np.testing.assert_array_equal(load_image(data), load_image(encode(astronaut, "jpeg")))

@@ -1,0 +1,94 @@
+"""LFW: reading its pairs, choosing the central face, and the report on a small made-up LFW."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facehub import FaceRecognizer
+from train.lfw import Pair, embed_pictures, evaluate, read_pairs
+
+
+def test_read_pairs() -> None:
+    text = "10\t300\nAbel_Pacheco\t1\t4\nAnn\t12\tBob_Lee\t3\n\n"
+    assert read_pairs(text) == [
+        Pair("Abel_Pacheco/Abel_Pacheco_0001.jpg", "Abel_Pacheco/Abel_Pacheco_0004.jpg", True),
+        Pair("Ann/Ann_0012.jpg", "Bob_Lee/Bob_Lee_0003.jpg", False),
+    ]
+
+
+@pytest.mark.parametrize("line", ["Ann", "Ann\t1", "Ann\t1\tBob\t2\t3", "Ann\tone\ttwo"])
+def test_bad_pairs(line: str) -> None:
+    with pytest.raises(ValueError, match=r"not a line of pairs|invalid literal"):
+        read_pairs(f"1\t1\n{line}\n")
+
+
+def test_pairs_of_lfw(shared_data: Path) -> None:
+    """Ten folds, each with 300 genuine and then 300 impostor pairs."""
+    with zipfile.ZipFile(shared_data / "lfw_pairs.zip") as archive:
+        pairs = read_pairs(archive.read("pairs.txt").decode())
+        members = set(archive.namelist())
+    assert [pair.same for pair in pairs] == 10 * (300 * [True] + 300 * [False])
+    assert {name for pair in pairs for name in (pair.first, pair.second)} < members
+
+
+def png(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="png", compress_level=1)
+    return buffer.getvalue()
+
+
+def test_central_face(
+    recognizer: FaceRecognizer, both: np.ndarray, hopper: np.ndarray, nobody: np.ndarray
+) -> None:
+    """The smaller face is taken where it lies in the middle."""
+    left_in_the_middle = np.pad(both, ((0, 0), (400, 0), (0, 0)), mode="edge")
+    pictures = [png(left_in_the_middle), png(nobody), png(hopper), png(both)]
+    found = list(embed_pictures(pictures, recognizer.encoder, batch_size=3))
+    eileen, grace = (face.embedding for face in recognizer.faces(both))
+    assert found[1] is None
+    assert found[0] @ eileen > 0.7 > 0.4 > found[0] @ grace
+    assert found[2] @ grace > 0.9
+    assert found[3] @ grace > 0.9  # 40 pixels wider, Hopper is nearer to the middle
+
+
+def test_no_pictures(recognizer: FaceRecognizer) -> None:
+    assert list(embed_pictures([], recognizer.encoder)) == []
+
+
+def test_flip_is_passed_on(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+    (embedding,) = embed_pictures([png(astronaut)], recognizer.encoder, flip=True)
+    crop = recognizer.face(astronaut).face.crop
+    expected = recognizer.encoder.embed(crop[None], flip=True)[0]
+    np.testing.assert_allclose(embedding, expected, atol=1e-5)
+
+
+@pytest.fixture
+def archive(tmp_path: Path, astronaut: np.ndarray, hopper: np.ndarray, nobody: np.ndarray) -> Path:
+    """Ten folds of 200 pairs of five pictures. In each fold one genuine pair lacks a face."""
+    fold = 60 * ["E\t1\t2"] + 39 * ["G\t1\t2"] + ["G\t1\t3"] + 100 * ["E\t1\tG\t1"]
+    path = tmp_path / "lfw.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("pairs.txt", "\n".join(["10\t100", *10 * fold]))
+        file.writestr("E/E_0001.jpg", png(astronaut))
+        file.writestr("E/E_0002.jpg", png(astronaut[:, ::-1]))
+        file.writestr("G/G_0001.jpg", png(hopper))
+        file.writestr("G/G_0002.jpg", png((hopper * 0.8).astype(np.uint8)))
+        file.writestr("G/G_0003.jpg", png(nobody))
+    return path
+
+
+def test_evaluate(recognizer: FaceRecognizer, archive: Path) -> None:
+    """All pairs are easy, but 1 genuine pair of 100 has no face: 1 error in 200 pairs."""
+    report = evaluate(archive, recognizer.encoder)
+    assert report.accuracy.mean == pytest.approx(99.5)
+    assert report.accuracy.std == pytest.approx(0)
+    assert (report.n_pictures, report.no_face) == (5, 1)
+    assert report.threshold == 0.45
+    assert (report.fmr, report.fnmr) == (0, pytest.approx(0.01))
+    assert report.tar == {"0.01": pytest.approx(0.99), "0.001": pytest.approx(0.99)}
