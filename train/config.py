@@ -101,20 +101,20 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig
     """
     values: dict[str, Any] = tomllib.loads(path.read_text()) if path else {}
     for override in overrides:
-        name, equals, value = override.partition("=")
+        name, equals, text = override.partition("=")
         if not equals:
             raise ValueError(f"{override!r} is not name=value")
         try:
-            values[name] = tomllib.loads(f"v = {value}")["v"]
+            values[name] = tomllib.loads(f"v = {text}")["v"]
         except tomllib.TOMLDecodeError:
-            values[name] = value
+            values[name] = text
     fields = {f.name: f for f in dataclasses.fields(TrainConfig)}
     for name, value in values.items():
         if name not in fields:
             raise ValueError(f"there is no setting {name}")
         default = fields[name].default
         if isinstance(default, float) and isinstance(value, int):
-            values[name] = value = float(value)
+            value = values[name] = float(value)
         expected = str if default is dataclasses.MISSING else type(default)
         if expected is tuple:
             expected = list

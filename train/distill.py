@@ -23,6 +23,8 @@ class Distillation(nn.Module):
         size: length of the features.
     """
 
+    vectors: Tensor
+
     def __init__(self, vectors: Tensor, size: int) -> None:
         super().__init__()
         mean, std = vectors.mean(0), vectors.std()

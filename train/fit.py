@@ -26,6 +26,7 @@ from train.records import plot, write_metrics
 from train.schedule import LinearMargin, Plateau, warmup
 from train.validate import embed_at, heldout_tar
 
+MIN_IMPOSTORS = 1000  # held-out pairs of different people that a score needs
 SCORE = "tar_0.001"
 
 
@@ -53,9 +54,13 @@ def fit(config: TrainConfig, run: Path) -> None:
     identities, labels = np.unique(faces.labels[training], return_inverse=True)
     heldout_crops = np.array(faces.crops[faces.heldout])
     heldout_labels = faces.labels[faces.heldout]
+    if (heldout_labels[:, None] != heldout_labels).sum() < 2 * MIN_IMPOSTORS:
+        raise ValueError(f"{config.data} has too few held-out faces to choose a checkpoint by")
+    if len(training) < config.batch_size:
+        raise ValueError(f"{config.data} has fewer training faces than a batch")
 
     model = FaceEncoder(EncoderConfig(stem=config.stem)).to(device)
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(memory_format=torch.channels_last)
     averaged = copy.deepcopy(model).requires_grad_(False).eval()
     size = model.config.embedding_size
     head = ArcFace(size, len(identities), config.scale).to(device)

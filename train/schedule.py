@@ -1,4 +1,4 @@
-"""The margin's rise, and the learning rate: warm-up, then reduce-on-plateau once the margin rests."""
+"""The margin's rise, the warm-up, and reduce-on-plateau once the margin rests."""
 
 from __future__ import annotations
 

@@ -1,0 +1,58 @@
+"""Configurations: files, overrides, and what they refuse."""
+
+from pathlib import Path
+
+import pytest
+
+from train.config import TrainConfig, load_config
+
+CONFIGS = sorted((Path(__file__).parents[2] / "train" / "configs").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configurations_load(path: Path) -> None:
+    config = load_config(path)
+    assert config.margin_max == 0.35
+    assert config.margin_epochs < config.epochs
+
+
+def test_overrides_win_and_are_typed() -> None:
+    config = load_config(
+        CONFIGS[0], ["epochs=3", "learning_rate=1", "data=elsewhere", "sizes=[[0,8,8]]"]
+    )
+    assert (config.epochs, config.learning_rate, config.data) == (3, 1.0, "elsewhere")
+    assert isinstance(config.learning_rate, float)
+    assert config.sizes == ((0, 8, 8),)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("epoch=3", "no setting epoch"),
+        ("epochs", "not name=value"),
+        ("epochs=many", "epochs must be of type int"),
+        ("epochs=0", "epochs must be positive"),
+        ("optimizer=lion", "sgd or adamw"),
+        ("amp=fp8", "fp16, bf16 or off"),
+        ("margin_max=2", "less than 1.6"),
+        ("sizes=[[1,8,8]]", "start at epoch 0"),
+    ],
+)
+def test_mistakes_are_named(override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_config(CONFIGS[0], [override])
+
+
+def test_data_is_needed() -> None:
+    with pytest.raises(ValueError, match="at least data"):
+        load_config(None)
+
+
+def test_sizes_by_epoch() -> None:
+    config = TrainConfig(data="x", sizes=((0, 64, 56), (3, 112, 96)))
+    assert [config.size_at(epoch) for epoch in (0, 2, 3, 9)] == [
+        (64, 56),
+        (64, 56),
+        (112, 96),
+        (112, 96),
+    ]

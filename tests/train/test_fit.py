@@ -1,0 +1,144 @@
+"""The training loop on a small made data set: it learns, resumes exactly, and stops on NaN."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facehub.encoder import FaceEncoder
+from train import fit as module
+from train.config import TrainConfig
+from train.fit import DivergedError, fit
+from train.heldout import is_heldout
+from train.pack import pack
+from train.records import read_metrics
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """8 training identities of 6 pictures and 8 held-out ones: coarse random patterns, noisy."""
+    root = tmp_path_factory.mktemp("faces")
+    rng = np.random.default_rng(0)
+    names = [f"{i:05d}" for i in range(1000)]
+    training = [name for name in names if not is_heldout(name)][:8]
+    heldout = [name for name in names if is_heldout(name)][:8]
+    for name in training + heldout:
+        (root / name).mkdir()
+        pattern = rng.integers(0, 255, (7, 6, 3))
+        for i in range(6):
+            noisy = np.clip(pattern + rng.normal(0, 20, pattern.shape), 0, 255).astype(np.uint8)
+            Image.fromarray(noisy).resize((96, 112)).save(root / name / f"{i}.png")
+    target = tmp_path_factory.mktemp("pack")
+    pack(root, target)
+    return str(target)
+
+
+@pytest.fixture
+def config(data: str) -> TrainConfig:
+    return TrainConfig(
+        data=data,
+        stem="imagenet",
+        epochs=2,
+        batch_size=16,
+        sizes=((0, 32, 32),),
+        optimizer="adamw",
+        learning_rate=1e-3,
+        warmup_epochs=0.5,
+        margin_epochs=1,
+        scale=16.0,
+        ema=0.5,
+        amp="off",
+    )
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    return {**state["modules"], **{f"averaged.{k}": v for k, v in state["averaged"].items()}}
+
+
+def test_it_learns_and_keeps_records(config: TrainConfig, tmp_path: Path) -> None:
+    fit(dataclasses.replace(config, epochs=8), tmp_path)
+    rows = read_metrics(tmp_path)
+    assert [row["epoch"] for row in rows] == list(range(1, 9))
+    assert rows[-1]["loss"] < 0.7 * rows[1]["loss"]  # from the first epoch at the full margin
+    assert rows[-1]["accuracy"] > 60  # chance is 12.5 %
+    assert [row["plateau_active"] for row in rows] == [0] + [1] * 7
+    assert rows[0]["margin"] < rows[1]["margin"] == 0.35
+    assert (tmp_path / "curves.png").is_file()
+    best = FaceEncoder.from_pretrained(tmp_path / "best")
+    assert best.config.stem == "imagenet"
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(config, tmp_path / "whole")
+
+    config = dataclasses.replace(config, checkpoint_minutes=0.0)  # at every step; 3 make an epoch
+    steps = 0
+    real = module.augment
+
+    def killed(*args: object) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps in (2, 6):  # in the middle of an epoch, and just before the end
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(module, "augment", killed)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            fit(config, tmp_path / "killed")
+    fit(config, tmp_path / "killed")
+    assert steps == 6 + 2  # both steps that were killed were done again
+
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert whole.keys() == resumed.keys()
+    for name in whole:
+        assert torch.equal(whole[name], resumed[name]), name
+    keep = ("loss", "accuracy", "margin", "learning_rate")
+    for a, b in zip(
+        read_metrics(tmp_path / "whole"), read_metrics(tmp_path / "killed"), strict=True
+    ):
+        assert [a[k] for k in keep] == [b[k] for k in keep]
+
+
+def test_a_diverging_loss_stops_and_keeps_the_checkpoint(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.augment
+    steps = 0
+
+    def poisoned(*args: object) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        return real(*args) * (float("nan") if steps == 5 else 1)  # in the second epoch
+
+    monkeypatch.setattr(module, "augment", poisoned)
+    with pytest.raises(DivergedError, match="epoch 2"):
+        fit(config, tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["epoch"] == 1
+    assert all(torch.isfinite(v).all() for v in weights(tmp_path).values())
+
+
+def test_a_run_folder_refuses_another_configuration(config: TrainConfig, tmp_path: Path) -> None:
+    fit(dataclasses.replace(config, epochs=1), tmp_path)
+    with pytest.raises(ValueError, match="another configuration"):
+        fit(config, tmp_path)
+
+
+def test_too_little_data_is_said_at_once(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="fewer training faces than a batch"):
+        fit(dataclasses.replace(config, batch_size=64), tmp_path)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
+def test_mixed_precision_on_cuda(config: TrainConfig, tmp_path: Path) -> None:
+    fit(dataclasses.replace(config, epochs=8, amp="fp16"), tmp_path)
+    assert read_metrics(tmp_path)[-1]["accuracy"] > 60

@@ -1,0 +1,61 @@
+"""Packing a folder or zip of aligned faces."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.pack import open_pack, pack
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "faces"
+    for identity, grey in (("b", 20), ("a", 10)):
+        (root / identity).mkdir(parents=True)
+        for i in range(2):
+            Image.new("RGB", (96, 112), (grey + i,) * 3).save(root / identity / f"{i}.png")
+    (root / "c").mkdir()
+    (root / "c" / "0.jpg").write_text("no picture")
+    Image.new("RGB", (50, 50)).save(root / "c" / "1.png")
+    (root / "notes.txt").write_text("not a face")
+    return root
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_pack_and_open(folder: Path, tmp_path: Path, zipped: bool) -> None:
+    source = folder
+    if zipped:
+        source = tmp_path / "faces.zip"
+        with zipfile.ZipFile(source, "w") as archive:
+            for path in folder.rglob("*.*"):
+                archive.write(path, path.relative_to(folder))
+    counts = pack(source, tmp_path / "pack")
+    assert counts == {
+        "pictures": 4,
+        "identities": 2,
+        "unreadable": 1,
+        "wrong_size": 1,
+        "single": 0,
+    }
+    faces = open_pack(tmp_path / "pack")
+    assert faces.names.tolist() == ["a/0.png", "a/1.png", "b/0.png", "b/1.png"]
+    assert faces.labels.tolist() == [0, 0, 1, 1]
+    assert faces.crops[:, 0, 0, 0].tolist() == [10, 11, 20, 21]
+    assert faces.crops.shape == (4, 112, 96, 3)
+    assert isinstance(faces.crops, np.memmap)
+    index = (tmp_path / "pack" / "index.json").read_text()
+    assert "c/0.jpg" in index  # what was left out is on record
+    assert "50 x 50 pixels" in index
+
+
+def test_nothing_to_pack(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no picture in a sub-folder"):
+        pack(tmp_path, tmp_path / "pack")
+
+
+def test_not_a_pack(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not a packed data set"):
+        open_pack(tmp_path)
