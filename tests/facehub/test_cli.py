@@ -231,6 +231,14 @@ def test_identify_nobody_known(run: Run, tmp_path: Path, photos: Path) -> None:
     assert "face 1: Eileen" in stdout
 
 
+def test_identify_one_of_two(run: Run, gallery: Path, photos: Path) -> None:
+    run("gallery", gallery, "--remove", "Eileen")
+    code, stdout, _ = run("identify", gallery, photos / "both.png")
+    assert code == 0
+    assert "face 1: unknown" in stdout
+    assert "face 2: Grace" in stdout
+
+
 def test_identify_no_face(run: Run, gallery: Path, photos: Path) -> None:
     code, stdout, _ = run("identify", gallery, photos / "nobody.webp")
     assert code == 4

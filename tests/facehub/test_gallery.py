@@ -229,6 +229,14 @@ def test_ties_keep_the_order_of_enrolment(top_k: int) -> None:
     assert [c.example for c in candidates] == [0, 0, 1, 0][:top_k]  # Cid's first, Bob's second
 
 
+@pytest.mark.parametrize("top_k", [30, 100, 200])
+def test_many_ties_keep_the_order_of_enrolment(top_k: int) -> None:
+    people = made(**{f"p{number}": [[X, Y][number % 2]] for number in range(100)})
+    (candidates,) = people.search(X[None], top_k)
+    expected = [f"p{number}" for number in (*range(0, 100, 2), *range(1, 100, 2))]
+    assert [c.name for c in candidates] == expected[:top_k]
+
+
 def test_search_after_every_change() -> None:
     """The index is made anew."""
     people = made(Ann=[X], Bob=[Y])

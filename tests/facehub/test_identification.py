@@ -147,6 +147,16 @@ def test_nobody_is_named_twice(
     assert faces[1].name == "Grace"
 
 
+def test_next_best_person_is_tried_whatever_top_k(
+    people: Gallery, recognizer: FaceRecognizer, both: np.ndarray
+) -> None:
+    """Both faces are Eileen's; where anything counts as similar, one of them gets Grace."""
+    twice = np.concatenate([both[:, :320], both[:, 319::-1]], axis=1)
+    faces = identify(twice, people, top_k=1, threshold=-1, recognizer=recognizer)
+    assert [face.candidates[0].name for face in faces] == ["Eileen", "Eileen"]
+    assert {face.name for face in faces} == {"Eileen", "Grace"}
+
+
 @pytest.mark.parametrize("top_k", [1, 2, 5])
 def test_top_k(people: Gallery, recognizer: FaceRecognizer, both: np.ndarray, top_k: int) -> None:
     for face in identify(both, people, top_k=top_k, recognizer=recognizer):

@@ -118,8 +118,9 @@ def test_brightness_limit(grey: int, issue: QualityIssue | None) -> None:
 
 
 def test_brightness_is_that_of_the_face_not_the_background() -> None:
-    crop = np.random.default_rng(0).integers(0, 256, (112, 96, 3), np.uint8)
-    crop[:, :14] = crop[:, 82:] = crop[:16] = 0
+    """Mean 64 in the middle half of the crop, 32 in all of it; the least is 45."""
+    crop = np.random.default_rng(0).integers(0, 128, (112, 96, 3), np.uint8)
+    crop[:, :14] = crop[:, 82:] = crop[:16] = crop[96:] = 0
     assert assess(face_with(crop), (120, 100, 3)) == ()
 
 
@@ -148,6 +149,13 @@ def test_sharpness_does_not_depend_on_contrast(astronaut: np.ndarray) -> None:
     (face,) = align_faces(astronaut)
     pale = (face.crop * 0.5 + 60).astype(np.uint8)
     assert sharpness(pale) == pytest.approx(sharpness(face.crop), rel=0.03)
+
+
+def test_sharpness_is_that_of_the_face_not_the_background(astronaut: np.ndarray) -> None:
+    (face,) = align_faces(astronaut)
+    noisy = np.random.default_rng(0).integers(0, 256, (112, 96, 3), np.uint8)
+    noisy[16:96, 14:82] = face.crop[16:96, 14:82]
+    assert sharpness(noisy) == pytest.approx(sharpness(face.crop))
 
 
 def test_sharpness_falls_with_blur(astronaut: np.ndarray) -> None:
