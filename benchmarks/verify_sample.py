@@ -13,7 +13,7 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-from facehub import cli
+from facehub import cli, commands
 from facehub.recognizer import default_recognizer
 from train.lfw import read_pairs
 
@@ -26,7 +26,7 @@ def main() -> None:
     args = parser.parse_args()
 
     # Load the weights once, not for every pair.
-    setattr(cli, "_recognizer", lambda _: default_recognizer())  # noqa: B010
+    setattr(commands, "_recognizer", lambda _: default_recognizer())  # noqa: B010
     counts: Counter[tuple[bool, str]] = Counter()
     with zipfile.ZipFile(args.lfw) as archive, tempfile.TemporaryDirectory() as folder:
         pairs = read_pairs(archive.read("pairs.txt").decode())

@@ -1,30 +1,37 @@
-"""facehub: open face verification (1:1) and identification (1:N)."""
+"""facehub: open face verification (1:1) and identification (1:N).
 
-from facehub.alignment import Face, align_faces
-from facehub.config import Calibration, EncoderConfig
-from facehub.encoder import FaceEncoder
-from facehub.errors import (
-    AssetError,
-    FaceError,
-    FaceHubError,
-    GalleryError,
-    GalleryMismatchError,
-    ImageDecodeError,
-    ImageError,
-    ImageFormatError,
-    ImageTooLargeError,
-    LowQualityError,
-    MultipleFacesError,
-    NoFaceError,
-    WeightsError,
-)
-from facehub.gallery import Candidate, Gallery
-from facehub.identification import IdentifiedFace, enrol, identify
-from facehub.images import load_image
-from facehub.quality import QualityIssue
-from facehub.recognizer import EmbeddedFace, FaceRecognizer, default_recognizer
-from facehub.template import AlignmentTemplate
-from facehub.verification import Decision, VerificationResult, verify
+Names are imported when first used, so that `facehub --help` need not wait for PyTorch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from facehub.alignment import Face, align_faces
+    from facehub.config import Calibration, EncoderConfig
+    from facehub.encoder import FaceEncoder
+    from facehub.errors import (
+        AssetError,
+        FaceError,
+        FaceHubError,
+        GalleryError,
+        GalleryMismatchError,
+        ImageDecodeError,
+        ImageError,
+        ImageFormatError,
+        ImageTooLargeError,
+        LowQualityError,
+        MultipleFacesError,
+        NoFaceError,
+        WeightsError,
+    )
+    from facehub.gallery import Candidate, Gallery
+    from facehub.identification import IdentifiedFace, enrol, identify
+    from facehub.images import load_image
+    from facehub.quality import QualityIssue
+    from facehub.recognizer import EmbeddedFace, FaceRecognizer, default_recognizer
+    from facehub.template import AlignmentTemplate
+    from facehub.verification import Decision, VerificationResult, verify
 
 __version__ = "0.1.0"
 
@@ -62,3 +69,44 @@ __all__ = [
     "load_image",
     "verify",
 ]
+
+_MODULES = {
+    "alignment": ("Face", "align_faces"),
+    "config": ("Calibration", "EncoderConfig"),
+    "encoder": ("FaceEncoder",),
+    "errors": (
+        "AssetError",
+        "FaceError",
+        "FaceHubError",
+        "GalleryError",
+        "GalleryMismatchError",
+        "ImageDecodeError",
+        "ImageError",
+        "ImageFormatError",
+        "ImageTooLargeError",
+        "LowQualityError",
+        "MultipleFacesError",
+        "NoFaceError",
+        "WeightsError",
+    ),
+    "gallery": ("Candidate", "Gallery"),
+    "identification": ("IdentifiedFace", "enrol", "identify"),
+    "images": ("load_image",),
+    "quality": ("QualityIssue",),
+    "recognizer": ("EmbeddedFace", "FaceRecognizer", "default_recognizer"),
+    "template": ("AlignmentTemplate",),
+    "verification": ("Decision", "VerificationResult", "verify"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

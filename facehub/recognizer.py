@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -133,7 +133,10 @@ def select_face(faces: Sequence[EmbeddedFace], policy: FacePolicy) -> EmbeddedFa
     Raises:
         NoFaceError: there is none.
         MultipleFacesError: there are several, and the policy is "exactly_one".
+        ValueError: another policy.
     """
+    if policy not in get_args(FacePolicy):
+        raise ValueError(f"policy must be one of {get_args(FacePolicy)}, not {policy!r}")
     if not faces:
         raise NoFaceError("No face was found. Use a picture that shows the face clearly.")
     if len(faces) > 1 and policy == "exactly_one":

@@ -161,3 +161,8 @@ def test_fingerprint_of_weights_that_were_never_saved() -> None:
 def test_from_pretrained(other_weights: Path, astronaut: np.ndarray) -> None:
     other = FaceRecognizer.from_pretrained(other_weights, device="cpu")
     assert other.face(astronaut).embedding.shape == (8,)
+
+
+def test_unknown_policy_is_refused(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="policy must be one of"):
+        recognizer.face(astronaut, policy="smallest")
