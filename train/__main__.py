@@ -1,4 +1,4 @@
-"""`python -m train pack | fit | evaluate | calibrate`."""
+"""`python -m train align | pack | fit | evaluate | calibrate`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
+    align = commands.add_parser("align", help="align a raw data set, on all cores")
+    align.add_argument("source", type=Path, help="folder or zip (IDENTITY/IMAGE), or RecordIO")
+    align.add_argument("target", type=Path, help="folder to make")
+    align.add_argument("--workers", type=int, help="processes (default: one per core)")
+    align.set_defaults(run=run_align)
+
     pack = commands.add_parser("pack", help="pack aligned faces for training")
-    pack.add_argument("source", type=Path, help="folder or zip, one sub-folder per identity")
+    pack.add_argument("source", type=Path, help="folder or zip (IDENTITY/IMAGE), or RecordIO")
     pack.add_argument("target", type=Path, help="folder to make")
     pack.set_defaults(run=run_pack)
 
@@ -52,6 +58,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def run_align(args: argparse.Namespace) -> None:
+    from train.align import align
+
+    for name, count in align(args.source, args.target, args.workers).items():
+        print(f"{name:<14}{count:>10,}")
 
 
 def run_pack(args: argparse.Namespace) -> None:

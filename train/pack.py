@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from facehub.errors import ImageError
-from facehub.images import SUFFIXES, load_image
+from facehub.images import load_image
 from facehub.template import DEFAULT_TEMPLATE
 from train.heldout import is_heldout
+from train.sources import open_source
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,30 +34,28 @@ class PackedFaces:
 
 
 def pack(source: Path, target: Path) -> dict[str, int]:
-    """Decode every picture of a folder or zip (one sub-folder per identity) into `target`.
+    """Decode every picture of a data set into `target`.
 
     Args:
-        source: aligned faces, 96 x 112.
+        source: aligned faces, 96 x 112, see `open_source`.
         target: folder to make: `crops.npy`, `index.json` with the names and what was left out.
 
     Returns:
         Counts: pictures, identities, unreadable, wrong_size, single (identities of one picture).
     """
-    members = sorted(_members(source))
-    if not members:
-        raise ValueError(f"{source} holds no picture in a sub-folder")
+    pictures = open_source(source)
     t = DEFAULT_TEMPLATE
     target.mkdir(parents=True, exist_ok=True)
     temporary = target / "crops.tmp.npy"
     crops = np.lib.format.open_memmap(
-        temporary, "w+", np.uint8, (len(members), t.height, t.width, 3)
+        temporary, "w+", np.uint8, (len(pictures.names), t.height, t.width, 3)
     )
     names: list[str] = []
     left_out: dict[str, str] = {}
     wrong_size = 0
-    for name, data in tqdm(_read(source, members), total=len(members), unit="img", leave=False):
+    for name in tqdm(pictures.names, unit="img", leave=False):
         try:
-            crop = load_image(data)
+            crop = load_image(pictures.read(name))
         except ImageError as error:
             left_out[name] = str(error)
             continue
@@ -99,24 +96,3 @@ def open_pack(folder: Path) -> PackedFaces:
     _, labels = np.unique(identities, return_inverse=True)
     heldout = np.array([is_heldout(identity) for identity in identities])
     return PackedFaces(crops[: len(names)], np.array(names), labels.astype(np.int64), heldout)
-
-
-def _members(source: Path) -> Iterator[str]:
-    if source.is_dir():
-        paths: Iterator[str] = (p.relative_to(source).as_posix() for p in source.rglob("*"))
-    else:
-        with zipfile.ZipFile(source) as archive:
-            paths = iter(archive.namelist())
-    for path in paths:
-        if "/" in path and Path(path).suffix.lower() in SUFFIXES:
-            yield path
-
-
-def _read(source: Path, members: list[str]) -> Iterator[tuple[str, bytes]]:
-    if source.is_dir():
-        for member in members:
-            yield member, (source / member).read_bytes()
-    else:
-        with zipfile.ZipFile(source) as archive:
-            for member in members:
-                yield member, archive.read(member)

@@ -1,0 +1,43 @@
+"""Aligning a raw data set: right faces, a report, and going on after an interruption."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from facehub.alignment import align_faces
+from train.align import align
+
+
+def test_align(tmp_path: Path, astronaut: np.ndarray, nobody: np.ndarray) -> None:
+    raw, aligned = tmp_path / "raw", tmp_path / "aligned"
+    for identity in ("a", "b"):
+        (raw / identity).mkdir(parents=True)
+    Image.fromarray(astronaut).save(raw / "a" / "1.png")
+    Image.fromarray(astronaut[:, ::-1]).save(raw / "b" / "1.png")
+    Image.fromarray(nobody).save(raw / "b" / "nobody.png")
+    (raw / "b" / "text.jpg").write_text("no picture")
+
+    counts = align(raw, aligned, workers=1)
+    assert counts == {"aligned": 2, "already_there": 0, "no_face": 1, "unreadable": 1}
+    with Image.open(aligned / "a" / "1.webp") as image:
+        crop = np.asarray(image.convert("RGB")).astype(int)
+    expected = align_faces(astronaut)[0].crop.astype(int)
+    assert crop.shape == (112, 96, 3)
+    assert abs(crop - expected).mean() < 4  # WebP loses a little
+
+    with (aligned / "failures.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["picture"] for row in rows] == ["b/nobody.png", "b/text.jpg"]
+    assert rows[0]["reason"] == "no face"
+    assert "not a picture" in rows[1]["reason"]
+
+    (aligned / "a" / "1.webp").unlink()
+    before = (aligned / "b" / "1.webp").stat().st_mtime_ns
+    counts = align(raw, aligned, workers=1)
+    assert counts == {"aligned": 1, "already_there": 1, "no_face": 1, "unreadable": 1}
+    assert (aligned / "a" / "1.webp").exists()
+    assert (aligned / "b" / "1.webp").stat().st_mtime_ns == before

@@ -1,0 +1,85 @@
+"""Folders, zips, and RecordIO files written here byte by byte."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from train.sources import open_source
+
+MAGIC = struct.pack("<I", 0xCED7230A)
+
+
+def part(data: bytes, kind: int = 0) -> bytes:
+    head = MAGIC + struct.pack("<I", kind << 29 | len(data))
+    return head + data + b"\0" * (-len(data) % 4)
+
+
+def record(number: int, label: list[float], payload: bytes) -> bytes:
+    flag = 0 if len(label) == 1 else len(label)
+    header = struct.pack("<IfQQ", flag, label[0] if flag == 0 else 0, number, 0)
+    labels = b"" if flag == 0 else struct.pack(f"<{flag}f", *label)
+    return header + labels + payload
+
+
+@pytest.fixture
+def rec(tmp_path: Path) -> Path:
+    """Three pictures of two identities; the third holds the magic number and so is split."""
+    split = record(3, [1.0, 9.0], b"picture " + MAGIC + b"three")
+    before, after = split.split(MAGIC)
+    content = [
+        part(record(0, [4.0, 6.0], b"")),  # pictures are records 1 to 3, identities 4 and 5
+        part(record(1, [0.0], b"picture one")),
+        part(record(2, [0.0], b"picture number two")),
+        part(before, 1) + part(after, 3),
+        part(record(4, [1.0, 3.0], b"")),
+        part(record(5, [3.0, 4.0], b"")),
+    ]
+    path = tmp_path / "train.rec"
+    path.write_bytes(b"".join(content))
+    return path
+
+
+@pytest.mark.parametrize("given", ["file", "folder"])
+def test_record_io(rec: Path, given: str) -> None:
+    source = open_source(rec if given == "file" else rec.parent)
+    assert source.names == ["0000000/00000001", "0000000/00000002", "0000001/00000003"]
+    assert [source.read(name) for name in source.names] == [
+        b"picture one",
+        b"picture number two",
+        b"picture " + MAGIC + b"three",
+    ]
+
+
+def test_record_io_without_a_describing_record(tmp_path: Path) -> None:
+    path = tmp_path / "some.rec"
+    path.write_bytes(part(record(0, [7.0], b"only picture")))
+    source = open_source(path)
+    assert source.names == ["0000007/00000000"]
+    assert source.read(source.names[0]) == b"only picture"
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "tail"])
+def test_damaged_record_io(rec: Path, damage: str) -> None:
+    data = rec.read_bytes()
+    rec.write_bytes({"cut": data[:-8], "foreign": b"x" * 64, "tail": data + b"abc"}[damage])
+    with pytest.raises(ValueError, match="damaged"):
+        open_source(rec)
+
+
+def test_folder_takes_pictures_in_sub_folders(tmp_path: Path) -> None:
+    for name in ("b/2.JPG", "a/1.png", "a/deep/3.webp", "a/notes.txt", "4.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    source = open_source(tmp_path)
+    assert source.names == ["a/1.png", "a/deep/3.webp", "b/2.JPG"]
+    assert source.read("b/2.JPG") == b"b/2.JPG"
+
+
+def test_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("x")
+    with pytest.raises(ValueError, match="not a folder, a zip or a RecordIO"):
+        open_source(path)

@@ -1,0 +1,155 @@
+"""Data sets as people have them: a folder, a zip, or InsightFace RecordIO; a picture at a time."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from facehub.images import SUFFIXES
+
+_MAGIC = 0xCED7230A
+_HEADER = struct.Struct("<IfQQ")  # flag, label, id, id2
+
+
+class Source(Protocol):
+    """A labelled data set.
+
+    Attributes:
+        names: "IDENTITY/IMAGE" of every picture, sorted.
+    """
+
+    names: list[str]
+
+    def read(self, name: str) -> bytes:
+        """The encoded picture."""
+        ...
+
+
+def open_source(path: Path) -> Source:
+    """Open a folder or zip with one sub-folder per identity, or a folder or file of RecordIO.
+
+    Args:
+        path: folder, `.zip`, `train.rec`, or a folder that holds `train.rec`.
+
+    Raises:
+        ValueError: it is none of these, is damaged, or holds no picture.
+    """
+    source: Source
+    if path.suffix == ".rec" or (path / "train.rec").is_file():
+        source = RecordSource(path if path.suffix == ".rec" else path / "train.rec")
+    elif path.is_dir():
+        source = FolderSource(path)
+    elif zipfile.is_zipfile(path):
+        source = ZipSource(path)
+    else:
+        raise ValueError(f"{path} is not a folder, a zip or a RecordIO data set")
+    if not source.names:
+        raise ValueError(f"{path} holds no picture in a sub-folder")
+    return source
+
+
+class FolderSource:
+    """A folder with one sub-folder per identity."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.names = sorted(filter(_is_picture, _relative(root)))
+
+    def read(self, name: str) -> bytes:
+        return (self.root / name).read_bytes()
+
+
+class ZipSource:
+    """A zip with one folder per identity."""
+
+    def __init__(self, path: Path) -> None:
+        self.archive = zipfile.ZipFile(path)
+        self.names = sorted(filter(_is_picture, self.archive.namelist()))
+
+    def read(self, name: str) -> bytes:
+        return self.archive.read(name)
+
+
+class RecordSource:
+    """InsightFace's `train.rec`, as MXNet wrote it; `train.idx` and `property` are not needed.
+
+    The first record says where the pictures end; the records after that only describe identities.
+    Names are made: the label, and the record's number.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offsets: dict[str, int] = {}
+        end = None
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            offset = 0
+            while offset < size:
+                file.seek(offset)
+                start, offset = offset, self._skip(file, offset, size)
+                file.seek(start + 8)
+                label, number, payload = _label(file.read(64))
+                if start == 0 and label.size > 1:
+                    end = int(label[0])
+                    continue
+                length = offset - start - 8
+                if (end is None or number < end) and length - payload > 4:
+                    self.offsets[f"{int(label[0]):07d}/{number:08d}"] = start
+        self.names = sorted(self.offsets)
+
+    def read(self, name: str) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(self.offsets[name])
+            parts = []
+            while True:
+                kind, length = _frame(file.read(8), self.path)
+                parts.append(file.read(length))
+                file.seek(-length % 4, 1)
+                if kind in (0, 3):  # whole, or the last part
+                    break
+        # A record is split where its data holds the magic number, which is left out.
+        data = struct.pack("<I", _MAGIC).join(parts)
+        return data[_label(data)[2] :]
+
+    def _skip(self, file: object, offset: int, size: int) -> int:
+        """Where the next record starts."""
+        while True:
+            file.seek(offset)  # type: ignore[attr-defined]
+            kind, length = _frame(file.read(8), self.path)  # type: ignore[attr-defined]
+            offset += 8 + length + (-length % 4)
+            if offset > size + 3:
+                raise ValueError(f"{self.path} is damaged: its last record is cut short")
+            if kind in (0, 3):
+                return offset
+
+
+def _frame(head: bytes, path: Path) -> tuple[int, int]:
+    """(kind, length) of a part: 0 a whole record, 1 its first part, 2 a middle one, 3 the last."""
+    if len(head) < 8:
+        raise ValueError(f"{path} is damaged: its last record is cut short")
+    magic, word = struct.unpack("<II", head)
+    if magic != _MAGIC:
+        raise ValueError(f"{path} is damaged or not a RecordIO file")
+    return word >> 29, word & (1 << 29) - 1
+
+
+def _label(data: bytes) -> tuple[np.ndarray, int, int]:
+    """(labels, record number, where the payload starts)."""
+    flag, label, number, _ = _HEADER.unpack_from(data)
+    start = _HEADER.size
+    if flag == 0:
+        return np.array([label]), number, start
+    count = min(flag, (len(data) - start) // 4)
+    return np.frombuffer(data, "<f4", count, start), number, start + 4 * flag
+
+
+def _relative(root: Path) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+
+
+def _is_picture(name: str) -> bool:
+    return "/" in name and Path(name).suffix.lower() in SUFFIXES
