@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     evaluate.add_argument("lfw", type=Path, help="zip with pairs.txt and the pictures")
     evaluate.add_argument("--weights", help="folder or owner/name@revision (default: as the demo)")
     evaluate.add_argument("--flip", action="store_true", help="add the mirrored face's embedding")
+    evaluate.add_argument("--output", type=Path, help="folder for evaluation.json and .png")
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     evaluate.set_defaults(run=run_evaluate)
 
@@ -82,20 +83,11 @@ def run_fit(args: argparse.Namespace) -> None:
 
 
 def run_evaluate(args: argparse.Namespace) -> None:
-    from train.lfw import evaluate
+    from train.evaluate import describe, evaluate
 
     encoder = FaceEncoder.from_pretrained(args.weights or default_weights())
-    report = evaluate(args.lfw, encoder, flip=args.flip)
-    if args.json:
-        print(json.dumps(dataclasses.asdict(report), indent=2))
-        return
-    accuracy = report.accuracy
-    print(f"weights             {encoder.config.fingerprint}")
-    print(f"10-fold accuracy    {accuracy.mean:.2f} % (std over folds {accuracy.std:.2f})")
-    print(f"no face found       {report.no_face} of {report.n_pictures} pictures")
-    print(f"at threshold {report.threshold:.3f}  FMR {report.fmr:.4f}, FNMR {report.fnmr:.4f}")
-    for fmr, tar in report.tar.items():
-        print(f"TAR at FMR {fmr:<7}  {100 * tar:.1f} %")
+    report = evaluate(args.lfw, encoder, flip=args.flip, output=args.output)
+    print(json.dumps(dataclasses.asdict(report), indent=2) if args.json else describe(report))
 
 
 def run_calibrate(args: argparse.Namespace) -> None:

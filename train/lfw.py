@@ -1,4 +1,4 @@
-"""Evaluate weights on LFW, view 2 (10 folds, 6,000 pairs), through the whole chain.
+"""LFW, view 2 (10 folds, 6,000 pairs): read the pairs and embed the pictures, the whole chain.
 
 Evaluation only: nothing is ever chosen on these pictures.
 """
@@ -18,7 +18,6 @@ from tqdm import tqdm
 from facehub.alignment import align_faces
 from facehub.encoder import FaceEncoder
 from facehub.images import load_image
-from train.metrics import KFoldAccuracy, error_rates, kfold_accuracy, threshold_at_fmr
 
 
 @dataclass(frozen=True)
@@ -30,31 +29,36 @@ class Pair:
     same: bool
 
 
-@dataclass(frozen=True)
-class LfwReport:
-    """What the weights reach on LFW.
+@dataclass(frozen=True, eq=False)
+class LfwFaces:
+    """Every picture of the pairs, embedded.
 
     Attributes:
-        accuracy: 10-fold, in per cent.
-        n_pictures: different pictures in the pairs.
-        no_face: pictures in which no face was found; their genuine pairs count as errors.
-        threshold: the weights' own, at which the rates hold.
-        fmr: share of impostor pairs accepted.
-        fnmr: share of genuine pairs rejected, those without a face included.
-        tar: share of genuine pairs accepted at the key's false match rate.
+        pairs: in the order of the folds.
+        names: "NAME/NAME_0001.jpg", sorted.
+        embeddings: float32 (N, 512), unit rows; NaN where no face was found.
     """
 
-    accuracy: KFoldAccuracy
-    n_pictures: int
-    no_face: int
-    threshold: float
-    fmr: float
-    fnmr: float
-    tar: dict[str, float]
+    pairs: list[Pair]
+    names: list[str]
+    embeddings: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int (N,), equal for one person."""
+        return np.unique([name.split("/")[0] for name in self.names], return_inverse=True)[1]
+
+    def similarities(self) -> tuple[np.ndarray, np.ndarray]:
+        """float (P,), minus infinity where a face is missing; and bool (P,), one person or two."""
+        row = {name: i for i, name in enumerate(self.names)}
+        first = self.embeddings[[row[pair.first] for pair in self.pairs]]
+        second = self.embeddings[[row[pair.second] for pair in self.pairs]]
+        similarity = np.nan_to_num((first * second).sum(axis=1), nan=-np.inf)
+        return similarity, np.array([pair.same for pair in self.pairs])
 
 
-def evaluate(archive: Path, encoder: FaceEncoder, *, flip: bool = False) -> LfwReport:
-    """Decode, detect, align and encode every picture of the pairs, then score the pairs.
+def embed_lfw(archive: Path, encoder: FaceEncoder, *, flip: bool = False) -> LfwFaces:
+    """Decode, detect, align and encode every picture of the pairs.
 
     Args:
         archive: zip with `pairs.txt` and `NAME/NAME_0001.jpg`.
@@ -68,23 +72,12 @@ def evaluate(archive: Path, encoder: FaceEncoder, *, flip: bool = False) -> LfwR
         pairs = read_pairs(_read(file, "pairs.txt").decode())
         names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
         pictures = (_read(file, name) for name in names)
-        embeddings = list(
-            tqdm(embed_pictures(pictures, encoder, flip), total=len(names), unit="img", leave=False)
+        found = tqdm(
+            embed_pictures(pictures, encoder, flip), total=len(names), unit="img", leave=False
         )
-    by_name = dict(zip(names, embeddings, strict=True))
-    similarity = np.array([_similarity(by_name[p.first], by_name[p.second]) for p in pairs])
-    same = np.array([pair.same for pair in pairs])
-    threshold = encoder.config.threshold
-    fmr, fnmr = error_rates(similarity, same, threshold)
-    tar = {}
-    for target in (1e-2, 1e-3):
-        tar[f"{target:g}"] = (
-            1 - error_rates(similarity, same, threshold_at_fmr(similarity[~same], target))[1]
-        )
-    no_face = sum(e is None for e in embeddings)
-    return LfwReport(
-        kfold_accuracy(similarity, same), len(names), no_face, threshold, fmr, fnmr, tar
-    )
+        missing = np.full(encoder.config.embedding_size, np.nan, np.float32)
+        embeddings = np.stack([missing if e is None else e for e in found])
+    return LfwFaces(pairs, names, embeddings)
 
 
 def read_pairs(text: str) -> list[Pair]:
@@ -123,10 +116,6 @@ def embed_pictures(
             found = [crop for crop in crops if crop is not None]
             rows = iter(encoder.embed(np.stack(found), flip=flip)) if found else iter(())
             yield from (None if crop is None else next(rows) for crop in crops)
-
-
-def _similarity(a: np.ndarray | None, b: np.ndarray | None) -> float:
-    return -np.inf if a is None or b is None else float(a @ b)
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,62 @@ class KFoldAccuracy:
     mean: float
     std: float
     thresholds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share that was counted, with its 95 % Wilson interval (which takes trials as independent).
+
+    Attributes:
+        value: count / total.
+        low, high: ends of the interval.
+        count: how often it happened.
+        total: number of trials.
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+    total: int
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """The FNMR where the threshold is set for an FMR.
+
+    Attributes:
+        fmr: highest false match rate allowed.
+        threshold: cosine similarity.
+        fnmr: share of genuine pairs below it.
+    """
+
+    fmr: float
+    threshold: float
+    fnmr: Rate
+
+
+def rate(count: int, total: int) -> Rate:
+    """A counted share and its interval (Wilson 1927)."""
+    z, p = 1.959964, count / total
+    centre = p + z * z / (2 * total)
+    spread = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    low, high = (centre - spread) / scale, (centre + spread) / scale
+    return Rate(p, max(0.0, low), min(1.0, high), int(count), int(total))
+
+
+def operating_points(
+    genuine: np.ndarray, impostor: np.ndarray, fmrs: tuple[float, ...]
+) -> tuple[OperatingPoint, ...]:
+    """FNMR at each FMR; those that so few impostor pairs cannot show are left out."""
+    points = []
+    for fmr in fmrs:
+        if len(impostor) * fmr >= 1:
+            threshold = threshold_at_fmr(impostor, fmr)
+            rejected = int((genuine < threshold).sum())
+            points.append(OperatingPoint(fmr, threshold, rate(rejected, len(genuine))))
+    return tuple(points)
 
 
 def kfold_accuracy(similarity: np.ndarray, same: np.ndarray, n_folds: int = 10) -> KFoldAccuracy:

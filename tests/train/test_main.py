@@ -59,15 +59,22 @@ def test_evaluate(lfw: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].startswith("weights             sha256:")
     assert lines[1] == "10-fold accuracy    100.00 % (std over folds 0.00)"
     assert lines[2] == "no face found       0 of 3 pictures"
-    assert lines[3] == "at threshold 0.450  FMR 0.0000, FNMR 0.0000"
-    assert lines[4:] == ["TAR at FMR 0.01     100.0 %", "TAR at FMR 0.001    100.0 %"]
+    # Wilson's upper end for no error in 1,000 trials: z^2 / (1000 + z^2) = 0.0038.
+    assert lines[3] == (
+        "at threshold 0.450  FMR 0.0000 [0.0000, 0.0038], FNMR 0.0000 [0.0000, 0.0038]"
+    )
+    assert lines[4] == "FNMR at FMR 0.01    0.0000 [0.0000, 0.0038]"
+    assert lines[5] == "FNMR at FMR 0.001   0.0000 [0.0000, 0.0038]"
+    assert lines[6] == "all against all     2 impostor pairs"  # too few for any FMR, or a gallery
+    assert len(lines) == 7
 
 
 def test_evaluate_json(lfw: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(lfw), "--weights", str(weights), "--flip", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["n_pictures"] == 3
-    assert report["tar"]["0.001"] == 1
+    assert report["flip"] is True
+    assert report["points"][1]["fmr"] == 0.001
     assert len(report["accuracy"]["thresholds"]) == 10
 
 

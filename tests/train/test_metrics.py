@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from train.metrics import best_threshold, error_rates, kfold_accuracy, threshold_at_fmr
+from train.metrics import (
+    best_threshold,
+    error_rates,
+    kfold_accuracy,
+    operating_points,
+    rate,
+    threshold_at_fmr,
+)
 
 INF = float("inf")
 
@@ -109,3 +116,23 @@ def test_threshold_at_fmr_of_one_accepts_all() -> None:
 def test_threshold_at_fmr_needs_enough_pairs(n: int, fmr: float) -> None:
     with pytest.raises(ValueError, match=f"{n} impostor pairs cannot show"):
         threshold_at_fmr(np.zeros(n), fmr)
+
+
+def test_rate_by_hand() -> None:
+    # Wilson for 10 of 100: (0.1 + z^2/200 -+ z sqrt(0.09/100 + z^2/40000)) / (1 + z^2/100)
+    found = rate(10, 100)
+    assert (found.value, found.count, found.total) == (0.1, 10, 100)
+    assert found.low == pytest.approx(0.0552, abs=1e-4)
+    assert found.high == pytest.approx(0.1744, abs=1e-4)
+    assert rate(0, 50).low == 0
+    assert rate(50, 50).high == pytest.approx(1)
+
+
+def test_operating_points_leave_out_what_cannot_be_shown() -> None:
+    impostor = np.linspace(0, 0.99, 100)
+    genuine = np.array([0.2, 0.95, 0.985, 1.0])
+    (point,) = operating_points(genuine, impostor, (0.01, 0.001))
+    # One of 100 impostors may pass: the threshold lies just above the second highest, 0.98.
+    assert point.fmr == 0.01
+    assert point.threshold == pytest.approx(0.98)
+    assert (point.fnmr.count, point.fnmr.total) == (2, 4)
