@@ -21,7 +21,8 @@ class TrainConfig:
         teacher: `.npz` of names and embeddings to distil from, or "".
         stem: of the encoder, "face" or "imagenet".
         epochs: passes over the training identities.
-        batch_size: pictures in an optimiser step.
+        batch_size: pictures in an optimiser step, over all processes.
+        accumulate: parts that each process takes its share of a batch in, to save memory.
         sizes: (first epoch, height, width) of the input, smaller at first to save time.
         optimizer: "sgd" (Nesterov, momentum 0.9) or "adamw".
         learning_rate: after the warm-up.
@@ -49,6 +50,7 @@ class TrainConfig:
     stem: Stem = "face"
     epochs: int = 26
     batch_size: int = 256
+    accumulate: int = 1
     sizes: tuple[tuple[int, int, int], ...] = ((0, 112, 96),)
     optimizer: str = "sgd"
     learning_rate: float = 0.1
@@ -80,7 +82,7 @@ class TrainConfig:
             raise ValueError("sizes must start at epoch 0")
         if not 0 <= self.margin_min <= self.margin_max < 1.6:
             raise ValueError("margins must rise from 0 or more to less than 1.6 radians")
-        for name in ("epochs", "batch_size", "learning_rate", "scale", "clip"):
+        for name in ("epochs", "batch_size", "accumulate", "learning_rate", "scale", "clip"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive")
 

@@ -1,4 +1,4 @@
-"""A run's records: `metrics.csv` and the plots made from it."""
+"""A run's records: `metrics.csv`, the plots made from it, and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
     """Read `metrics.csv`; an empty cell is left out."""
     with (run / METRICS).open(newline="") as file:
         return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def write_events(run: Path, row: dict[str, Any]) -> None:
+    """Add an epoch to the TensorBoard events; one that is repeated replaces itself."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    epoch = int(row["epoch"])
+    with SummaryWriter(run / "tensorboard", purge_step=epoch) as writer:
+        for name, value in row.items():
+            if name != "epoch":
+                writer.add_scalar(name, value, epoch)
 
 
 def plot(run: Path) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +74,7 @@ def test_it_learns_and_keeps_records(config: TrainConfig, tmp_path: Path) -> Non
     assert [row["plateau_active"] for row in rows] == [0] + [1] * 7
     assert rows[0]["margin"] < rows[1]["margin"] == 0.35
     assert (tmp_path / "curves.png").is_file()
+    assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
     best = FaceEncoder.from_pretrained(tmp_path / "best")
     assert best.config.stem == "imagenet"
 
@@ -136,6 +141,35 @@ def test_a_run_folder_refuses_another_configuration(config: TrainConfig, tmp_pat
 def test_too_little_data_is_said_at_once(config: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="fewer training faces than a batch"):
         fit(dataclasses.replace(config, batch_size=64), tmp_path)
+
+
+def curve(run: Path) -> list[list[float]]:
+    names = ("loss", "arcface", "accuracy", "margin", "learning_rate")
+    return [[row[name] for name in names] for row in read_metrics(run)]
+
+
+def test_two_processes_follow_the_curve_of_one(config: TrainConfig, tmp_path: Path) -> None:
+    """Batch norm sees half a batch at a time in both: in two processes, or in two parts."""
+    fit(dataclasses.replace(config, accumulate=2), tmp_path / "one")
+    overrides = [f"{k}={json.dumps(v)}" for k, v in dataclasses.asdict(config).items() if v != ""]
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "train", "fit", str(tmp_path / "two"), *overrides]
+    run = subprocess.run(
+        [sys.executable, *command],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    for one, two in zip(curve(tmp_path / "one"), curve(tmp_path / "two"), strict=True):
+        assert one == pytest.approx(two, rel=1e-3)
+
+
+def test_accumulation_needs_a_batch_it_divides(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="multiple of accumulate"):
+        fit(dataclasses.replace(config, accumulate=3), tmp_path)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")

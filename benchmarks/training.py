@@ -1,0 +1,89 @@
+"""How fast this machine trains, against its own matrix product, and how fast a pack is read.
+
+python benchmarks/training.py runs/celeba --config train/configs/celeba_cpu.toml
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from train.config import load_config
+from train.pack import open_pack
+from train.step import TrainingStep
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pack", type=Path)
+    parser.add_argument("--config", type=Path, required=True)
+    args = parser.parse_args()
+    faces = open_pack(args.pack)
+    rng = np.random.default_rng(0)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    chosen = [np.sort(rng.integers(0, len(faces.names), 128)) for _ in range(80)]
+    for rows in chosen[:40]:
+        faces.crops[rows].sum()  # into the file cache
+    start = time.perf_counter()
+    for rows in chosen[:40]:
+        torch.from_numpy(faces.crops[rows])
+    print(f"packed reader, one core   {40 * 128 / (time.perf_counter() - start):8.0f} images/s")
+
+    torch.set_num_threads(threads)
+    for overrides in (["amp=off"], ["amp=bf16"]):
+        config = load_config(args.config, [*overrides, "teacher="])
+        half = config.amp == "bf16"
+        peak = matrix_rate(torch.bfloat16 if half else torch.float32)
+        print(f"matrix product, {config.amp:<10}{peak / 1e9:8.0f} GFLOP/s")
+        step = TrainingStep(config, faces.names, 8450)
+        step.encoder.to(memory_format=torch.channels_last)
+        for _, height, width in config.sizes:
+            flops, seconds = training_cost(step, config.batch_size, height, width)
+            print(
+                f"training {height} x {width:<13}{config.batch_size / seconds:8.0f} images/s, "
+                f"{flops / seconds / 1e9:.0f} GFLOP/s, "
+                f"{100 * flops / seconds / peak:.0f} % of the matrix product"
+            )
+
+
+def training_cost(step: TrainingStep, n: int, height: int, width: int) -> tuple[int, float]:
+    """Floating-point operations and seconds of one optimiser step on a batch that is there."""
+    optimizer = torch.optim.AdamW(step.parameters(), lr=1e-4)
+    x = torch.randn(n, 3, height, width).contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(0, 8450, (n,))
+
+    def train() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        step(x, labels, labels)[0].backward()
+        optimizer.step()
+
+    with FlopCounterMode(display=False) as counter:
+        train()
+    return counter.get_total_flops(), median_of(train, 8)
+
+
+def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
+    """Floating-point operations a second of a square matrix product."""
+    a = torch.randn(size, size).to(dtype)
+    return 2 * size**3 / median_of(lambda: a @ a, 10)
+
+
+def median_of(run: Callable[[], object], times: int) -> float:
+    """Median seconds of a call, after a warm-up."""
+    run()
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds))
+
+
+if __name__ == "__main__":
+    main()
