@@ -27,6 +27,7 @@ class TrainConfig:
         optimizer: "sgd" (Nesterov, momentum 0.9) or "adamw".
         learning_rate: after the warm-up.
         warmup_epochs: in which the learning rate rises from zero.
+        cooldown_epochs: the last ones, in which it falls to zero: for a run whose time is short.
         weight_decay: of weights; biases and batch norms have none.
         scale: ArcFace's s.
         margin_min: ArcFace's angular margin m in radians at the start.
@@ -55,6 +56,7 @@ class TrainConfig:
     optimizer: str = "sgd"
     learning_rate: float = 0.1
     warmup_epochs: float = 1.0
+    cooldown_epochs: float = 0.0
     weight_decay: float = 5e-4
     scale: float = 64.0
     margin_min: float = 0.0

@@ -22,7 +22,7 @@ from train.config import TrainConfig
 from train.distributed import Processes, processes
 from train.pack import PackedFaces, open_pack
 from train.records import plot, write_events, write_metrics
-from train.schedule import LinearMargin, Plateau, warmup
+from train.schedule import LinearMargin, Plateau, cooldown, warmup
 from train.step import PARTS, TrainingStep
 from train.validate import embed_at, heldout_tar
 
@@ -117,7 +117,9 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
         while step < n_steps:
             now = epoch + step / n_steps
             head.margin = margin.at(now)
-            rate = config.learning_rate * warmup(now, config.warmup_epochs) * plateau.multiplier
+            rate = config.learning_rate * plateau.multiplier
+            rate *= warmup(now, config.warmup_epochs)
+            rate *= cooldown(now, config.epochs, config.cooldown_epochs)
             for settings in optimizer.param_groups:
                 settings["lr"] = rate
 

@@ -1,4 +1,4 @@
-"""The margin's rise, the warm-up, and reduce-on-plateau once the margin rests."""
+"""The margin's rise, warm-up, cool-down, and reduce-on-plateau once the margin rests."""
 
 from __future__ import annotations
 
@@ -61,6 +61,11 @@ class Plateau:
         if self.bad_epochs > self.patience:
             self.multiplier *= self.factor
             self.bad_epochs = 0
+
+
+def cooldown(epoch: float, epochs: int, length: float) -> float:
+    """Factor of the learning rate: falls linearly from 1 to 0 over the last `length` of `epochs`."""
+    return 1.0 if length <= 0 else min(1.0, (epochs - epoch) / length)
 
 
 def warmup(epoch: float, epochs: float) -> float:

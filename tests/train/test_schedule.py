@@ -2,7 +2,7 @@
 
 import pytest
 
-from train.schedule import LinearMargin, Plateau, warmup
+from train.schedule import LinearMargin, Plateau, cooldown, warmup
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,9 @@ def test_plateau_by_hand() -> None:
 def test_warmup() -> None:
     assert [warmup(epoch, 2) for epoch in (0, 0.5, 2, 3)] == [0, 0.25, 1, 1]
     assert warmup(0, 0) == 1
+
+
+def test_cooldown() -> None:
+    # The last 4 of 10 epochs.
+    assert [cooldown(epoch, 10, 4) for epoch in (0, 6, 7, 9, 10)] == [1, 1, 0.75, 0.25, 0]
+    assert cooldown(9.9, 10, 0) == 1
