@@ -50,6 +50,9 @@ def main(argv: list[str] | None = None) -> int:
     goal = calibrate.add_mutually_exclusive_group(required=True)
     goal.add_argument("--fmr", type=float, help="choose the threshold for this false match rate")
     goal.add_argument("--keep", action="store_true", help="keep the threshold, measure its rates")
+    calibrate.add_argument(
+        "--uncertain-fmr", type=float, help="higher rate, at which the uncertain band begins"
+    )
     calibrate.set_defaults(run=run_calibrate)
 
     args = parser.parse_args(argv)
@@ -102,11 +105,13 @@ def run_calibrate(args: argparse.Namespace) -> None:
         labels,
         dataset=args.dataset,
         target_fmr=None if args.keep else args.fmr,
+        uncertain_fmr=args.uncertain_fmr,
     )
     encoder.save_pretrained(args.weights)
     found = encoder.config.calibration
     assert found is not None
     print(f"{len(crops)} faces of {labels.max() + 1} identities")
+    print(f"uncertain from {encoder.config.threshold - encoder.config.uncertain_margin:.3f}")
     print(f"threshold {encoder.config.threshold:.3f}: FMR {found.fmr:.2g}, FNMR {found.fnmr:.4f}")
     print(f"{found.impostor_pairs:,} impostor pairs, {found.genuine_pairs:,} genuine pairs")
 

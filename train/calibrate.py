@@ -19,6 +19,7 @@ def calibrate(
     *,
     dataset: str,
     target_fmr: float | None,
+    uncertain_fmr: float | None = None,
 ) -> EncoderConfig:
     """Measure error rates, and choose the threshold where a target is given.
 
@@ -28,6 +29,8 @@ def calibrate(
         labels: int (N,), equal for one person.
         dataset: which faces these are, and whether the weights saw them in training.
         target_fmr: highest false match rate allowed, or None.
+        uncertain_fmr: a higher rate, whose threshold begins the "uncertain" band; None leaves the
+            band as wide as it is.
 
     Raises:
         ValueError: too few pairs, or too few impostor pairs for the target.
@@ -38,7 +41,12 @@ def calibrate(
         raise ValueError("calibration needs two identities or more, and two faces of one of them")
     threshold = config.threshold
     if target_fmr is not None:
-        threshold = float(np.ceil(threshold_at_fmr(impostor, target_fmr) * 1000) / 1000)
+        threshold = _rounded_up(threshold_at_fmr(impostor, target_fmr))
+    margin = config.uncertain_margin
+    if uncertain_fmr is not None:
+        margin = threshold - _rounded_up(threshold_at_fmr(impostor, uncertain_fmr))
+        if margin < 0:
+            raise ValueError("the uncertain band must begin below the threshold")
 
     def rates(limit: float) -> tuple[float, float]:
         fmr = 1 - np.searchsorted(impostor, limit) / len(impostor)
@@ -54,10 +62,17 @@ def calibrate(
         genuine_pairs=len(genuine),
         curve=tuple((s, round(rates(s)[0], 7), round(rates(s)[1], 7)) for s in CURVE.tolist()),
     )
-    return dataclasses.replace(config, threshold=threshold, calibration=calibration)
+    return dataclasses.replace(
+        config, threshold=threshold, uncertain_margin=round(margin, 3), calibration=calibration
+    )
 
 
 def all_pairs(embeddings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every pair of different pictures once: similarity float32 (P,) and same bool (P,)."""
     upper = np.triu_indices(len(embeddings), k=1)
     return (embeddings @ embeddings.T)[upper], (labels[:, None] == labels[None])[upper]
+
+
+def _rounded_up(threshold: float) -> float:
+    """To three decimals, so that the false match rate stays below the target."""
+    return float(np.ceil(threshold * 1000) / 1000)

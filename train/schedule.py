@@ -64,7 +64,7 @@ class Plateau:
 
 
 def cooldown(epoch: float, epochs: int, length: float) -> float:
-    """Factor of the learning rate: falls linearly from 1 to 0 over the last `length` of `epochs`."""
+    """Factor of the learning rate: falls linearly to 0 over the last `length` of `epochs`."""
     return 1.0 if length <= 0 else min(1.0, (epochs - epoch) / length)
 
 

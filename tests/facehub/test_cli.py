@@ -104,14 +104,14 @@ def test_verify_uncertain(run: Run, photos: Path) -> None:
     assert stdout.startswith("uncertain\n")
 
 
-def test_verify_json(run: Run, photos: Path) -> None:
+def test_verify_json(run: Run, photos: Path, recognizer: facehub.FaceRecognizer) -> None:
     code, stdout, stderr = run("verify", photos / "astronaut.png", photos / "both.png", "--json")
     result = json.loads(stdout)
     assert code == 4
     assert stderr == ""
     assert result["decision"] == "cannot_tell"
     assert result["similarity"] is None
-    assert result["threshold"] == 0.45
+    assert result["threshold"] == recognizer.config.threshold
     assert "2 faces" in result["reason"]
     assert result["first"]["inter_eye"] == pytest.approx(42.6, abs=1.5)
     assert result["first"]["issues"] == []
@@ -354,7 +354,9 @@ def test_info(run: Run, recognizer: facehub.FaceRecognizer) -> None:
     assert code == 0
     assert facts["facehub"] == facehub.__version__
     assert facts["fingerprint"] == recognizer.fingerprint
-    assert (facts["threshold"], facts["uncertain from"]) == (0.45, 0.4)
+    config = recognizer.config
+    assert facts["threshold"] == config.threshold
+    assert facts["uncertain from"] == pytest.approx(config.threshold - config.uncertain_margin)
     assert facts["crop"] == "96 x 112"
     code, stdout, _ = run("info")
     assert code == 0

@@ -45,6 +45,17 @@ def test_kept_threshold() -> None:
     assert (found.target_fmr, found.fmr, found.fnmr) == (None, 0, 0.5)
 
 
+def test_uncertain_band() -> None:
+    """Half: two impostors of four may be accepted, so the band begins just above 0.4226."""
+    settings = {"dataset": "made", "target_fmr": 0.25}
+    config = calibrate(CONFIG, EMBEDDINGS, LABELS, **settings, uncertain_fmr=0.5)
+    assert config.threshold == 0.485
+    assert config.uncertain_margin == pytest.approx(0.485 - 0.423)
+    assert calibrate(CONFIG, EMBEDDINGS, LABELS, **settings).uncertain_margin == 0.05
+    with pytest.raises(ValueError, match="begin below the threshold"):
+        calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="", target_fmr=0.5, uncertain_fmr=0.25)
+
+
 def test_curve() -> None:
     curve = calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="", target_fmr=0.5).calibration.curve
     similarities = [point[0] for point in curve]

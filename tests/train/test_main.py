@@ -91,8 +91,9 @@ def test_calibrate(weights: Path, faces: Path, capsys: pytest.CaptureFixture[str
     assert (weights / "model.safetensors").read_bytes() == tensors
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "18 faces of 6 identities"
-    assert lines[1].startswith(f"threshold {after.threshold:.3f}: FMR ")
-    assert lines[2] == "135 impostor pairs, 18 genuine pairs"
+    assert lines[1] == f"uncertain from {after.threshold - after.uncertain_margin:.3f}"
+    assert lines[2].startswith(f"threshold {after.threshold:.3f}: FMR ")
+    assert lines[3] == "135 impostor pairs, 18 genuine pairs"
 
 
 def test_calibrate_keeps_the_threshold(weights: Path, faces: Path) -> None:
