@@ -1,4 +1,4 @@
-"""`python -m train align | pack | fit | evaluate | calibrate`."""
+"""`python -m train align | pack | fit | evaluate | export | calibrate`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def main(argv: list[str] | None = None) -> int:
     evaluate.add_argument("--output", type=Path, help="folder for evaluation.json and .png")
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     evaluate.set_defaults(run=run_evaluate)
+
+    export = commands.add_parser("export", help="write a run's best weights as float16")
+    export.add_argument("best", type=Path, help="weight folder of the run: RUN/best")
+    export.add_argument("target", type=Path, help="folder to write")
+    export.set_defaults(run=run_export)
 
     calibrate = commands.add_parser("calibrate", help="choose the threshold on held-out identities")
     calibrate.add_argument("weights", type=Path, help="weight folder; its config.json is rewritten")
@@ -91,6 +96,12 @@ def run_evaluate(args: argparse.Namespace) -> None:
     encoder = FaceEncoder.from_pretrained(args.weights or default_weights())
     report = evaluate(args.lfw, encoder, flip=args.flip, output=args.output)
     print(json.dumps(dataclasses.asdict(report), indent=2) if args.json else describe(report))
+
+
+def run_export(args: argparse.Namespace) -> None:
+    from train.export import export
+
+    print(export(args.best, args.target).config.fingerprint)
 
 
 def run_calibrate(args: argparse.Namespace) -> None:
