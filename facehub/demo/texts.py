@@ -72,6 +72,5 @@ EXPIRED = "This picture has expired or did not arrive. Choose it again."
 COUNT = ("{count} photo", "{count} photos")
 
 LIMITS = """Similarity is not proof. There is no check that a face is alive rather than a photo of
-one, error rates differ between groups of people, and these weights are a weak placeholder. Do not
-use this page to decide about anybody.
+one, and error rates differ between groups of people. Do not use this page to decide about anybody.
 """

@@ -84,10 +84,11 @@ def test_threshold_decides(
     recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
 ) -> None:
     similarity = verify(astronaut, hopper, recognizer=recognizer).similarity
+    margin = recognizer.config.uncertain_margin
     for threshold, decision in (
         (similarity - 0.01, Decision.SAME),
-        (similarity + 0.01, Decision.UNCERTAIN),  # the margin is 0.05
-        (similarity + 0.06, Decision.DIFFERENT),
+        (similarity + 0.01, Decision.UNCERTAIN),
+        (similarity + margin + 0.01, Decision.DIFFERENT),
     ):
         result = verify(astronaut, hopper, threshold=threshold, recognizer=recognizer)
         assert result.decision is decision

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facehub import FaceRecognizer
 from facehub.weights import read_config
 from train.__main__ import main
 from train.heldout import is_heldout
@@ -53,7 +54,9 @@ def lfw(tmp_path: Path, astronaut: np.ndarray, hopper: np.ndarray) -> Path:
     return path
 
 
-def test_evaluate(lfw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate(
+    lfw: Path, recognizer: FaceRecognizer, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["evaluate", str(lfw)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("weights             sha256:")
@@ -61,7 +64,8 @@ def test_evaluate(lfw: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[2] == "no face found       0 of 3 pictures"
     # Wilson's upper end for no error in 1,000 trials: z^2 / (1000 + z^2) = 0.0038.
     assert lines[3] == (
-        "at threshold 0.450  FMR 0.0000 [0.0000, 0.0038], FNMR 0.0000 [0.0000, 0.0038]"
+        f"at threshold {recognizer.config.threshold:.3f}  "
+        "FMR 0.0000 [0.0000, 0.0038], FNMR 0.0000 [0.0000, 0.0038]"
     )
     assert lines[4] == "FNMR at FMR 0.01    0.0000 [0.0000, 0.0038]"
     assert lines[5] == "FNMR at FMR 0.001   0.0000 [0.0000, 0.0038]"
