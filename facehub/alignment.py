@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -61,6 +62,17 @@ def align_faces(
         Faces from left to right; an empty list where there is none.
     """
     return [_align(image, landmarks, template) for landmarks in find_landmarks(image, search)]
+
+
+def central_face(faces: Sequence[Face], image_shape: tuple[int, ...]) -> Face:
+    """The face nearest the middle, whom a portrait or a labelled data set's picture is about.
+
+    Args:
+        faces: one or more, of one picture.
+        image_shape: (H, W, ...) of that picture.
+    """
+    middle = np.array(image_shape[1::-1]) / 2
+    return min(faces, key=lambda face: float(np.linalg.norm(face.pupils.mean(axis=0) - middle)))
 
 
 def similarity_matrix(

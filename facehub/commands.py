@@ -169,8 +169,7 @@ def run_gallery(args: argparse.Namespace) -> int:
     elif args.rename:
         gallery.rename(*args.rename)
     elif args.merge:
-        if args.merge[1] not in gallery:
-            raise FaceHubError(f"There is no person named {args.merge[1]} in the gallery.")
+        gallery.examples(args.merge[1])  # refuses a person who is not there
         gallery.rename(*args.merge, merge=True)
     if args.remove or args.rename or args.merge:
         gallery.save(args.gallery)

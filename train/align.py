@@ -9,11 +9,10 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from facehub.alignment import align_faces
+from facehub.alignment import align_faces, central_face
 from facehub.errors import ImageError
 from facehub.files import write_atomically
 from facehub.images import load_image
@@ -87,10 +86,8 @@ def _align_chunk(names: list[str], target: Path) -> tuple[list[tuple[str, str]],
         if not faces:
             failures.append((name, "no face"))
             continue
-        middle = np.array(image.shape[1::-1]) / 2
-        face = min(faces, key=lambda f: float(np.linalg.norm(f.pupils.mean(axis=0) - middle)))
         buffer = io.BytesIO()
-        Image.fromarray(face.crop).save(buffer, "WEBP", quality=QUALITY)
+        Image.fromarray(central_face(faces, image.shape).crop).save(buffer, "WEBP", quality=QUALITY)
         output = _output(target, name)
         output.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(output, buffer.getvalue())

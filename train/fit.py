@@ -133,7 +133,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
                     encoder.preprocess(pixels), size, _generator(config.seed, epoch, step, part)
                 ).contiguous(memory_format=torch.channels_last)
                 is_last = part + group.count >= n_parts
-                with contextlib.nullcontext() if is_last else _no_sync(loss_of):
+                with _sharing(loss_of, is_last):
                     loss, found = loss_of(
                         x,
                         torch.from_numpy(labels[chosen]).to(device),
@@ -244,10 +244,11 @@ def _average(averaged: nn.Module, model: nn.Module, decay: float, steps: int) ->
             mean.copy_(value)
 
 
-def _no_sync(module: nn.Module) -> contextlib.AbstractContextManager[Any]:
-    """Leave the gradients unshared until the batch's last part."""
-    is_shared = isinstance(module, DistributedDataParallel)
-    return module.no_sync() if is_shared else contextlib.nullcontext()  # type: ignore[operator]
+def _sharing(module: nn.Module, is_last: bool) -> contextlib.AbstractContextManager[Any]:
+    """Several processes share their gradients only after a batch's last part."""
+    if is_last or not isinstance(module, DistributedDataParallel):
+        return contextlib.nullcontext()
+    return module.no_sync()
 
 
 def _generator(*numbers: int) -> torch.Generator:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+
+from facehub.images import load_image
+from train.sources import ZipSource
 
 HELDOUT_SHARE = 20  # one identity in so many
 
@@ -29,13 +29,12 @@ def read_heldout(archive: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     crops, labels = [], []
     numbers: dict[str, int] = {}
-    with zipfile.ZipFile(archive) as file:
-        for member in sorted(file.namelist()):
-            identity, _, name = member.rpartition("/")
-            if name and identity and is_heldout(identity):
-                with Image.open(io.BytesIO(file.read(member))) as image:
-                    crops.append(np.asarray(image.convert("RGB")))
-                labels.append(numbers.setdefault(identity, len(numbers)))
+    pictures = ZipSource(archive)
+    for name in pictures.names:
+        identity = name.rpartition("/")[0]
+        if is_heldout(identity):
+            crops.append(load_image(pictures.read(name)))
+            labels.append(numbers.setdefault(identity, len(numbers)))
     if not crops:
         raise ValueError(f"{archive} has no held-out identity")
     return np.stack(crops), np.array(labels)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from facehub.alignment import align_faces
+from facehub.alignment import align_faces, central_face
 from facehub.encoder import FaceEncoder
 from facehub.images import load_image
 
@@ -103,11 +103,8 @@ def embed_pictures(
 
     def central_crop(data: bytes) -> np.ndarray | None:
         image = load_image(data)
-        middle = np.array(image.shape[1::-1]) / 2
         faces = align_faces(image, template=encoder.config.template)
-        if not faces:
-            return None
-        return min(faces, key=lambda f: np.linalg.norm(f.pupils.mean(axis=0) - middle)).crop
+        return central_face(faces, image.shape).crop if faces else None
 
     source = iter(pictures)
     with ThreadPoolExecutor() as pool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zipfile
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -115,11 +115,11 @@ class RecordSource:
         data = struct.pack("<I", _MAGIC).join(parts)
         return data[_label(data)[2] :]
 
-    def _skip(self, file: object, offset: int, size: int) -> int:
+    def _skip(self, file: BinaryIO, offset: int, size: int) -> int:
         """Where the next record starts."""
         while True:
-            file.seek(offset)  # type: ignore[attr-defined]
-            kind, length = _frame(file.read(8), self.path)  # type: ignore[attr-defined]
+            file.seek(offset)
+            kind, length = _frame(file.read(8), self.path)
             offset += 8 + length + (-length % 4)
             if offset > size + 3:
                 raise ValueError(f"{self.path} is damaged: its last record is cut short")

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from facehub.demo import render, texts
+from facehub.demo.errors import problem, shown
 from facehub.demo.photo import photo_input
 from facehub.demo.session import LIFETIME, SessionGallery
 from facehub.errors import FaceHubError
@@ -31,10 +32,15 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
     def people(session: SessionGallery) -> Any:
         return gr.Dropdown(choices=list(session.gallery), value=None)
 
+    def chosen(session: SessionGallery, person: str | None) -> str:
+        if person is None or person not in session.gallery:
+            raise problem(texts.NO_PERSON)
+        return person
+
     def on_enrol(session: SessionGallery, name: str, files: list[str] | None, snapshot: Any) -> Any:
         files = list(files or []) + ([snapshot] if snapshot is not None else [])
         if not files:
-            raise gr.Error(texts.NO_PHOTOS, print_exception=False)
+            raise problem(texts.NO_PHOTOS)
         count, failures = session.enrol_many(name or "", files, recognizer)
         notice = render.message(texts.ENROLLED.format(count=count), failures)
         return session, render.wall(session), notice, people(session), None, None, ""
@@ -45,25 +51,19 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
         try:
             loaded = Gallery.load(file, fingerprint=recognizer.fingerprint)
         except FaceHubError as error:
-            shown = str(error).replace(file, Path(file).name)  # no path of the server
-            return gr.skip(), gr.skip(), render.message(shown), gr.skip(), None
+            text = str(error).replace(file, Path(file).name)  # no path of the server
+            return gr.skip(), gr.skip(), render.message(text), gr.skip(), None
         session = SessionGallery(loaded)
         count = texts.LOADED.format(people=len(loaded), photos=loaded.n_templates)
         return session, render.wall(session), render.message(count), people(session), None
 
     def on_remove(session: SessionGallery, person: str | None) -> Any:
-        if person is None or person not in session.gallery:
-            raise gr.Error(texts.NO_PERSON, print_exception=False)
-        session.remove(person)
+        session.remove(chosen(session, person))
         return session, render.wall(session), people(session)
 
     def on_rename(session: SessionGallery, person: str | None, new_name: str) -> Any:
-        if person is None or person not in session.gallery:
-            raise gr.Error(texts.NO_PERSON, print_exception=False)
-        try:
-            session.gallery.rename(person, new_name)
-        except FaceHubError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+        with shown():
+            session.gallery.rename(chosen(session, person), new_name)
         return session, render.wall(session), people(session), ""
 
     def on_delete() -> Any:
@@ -74,12 +74,10 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
 
     def on_identify(session: SessionGallery, probe: Any) -> str:
         if probe is None:
-            raise gr.Error(texts.NO_PROBE, print_exception=False)
-        try:
+            raise problem(texts.NO_PROBE)
+        with shown():
             image = load_image(probe)
             faces = identify(image, session.gallery, top_k=3, recognizer=recognizer)
-        except FaceHubError as error:
-            raise gr.Error(str(error), print_exception=False) from None
         return render.identification(image, faces, session.crops)
 
     def on_example() -> Any:
@@ -95,14 +93,12 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
     def on_api(photo: Any, people: list[str], names: list[str]) -> dict[str, Any]:
         """Identify faces. `people` are photos, `names` says whom each of them shows."""
         if photo is None or not people or not isinstance(names, list) or len(names) != len(people):
-            raise gr.Error("Send photo, people and as many names.", print_exception=False)
+            raise problem("Send photo, people and as many names.")
         gallery = new_session()
-        try:
+        with shown():
             for name, file in zip(names, people, strict=True):
                 gallery.enrol(str(name), file, Path(file).name, recognizer)
             faces = identify(photo, gallery.gallery, top_k=3, recognizer=recognizer)
-        except FaceHubError as error:
-            raise gr.Error(str(error), print_exception=False) from None
         return {
             "faces": [
                 {

@@ -10,6 +10,7 @@ from gradio.data_classes import ImageData
 from gradio.image_utils import decode_base64_to_image
 
 from facehub.demo import texts
+from facehub.demo.errors import problem
 
 
 def photo_input(label: str, **kwargs: Any) -> gr.Image:
@@ -35,5 +36,5 @@ def _original(payload: ImageData | None) -> Any:
     if payload.url and payload.url.startswith("data:"):
         return decode_base64_to_image(payload.url)
     if not payload.path or not Path(payload.path).is_file():
-        raise gr.Error(texts.EXPIRED, print_exception=False)
+        raise problem(texts.EXPIRED)
     return payload.path

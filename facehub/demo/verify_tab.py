@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 
 from facehub.demo import render, texts
+from facehub.demo.errors import problem, shown
 from facehub.demo.photo import photo_input
-from facehub.errors import FaceHubError
 from facehub.images import ImageSource
 from facehub.recognizer import FaceRecognizer
 from facehub.verification import PairPolicy, VerificationResult, verify
@@ -30,11 +30,9 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
 
     def compare(first: ImageSource, second: ImageSource, policy: PairPolicy) -> VerificationResult:
         if first is None or second is None:
-            raise gr.Error(texts.TWO_PICTURES, print_exception=False)
-        try:
+            raise problem(texts.TWO_PICTURES)
+        with shown():
             return verify(first, second, policy=policy, recognizer=recognizer)
-        except FaceHubError as error:
-            raise gr.Error(str(error), print_exception=False) from None
 
     def on_compare(first: Any, second: Any, policy: PairPolicy) -> str:
         return render.verification(compare(first, second, policy), recognizer.config)
