@@ -18,6 +18,7 @@ class TrainConfig:
 
     Attributes:
         data: packed data set, see `python -m train pack`.
+        init: run folder whose last checkpoint to start from, or "".
         teacher: `.npz` of names and embeddings to distil from, or "".
         stem: of the encoder, "face" or "imagenet".
         epochs: passes over the training identities.
@@ -47,6 +48,7 @@ class TrainConfig:
     """
 
     data: str
+    init: str = ""
     teacher: str = ""
     stem: Stem = "face"
     epochs: int = 26
@@ -88,9 +90,9 @@ class TrainConfig:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive")
 
-    def size_at(self, epoch: int) -> tuple[int, int]:
-        """(height, width) of the input in an epoch."""
-        return next((h, w) for first, h, w in reversed(self.sizes) if first <= epoch)
+    def size_at(self, epoch: int) -> tuple[int, int, int]:
+        """Input in an epoch: (first epoch at this size, height, width)."""
+        return next(size for size in reversed(self.sizes) if size[0] <= epoch)
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig:

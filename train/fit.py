@@ -70,6 +70,9 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
 
     epoch, step, sums, rows = 0, 0, torch.zeros(len(PARTS)), []
     state = load_checkpoint(run)
+    if state is None and config.init:
+        step_module.load_state_dict(_other_run(Path(config.init))["modules"])
+        averaged.load_state_dict(encoder.state_dict())
     if state is not None:
         step_module.load_state_dict(state["modules"])
         averaged.load_state_dict(state["averaged"])
@@ -103,7 +106,9 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
     last_checkpoint = time.monotonic()
     while epoch < config.epochs:
         step_module.train()
-        size = config.size_at(epoch)
+        first_epoch, height, width = config.size_at(epoch)
+        if epoch == first_epoch:
+            plateau.forget()
         order = torch.randperm(len(training), generator=_generator(config.seed, epoch)).numpy()
         started, first_step = time.monotonic(), step
         progress = tqdm(
@@ -130,7 +135,9 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
                 chosen = np.sort(batch[part::n_parts])  # in the file's order: quicker to read
                 pixels = torch.from_numpy(faces.crops[training[chosen]]).to(device)
                 x = augment(
-                    encoder.preprocess(pixels), size, _generator(config.seed, epoch, step, part)
+                    encoder.preprocess(pixels),
+                    (height, width),
+                    _generator(config.seed, epoch, step, part),
                 ).contiguous(memory_format=torch.channels_last)
                 is_last = part + group.count >= n_parts
                 with _sharing(loss_of, is_last):
@@ -150,7 +157,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
             scaler.update()
             step += 1
             sums += values
-            _average(averaged, encoder, config.ema, epoch * n_steps + step)
+            _average(averaged, encoder, config.ema, (epoch - first_epoch) * n_steps + step)
 
             progress.update(len(batch))
             progress.set_postfix(
@@ -168,7 +175,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
             plateau.step(means["loss"])
         epoch += 1
         if group.is_first:
-            heldout = embed_at(averaged, faces.crops[faces.heldout], size)
+            heldout = embed_at(averaged, faces.crops[faces.heldout], (height, width))
             row: dict[str, Any] = {
                 "epoch": epoch,
                 **means,
@@ -176,7 +183,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
                 "margin": head.margin,
                 "learning_rate": rate,
                 "plateau_active": int(stable),
-                "height": size[0],
+                "height": height,
                 "images_per_second": (n_steps - first_step) * config.batch_size / seconds,
             }
             rows.append(row)
@@ -189,6 +196,13 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
         step, sums = 0, torch.zeros(len(PARTS))
         checkpoint()
         last_checkpoint = time.monotonic()
+
+
+def _other_run(run: Path) -> dict[str, Any]:
+    state = load_checkpoint(run)
+    if state is None:
+        raise ValueError(f"{run} holds no checkpoint to start from")
+    return state
 
 
 def _is_best(rows: list[dict[str, Any]]) -> bool:

@@ -62,6 +62,10 @@ class Plateau:
             self.multiplier *= self.factor
             self.bad_epochs = 0
 
+    def forget(self) -> None:
+        """Start comparing anew: losses at another input size are of another height."""
+        self.best, self.bad_epochs = float("inf"), 0
+
 
 def cooldown(epoch: float, epochs: int, length: float) -> float:
     """Factor of the learning rate: falls linearly to 0 over the last `length` of `epochs`."""

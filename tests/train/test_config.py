@@ -51,8 +51,8 @@ def test_data_is_needed() -> None:
 def test_sizes_by_epoch() -> None:
     config = TrainConfig(data="x", sizes=((0, 64, 56), (3, 112, 96)))
     assert [config.size_at(epoch) for epoch in (0, 2, 3, 9)] == [
-        (64, 56),
-        (64, 56),
-        (112, 96),
-        (112, 96),
+        (0, 64, 56),
+        (0, 64, 56),
+        (3, 112, 96),
+        (3, 112, 96),
     ]

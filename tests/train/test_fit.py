@@ -9,43 +9,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from facehub.encoder import FaceEncoder
 from train import fit as module
+from train.checkpoint import load_checkpoint
 from train.config import TrainConfig
 from train.fit import DivergedError, fit
-from train.heldout import is_heldout
-from train.pack import pack
 from train.records import read_metrics
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """8 training identities of 6 pictures and 8 held-out ones: coarse random patterns, noisy."""
-    root = tmp_path_factory.mktemp("faces")
-    rng = np.random.default_rng(0)
-    names = [f"{i:05d}" for i in range(1000)]
-    training = [name for name in names if not is_heldout(name)][:8]
-    heldout = [name for name in names if is_heldout(name)][:8]
-    for name in training + heldout:
-        (root / name).mkdir()
-        pattern = rng.integers(0, 255, (7, 6, 3))
-        for i in range(6):
-            noisy = np.clip(pattern + rng.normal(0, 20, pattern.shape), 0, 255).astype(np.uint8)
-            Image.fromarray(noisy).resize((96, 112)).save(root / name / f"{i}.png")
-    target = tmp_path_factory.mktemp("pack")
-    pack(root, target)
-    return str(target)
-
-
 @pytest.fixture
-def config(data: str) -> TrainConfig:
+def config(tiny_pack: str) -> TrainConfig:
     return TrainConfig(
-        data=data,
+        data=tiny_pack,
         stem="imagenet",
         epochs=2,
         batch_size=16,
@@ -176,3 +154,34 @@ def test_accumulation_needs_a_batch_it_divides(config: TrainConfig, tmp_path: Pa
 def test_mixed_precision_on_cuda(config: TrainConfig, tmp_path: Path) -> None:
     fit(dataclasses.replace(config, epochs=8, amp="fp16"), tmp_path)
     assert read_metrics(tmp_path)[-1]["accuracy"] > 60
+
+
+def test_a_run_goes_on_from_another(config: TrainConfig, tmp_path: Path) -> None:
+    fit(config, tmp_path / "first")
+    second = dataclasses.replace(
+        config, init=str(tmp_path / "first"), epochs=1, learning_rate=1e-9, ema=0.0
+    )
+    fit(second, tmp_path / "second")
+    before, after = (load_checkpoint(tmp_path / name) for name in ("first", "second"))
+    assert before is not None
+    assert after is not None
+    for name in ("encoder.trunk.conv1.weight", "head.weight"):
+        difference = (before["modules"][name] - after["modules"][name]).abs().max()
+        assert difference < 1e-5, name
+    assert after["epoch"] == 1
+
+
+def test_a_run_that_is_not_there(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no checkpoint to start from"):
+        fit(dataclasses.replace(config, init=str(tmp_path / "none")), tmp_path / "run")
+
+
+def test_a_change_of_size_is_no_plateau(config: TrainConfig, tmp_path: Path) -> None:
+    """The loss rises with the size: the learning rate must not fall for it."""
+    changing = dataclasses.replace(
+        config, epochs=2, sizes=((0, 32, 32), (1, 64, 56)), margin_epochs=0, plateau_patience=0
+    )
+    fit(changing, tmp_path / "run")
+    state = load_checkpoint(tmp_path / "run")
+    assert state is not None
+    assert state["plateau"]["multiplier"] == 1.0

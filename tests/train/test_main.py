@@ -2,56 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
-import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from facehub import FaceRecognizer
 from facehub.weights import read_config
 from train.__main__ import main
-from train.heldout import is_heldout
 
 
 @pytest.fixture
 def weights(tmp_path: Path, other_weights: Path) -> Path:
     return shutil.copytree(other_weights, tmp_path / "weights")
-
-
-@pytest.fixture
-def faces(tmp_path: Path) -> Path:
-    """18 faces of six held-out identities, of noise: 18 genuine and 135 impostor pairs."""
-    rng = np.random.default_rng(0)
-    names = [name for name in (f"{i:05d}" for i in range(300)) if is_heldout(name)][:6]
-    path = tmp_path / "faces.zip"
-    with zipfile.ZipFile(path, "w") as file:
-        for name in names:
-            for number in range(3):
-                coarse = rng.integers(0, 256, (7, 6, 3), np.uint8)
-                picture = Image.fromarray(coarse.repeat(16, axis=0).repeat(16, axis=1))
-                buffer = io.BytesIO()
-                picture.save(buffer, format="webp")
-                file.writestr(f"{name}/{number}.webp", buffer.getvalue())
-    return path
-
-
-@pytest.fixture
-def lfw(tmp_path: Path, astronaut: np.ndarray, hopper: np.ndarray) -> Path:
-    """Ten folds of 200 pairs of three pictures."""
-    fold = 100 * ["E\t1\t2"] + 100 * ["E\t1\tG\t1"]
-    path = tmp_path / "lfw.zip"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("pairs.txt", "\n".join(["10\t100", *10 * fold]))
-        for name, picture in (("E_0001", astronaut), ("E_0002", astronaut), ("G_0001", hopper)):
-            buffer = io.BytesIO()
-            Image.fromarray(picture).save(buffer, format="png", compress_level=1)
-            file.writestr(f"{name[0]}/{name}.jpg", buffer.getvalue())
-    return path
 
 
 def test_evaluate(

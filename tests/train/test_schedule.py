@@ -32,6 +32,16 @@ def test_plateau_by_hand() -> None:
     assert plateau.bad_epochs == 0
 
 
+def test_plateau_forgets_losses_of_another_input_size() -> None:
+    plateau = Plateau(factor=0.5, patience=0, threshold=0.1)
+    plateau.step(1.0)
+    plateau.forget()
+    plateau.step(5.0)
+    assert plateau.multiplier == 1
+    plateau.step(5.0)
+    assert plateau.multiplier == 0.5
+
+
 def test_warmup() -> None:
     assert [warmup(epoch, 2) for epoch in (0, 0.5, 2, 3)] == [0, 0.25, 1, 1]
     assert warmup(0, 0) == 1
