@@ -31,12 +31,13 @@ def main() -> None:
     crops = align_faces(image)[0].crop[None]
 
     print(
-        f"{os.cpu_count()} CPUs, {torch.get_num_threads()} PyTorch threads, median of {runs} runs"
+        f"{os.cpu_count()} CPUs, {torch.get_num_threads()} PyTorch threads, "
+        f"{recognizer.engine.description}, median of {runs} runs"
     )
     for name, step in {
         "decode": lambda: load_image(picture),
         "detect and align": lambda: align_faces(image),
-        "encode": lambda: recognizer.encoder.embed(crops),
+        "encode": lambda: recognizer.engine.embed(crops),
         "picture to embedding": lambda: recognizer.face(picture),
     }.items():
         times = []

@@ -236,7 +236,6 @@ def run_info(args: argparse.Namespace) -> int:
     import platform
 
     import mediapipe
-    import torch
 
     import facehub
     from facehub.weights import default_weights
@@ -260,7 +259,7 @@ def run_info(args: argparse.Namespace) -> int:
             "calibrated on": calibration.dataset,
         }
     facts |= {
-        "engine": f"PyTorch {torch.__version__} on {recognizer.encoder.embedding.weight.device}",
+        "engine": recognizer.engine.description,
         "mediapipe": mediapipe.__version__,
         "python": platform.python_version(),
     }

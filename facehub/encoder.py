@@ -18,6 +18,7 @@ from torchvision.models import resnet18
 from facehub.config import EncoderConfig
 from facehub.errors import ImageFormatError, WeightsError
 from facehub.files import write_atomically
+from facehub.template import AlignmentTemplate
 from facehub.weights import (
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -88,13 +89,7 @@ class FaceEncoder(
         Raises:
             ImageFormatError: another shape or dtype.
         """
-        t = self.config.template
-        crops = np.asarray(crops)
-        if crops.shape[1:] != (t.height, t.width, 3) or crops.dtype != np.uint8:
-            raise ImageFormatError(
-                f"Crops must be uint8 (N, {t.height}, {t.width}, 3), "
-                f"not {crops.dtype} {crops.shape}."
-            )
+        crops = check_crops(crops, self.config.template)
         was_training = self.training
         self.eval()
         device = self.embedding.weight.device
@@ -121,6 +116,7 @@ class FaceEncoder(
         pretrained_model_name_or_path: str | os.PathLike[str],
         *,
         revision: str | None = None,
+        sha256: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         force_download: bool = False,
@@ -134,6 +130,7 @@ class FaceEncoder(
         Args:
             pretrained_model_name_or_path: folder, `owner/name` or `owner/name@revision`.
             revision: branch, tag or commit; a full commit hash is immutable.
+            sha256: that `model.safetensors` must have, in hex, or None.
             token, cache_dir, force_download, local_files_only: as in `hf_hub_download`.
             map_location: device of the weights.
 
@@ -148,7 +145,7 @@ class FaceEncoder(
             force_download=force_download,
             local_files_only=local_files_only,
         )
-        config, tensors = read_config(folder), read_tensors(folder)
+        config, tensors = read_config(folder), read_tensors(folder, sha256=sha256)
         with torch.device("meta"):  # no time spent on initial values
             model = cls(config)
         _check_fit(model, tensors, folder)
@@ -212,6 +209,21 @@ class FaceEncoder(
             }
         write_atomically(save_directory / WEIGHTS_FILE, save(arrays, {"format": "pt"}))
         write_atomically(save_directory / CONFIG_FILE, self.config.to_json().encode())
+
+
+def check_crops(crops: np.ndarray, template: AlignmentTemplate) -> np.ndarray:
+    """The crops as an array.
+
+    Raises:
+        ImageFormatError: not uint8 (N, height, width, 3).
+    """
+    crops = np.asarray(crops)
+    if crops.shape[1:] != (template.height, template.width, 3) or crops.dtype != np.uint8:
+        raise ImageFormatError(
+            f"Crops must be uint8 (N, {template.height}, {template.width}, 3), "
+            f"not {crops.dtype} {crops.shape}."
+        )
+    return crops
 
 
 def _arrays(model: nn.Module) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ import torch
 
 from facehub.alignment import Face, align_faces
 from facehub.encoder import FaceEncoder
+from facehub.engine import EngineName, make_engine
 from facehub.errors import MultipleFacesError, NoFaceError
 from facehub.images import ImageSource, load_image
 from facehub.landmarker import Search
@@ -42,10 +43,12 @@ class FaceRecognizer:
 
     Args:
         encoder: the weights in use.
+        engine: what computes the embeddings, see `make_engine`.
     """
 
-    def __init__(self, encoder: FaceEncoder) -> None:
+    def __init__(self, encoder: FaceEncoder, *, engine: EngineName = "auto") -> None:
         self.encoder = encoder
+        self.engine = make_engine(encoder, engine)
         self.config = encoder.config
         self.fingerprint = encoder.config.fingerprint or encoder.fingerprint()
 
@@ -56,6 +59,7 @@ class FaceRecognizer:
         *,
         revision: str | None = None,
         device: str | torch.device | None = None,
+        engine: EngineName = "auto",
     ) -> Self:
         """Load weights.
 
@@ -64,6 +68,7 @@ class FaceRecognizer:
                 (`FACEHUB_MODEL`, else those that come with facehub).
             revision: branch, tag or commit on the Hub.
             device: where the encoder runs; None for CUDA where there is one, else the CPU.
+            engine: what computes the embeddings, see `make_engine`.
 
         Raises:
             WeightsError: they are missing, damaged or of another architecture.
@@ -73,7 +78,7 @@ class FaceRecognizer:
         encoder = FaceEncoder.from_pretrained(
             default_weights() if name is None else name, revision=revision, map_location=device
         )
-        return cls(encoder)
+        return cls(encoder, engine=engine)
 
     def faces(self, image: ImageSource, *, search: Search = "auto") -> list[EmbeddedFace]:
         """Find and embed every face of a picture.
@@ -92,7 +97,7 @@ class FaceRecognizer:
         faces = align_faces(pixels, template=self.config.template, search=search)
         if not faces:
             return []
-        embeddings = self.encoder.embed(np.stack([face.crop for face in faces]))
+        embeddings = self.engine.embed(np.stack([face.crop for face in faces]))
         return [
             EmbeddedFace(face, embedding, assess(face, pixels.shape, len(faces)))
             for face, embedding in zip(faces, embeddings, strict=True)

@@ -39,7 +39,7 @@ def test_chain_is_align_then_embed(recognizer: FaceRecognizer, astronaut: np.nda
     (found,) = recognizer.faces(astronaut)
     (face,) = align_faces(astronaut, template=recognizer.config.template)
     np.testing.assert_array_equal(found.face.crop, face.crop)
-    np.testing.assert_array_equal(found.embedding, recognizer.encoder.embed(face.crop[None])[0])
+    np.testing.assert_array_equal(found.embedding, recognizer.engine.embed(face.crop[None])[0])
     assert found.issues == ()
 
 
