@@ -13,13 +13,12 @@ from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
-    HFValidationError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from safetensors.numpy import load
 
 from facehub.config import EncoderConfig
 from facehub.errors import WeightsError
@@ -88,7 +87,7 @@ def weights_folder(
         raise WeightsError(f"{where} is not in the cache, and the Hub is out of reach.") from error
     except EntryNotFoundError as error:
         raise WeightsError(f"{where} lacks {CONFIG_FILE} or {WEIGHTS_FILE}.") from error
-    except (OSError, HFValidationError) as error:  # Hub and network errors are OSErrors
+    except Exception as error:  # the client's network errors have no common base
         raise WeightsError(f"{where} cannot be downloaded: {error}") from error
     return Path(paths[0]).parent
 
@@ -106,21 +105,32 @@ def read_config(folder: Path) -> EncoderConfig:
         raise WeightsError(f"{path} is missing or cannot be read.") from error
 
 
-def read_tensors(folder: Path) -> dict[str, np.ndarray]:
+def read_tensors(folder: Path, *, sha256: str | None = None) -> dict[str, np.ndarray]:
     """Read and check `model.safetensors`; nothing else, and never a pickle, is tried.
+
+    Args:
+        folder: weight folder.
+        sha256: that the file must have, in hex, or None.
 
     Returns:
         Tensors by name: float16 and float32 as float32, integers as they are.
 
     Raises:
-        WeightsError: the file is missing, damaged, or holds values that are not finite.
+        WeightsError: the file is missing, damaged, not the expected one, or holds values that are
+            not finite.
     """
     path = folder / WEIGHTS_FILE
     try:
-        tensors = load_file(path)
+        data = path.read_bytes()
     except FileNotFoundError as error:
         raise WeightsError(f"{path} is missing.") from error
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read.") from error
+    if sha256 and (found := hashlib.sha256(data).hexdigest()) != sha256.lower():
+        raise WeightsError(f"{path} has the sha256 {found}, not {sha256}.")
+    try:
+        tensors = load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path} is damaged or not a safetensors file.") from error
     for name, tensor in tensors.items():
         if tensor.dtype.kind == "f":

@@ -6,7 +6,18 @@ All other pictures are made from the two faces by the tests that need them.
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+from tests.local_hub import READER, WRITER, LocalHub
+
+HUB = LocalHub()  # before huggingface_hub reads these: no test reaches the real Hub
+os.environ["HF_ENDPOINT"] = HUB.url
+os.environ["HF_HUB_DISABLE_XET"] = "1"
+_HOME = tempfile.TemporaryDirectory(prefix="facehub-test-")  # removed at exit
+os.environ["HF_HOME"] = _HOME.name
+os.environ.pop("HF_TOKEN", None)
 
 import cv2
 import numpy as np
@@ -69,6 +80,12 @@ def photos(
 
 
 @pytest.fixture(scope="session")
+def examples() -> Path:
+    """The pictures of this checkout."""
+    return Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(scope="session")
 def recognizer() -> FaceRecognizer:
     """The weights that ship, loaded once."""
     return default_recognizer()
@@ -81,6 +98,28 @@ def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights") / "other"
     FaceEncoder(EncoderConfig(embedding_size=8)).half().float().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def hub() -> Iterator[LocalHub]:
+    """A Hub on this machine, empty, that `huggingface_hub` talks to in all tests."""
+    HUB.reset()
+    yield HUB
+    HUB.reset()
+
+
+@pytest.fixture
+def writer(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> LocalHub:
+    """The same, logged in with the right to write."""
+    monkeypatch.setenv("HF_TOKEN", WRITER)
+    return hub
+
+
+@pytest.fixture
+def reader(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> LocalHub:
+    """The same, logged in without it."""
+    monkeypatch.setenv("HF_TOKEN", READER)
+    return hub
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,21 @@
-"""`python -m train align | pack | fit | evaluate | export | calibrate`."""
+"""`python -m train align | pack | fit | export | calibrate | evaluate | publish | space`."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from facehub.encoder import FaceEncoder
 from facehub.errors import FaceHubError
-from facehub.weights import default_weights
+from facehub.files import write_atomically
+from facehub.weights import MODEL_VARIABLE, default_weights
+from train.card import DATASETS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,8 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     evaluate.set_defaults(run=run_evaluate)
 
     export = commands.add_parser("export", help="write a run's best weights as float16")
-    export.add_argument("best", type=Path, help="weight folder of the run: RUN/best")
-    export.add_argument("target", type=Path, help="folder to write")
+    export.add_argument("run_folder", type=Path, help="folder of the run")
+    export.add_argument("target", type=Path, nargs="?", help="folder to write (RUN/weights)")
+    export.add_argument("--dataset", required=True, choices=sorted(DATASETS), help="for the card")
     export.set_defaults(run=run_export)
 
     calibrate = commands.add_parser("calibrate", help="choose the threshold on held-out identities")
@@ -60,6 +65,17 @@ def main(argv: list[str] | None = None) -> int:
     )
     calibrate.set_defaults(run=run_calibrate)
 
+    publish = commands.add_parser("publish", help="send a run's weights to the Hub, in one commit")
+    publish.add_argument("run_folder", type=Path, help="run, or folder that `export` wrote")
+    publish.add_argument("--output", type=Path, help="also write the files to this folder")
+    _add_hub_options(publish)
+    publish.set_defaults(run=run_publish)
+
+    space = commands.add_parser("space", help="send the demo to the Hub as a Space")
+    space.add_argument("--model", metavar="OWNER/NAME@COMMIT", help="weights (default: weights/)")
+    _add_hub_options(space)
+    space.set_defaults(run=run_space)
+
     args = parser.parse_args(argv)
     try:
         args.run(args)
@@ -67,6 +83,14 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _add_hub_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("repo", metavar="OWNER/NAME", help="repository on the Hub")
+    parser.add_argument("--private", action="store_true", help="if it is created")
+    parser.add_argument("--revision", help="branch to commit to (default: main)")
+    parser.add_argument("--create-pr", action="store_true", help="open a pull request")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be sent")
 
 
 def run_align(args: argparse.Namespace) -> None:
@@ -101,7 +125,8 @@ def run_evaluate(args: argparse.Namespace) -> None:
 def run_export(args: argparse.Namespace) -> None:
     from train.export import export
 
-    print(export(args.best, args.target).config.fingerprint)
+    target = args.target or args.run_folder / "weights"
+    print(export(args.run_folder, target, dataset=args.dataset).config.fingerprint)
 
 
 def run_calibrate(args: argparse.Namespace) -> None:
@@ -125,6 +150,48 @@ def run_calibrate(args: argparse.Namespace) -> None:
     print(f"uncertain from {encoder.config.threshold - encoder.config.uncertain_margin:.3f}")
     print(f"threshold {encoder.config.threshold:.3f}: FMR {found.fmr:.2g}, FNMR {found.fnmr:.4f}")
     print(f"{found.impostor_pairs:,} impostor pairs, {found.genuine_pairs:,} genuine pairs")
+
+
+def run_publish(args: argparse.Namespace) -> None:
+    from train.publish import make_release, release_folder
+
+    files = make_release(release_folder(args.run_folder), args.repo)
+    if args.output:
+        args.output.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_atomically(args.output / name, content)
+    _push(args, files, "Publish weights with facehub")
+    if args.dry_run:
+        print(files["README.md"].decode())
+
+
+def run_space(args: argparse.Namespace) -> None:
+    from train.space import make_space
+
+    variables = {MODEL_VARIABLE: args.model} if args.model else None
+    _push(args, make_space(args.model), "Publish the demo", space=True, variables=variables)
+
+
+def _push(args: argparse.Namespace, files: dict[str, bytes], message: str, **options: Any) -> None:
+    from train.hub import push
+
+    for name, content in sorted(files.items()):
+        print(f"{hashlib.sha256(content).hexdigest()} {len(content):>12,} {name}")
+    if args.dry_run:
+        print(f"{len(files)} files; nothing was sent to {args.repo}")
+        return
+    commit = push(
+        files,
+        args.repo,
+        message=message,
+        private=args.private,
+        revision=args.revision,
+        create_pr=args.create_pr,
+        **options,
+    )
+    print(commit.pr_url or commit.commit_url)
+    if not options.get("space"):
+        print(f"pinned: {args.repo}@{commit.oid}")
 
 
 if __name__ == "__main__":

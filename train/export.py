@@ -1,30 +1,42 @@
-"""Turn a run's best weights into the small file that ships."""
+"""Turn a run's best weights into the folder that ships."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
+import facehub
 from facehub.encoder import FaceEncoder
+from facehub.files import write_atomically
+from train.pack import open_pack
+from train.records import read_metrics
 
 
 @torch.no_grad()
-def export(best: Path, target: Path) -> FaceEncoder:
-    """Round weights to float16, which halves the file, and write a weight folder.
+def export(run: Path, target: Path, *, dataset: str) -> FaceEncoder:
+    """Round weights to float16, which halves the file, and add the run's records.
 
     Args:
-        best: weight folder of a run.
-        target: folder to write; its calibration is dropped, as it held for other weights.
+        run: folder of the run.
+        target: folder to write; its calibration and evaluation are dropped, as they held for other
+            weights.
+        dataset: key of `card.DATASETS`, for the model card.
 
     Returns:
         The encoder as it was written.
 
     Raises:
-        WeightsError: `best` is no good, or a weight is too large for float16.
+        WeightsError: the run's best weights are no good, or a weight is too large for float16.
+        ValueError: the run has no records.
     """
-    encoder = FaceEncoder.from_pretrained(best)
+    encoder = FaceEncoder.from_pretrained(run / "best")
+    training = _training(run, dataset)
     encoder.load_state_dict(
         {
             name: value.half().float() if value.is_floating_point() else value
@@ -32,5 +44,30 @@ def export(best: Path, target: Path) -> FaceEncoder:
         }
     )
     encoder.config = dataclasses.replace(encoder.config, calibration=None)
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("evaluation.json", "evaluation.png"):
+        (target / name).unlink(missing_ok=True)
     encoder.save_pretrained(target)
+    write_atomically(target / "training.json", (json.dumps(training, indent=2) + "\n").encode())
+    for name in ("metrics.csv", "curves.png"):
+        shutil.copyfile(run / name, target / name)
     return encoder
+
+
+def _training(run: Path, dataset: str) -> dict[str, Any]:
+    """The content of `training.json`: data, epochs and settings of the run and its forerunners."""
+    if not (run / "config.json").is_file() or not (run / "metrics.csv").is_file():
+        raise ValueError(f"{run} is no run of `python -m train fit`")
+    configs = [json.loads((run / "config.json").read_text())]
+    while configs[0].get("init"):
+        configs.insert(0, json.loads((Path(configs[0]["init"]) / "config.json").read_text()))
+    faces = open_pack(Path(configs[-1]["data"]))
+    training = ~faces.heldout
+    return {
+        "facehub": facehub.__version__,
+        "dataset": dataset,
+        "faces": int(training.sum()),
+        "identities": len(np.unique(faces.labels[training])),
+        "epochs": len(read_metrics(run)),
+        "configs": configs,
+    }

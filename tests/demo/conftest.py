@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from facehub.demo.page import build, launch_options
 from facehub.recognizer import default_recognizer
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-@pytest.fixture(scope="session")
-def examples() -> Path:
-    return EXAMPLES
 
 
 @pytest.fixture(scope="session")

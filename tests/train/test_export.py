@@ -1,5 +1,8 @@
-"""Exporting weights as float16."""
+"""Exporting a run: weights as float16, with the run's records."""
 
+from __future__ import annotations
+
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,27 +15,57 @@ from train.export import export
 
 
 @pytest.fixture
-def best(tmp_path: Path) -> Path:
+def run(tmp_path: Path, tiny_pack: str) -> Path:
+    """What `fit` leaves behind, with untrained weights; it went on from another run."""
     torch.manual_seed(0)
-    FaceEncoder().eval().save_pretrained(tmp_path / "best")
-    return tmp_path / "best"
+    run = tmp_path / "run"
+    FaceEncoder().eval().save_pretrained(run / "best")
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / "config.json").write_text(json.dumps({"data": tiny_pack, "init": ""}))
+    (run / "config.json").write_text(json.dumps({"data": tiny_pack, "init": str(first)}))
+    (run / "metrics.csv").write_text("epoch,loss\n1,2\n2,1\n")
+    (run / "curves.png").write_bytes(b"picture")
+    return run
 
 
-def test_half_the_size_and_nearly_the_same_embeddings(best: Path, tmp_path: Path) -> None:
-    exported = export(best, tmp_path / "out")
-    sizes = [(p / "model.safetensors").stat().st_size for p in (best, tmp_path / "out")]
+def test_half_the_size_and_nearly_the_same_embeddings(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    exported = export(run, out, dataset="celeba")
+    sizes = [(p / "model.safetensors").stat().st_size for p in (run / "best", out)]
     assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.01)
-    loaded = FaceEncoder.from_pretrained(tmp_path / "out")
+    loaded = FaceEncoder.from_pretrained(out)
     assert loaded.config.fingerprint == exported.config.fingerprint
     crops = np.random.default_rng(0).integers(0, 256, (4, 112, 96, 3), np.uint8)
-    before, after = FaceEncoder.from_pretrained(best).embed(crops), loaded.embed(crops)
+    before, after = FaceEncoder.from_pretrained(run / "best").embed(crops), loaded.embed(crops)
     assert (before * after).sum(1).min() > 0.9999
 
 
-def test_weights_beyond_float16_are_refused(best: Path, tmp_path: Path) -> None:
-    encoder = FaceEncoder.from_pretrained(best)
+def test_records(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "evaluation.json").write_text("of other weights")
+    export(run, out, dataset="celeba")
+    training = json.loads((out / "training.json").read_text())
+    assert (training["faces"], training["identities"], training["epochs"]) == (48, 8, 2)
+    assert training["dataset"] == "celeba"
+    assert [config["init"] for config in training["configs"]] == ["", str(tmp_path / "first")]
+    assert (out / "metrics.csv").read_text() == "epoch,loss\n1,2\n2,1\n"
+    assert (out / "curves.png").read_bytes() == b"picture"
+    assert not (out / "evaluation.json").exists()
+
+
+def test_no_run(run: Path, tmp_path: Path) -> None:
+    (run / "metrics.csv").unlink()
+    with pytest.raises(ValueError, match="is no run of"):
+        export(run, tmp_path / "out", dataset="celeba")
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_beyond_float16_are_refused(run: Path, tmp_path: Path) -> None:
+    encoder = FaceEncoder.from_pretrained(run / "best")
     encoder.norm.bias.fill_(1e6)
-    encoder.save_pretrained(best)
+    encoder.save_pretrained(run / "best")
     with pytest.raises(WeightsError, match="not finite"):
-        export(best, tmp_path / "out")
+        export(run, tmp_path / "out", dataset="celeba")
     assert not (tmp_path / "out" / "model.safetensors").exists()

@@ -1,0 +1,161 @@
+"""Weights from a Hub: pinned, cached, offline, and a clear error for whatever goes wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from facehub import FaceEncoder, WeightsError
+from tests.local_hub import WRITER, LocalHub, Repo
+
+NAME = "owner/name"
+
+
+@pytest.fixture
+def repo(hub: LocalHub, other_weights: Path) -> Repo:
+    """A public repository with weights."""
+    repo = hub.repos["models", NAME] = Repo(private=False, settings={})
+    names = ("config.json", "model.safetensors")
+    repo.commit("main", {name: (other_weights / name).read_bytes() for name in names})
+    return repo
+
+
+def _load(cache: Path, name: str = NAME, **options: object) -> FaceEncoder:
+    return FaceEncoder.from_pretrained(name, cache_dir=cache, **options)  # type: ignore[arg-type]
+
+
+def test_latest_and_pinned(repo: Repo, tmp_path: Path, other_weights: Path) -> None:
+    first = repo.branches["main"]
+    expected = FaceEncoder.from_pretrained(other_weights).config.fingerprint
+    assert _load(tmp_path).config.fingerprint == expected
+    repo.commit("main", {"config.json": b"{}"})
+    assert _load(tmp_path, f"{NAME}@{first}").config.fingerprint == expected
+    assert _load(tmp_path, revision=first).config.fingerprint == expected
+    with pytest.raises(WeightsError, match=r"config\.json"):
+        _load(tmp_path)
+
+
+def test_sha256(repo: Repo, tmp_path: Path, other_weights: Path) -> None:
+    right = hashlib.sha256((other_weights / "model.safetensors").read_bytes()).hexdigest()
+    _load(tmp_path, sha256=right.upper())
+    with pytest.raises(WeightsError, match=f"has the sha256 {right}, not 00"):
+        _load(tmp_path, sha256="00")
+
+
+def test_from_the_cache(repo: Repo, hub: LocalHub, tmp_path: Path) -> None:
+    _load(tmp_path)
+    hub.requests.clear()
+    _load(tmp_path, local_files_only=True)
+    assert hub.requests == []
+    hub.faults["resolve"] = 503  # the Hub is down: what was fetched before will do
+    _load(tmp_path)
+
+
+def test_a_pinned_commit_in_the_cache_needs_no_hub(
+    repo: Repo, hub: LocalHub, tmp_path: Path
+) -> None:
+    name = f"{NAME}@{repo.branches['main']}"
+    _load(tmp_path, name)
+    hub.requests.clear()
+    _load(tmp_path, name)
+    assert hub.requests == []
+
+
+def test_environment(repo: Repo, hub: LocalHub, tmp_path: Path) -> None:
+    """HF_ENDPOINT says where the Hub is; with HF_HUB_OFFLINE it is not asked at all."""
+    code = f"from facehub import FaceEncoder; print(FaceEncoder.from_pretrained({NAME!r}).config)"
+
+    def run(**settings: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "HF_HOME": str(tmp_path), **settings}
+        return subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        )
+
+    assert run(HF_HUB_OFFLINE="1").stderr.splitlines()[-1] == (
+        "facehub.errors.WeightsError: owner/name is not in the cache, and the Hub is out of reach."
+    )
+    assert hub.requests == []
+    assert run().returncode == 0
+    assert hub.requests
+    hub.requests.clear()
+    assert "embedding_size=8" in run(HF_HUB_OFFLINE="1").stdout
+    assert hub.requests == []
+    assert run(HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="0").returncode == 0
+
+
+def test_push_to_hub(writer: LocalHub, other_weights: Path, tmp_path: Path) -> None:
+    encoder = FaceEncoder.from_pretrained(other_weights)
+    encoder.push_to_hub("owner/pushed", commit_message="First")
+    assert {"config.json", "model.safetensors", "README.md"} <= set(writer.files("owner/pushed"))
+    assert _load(tmp_path, "owner/pushed").config == encoder.config
+
+
+def test_private(repo: Repo, tmp_path: Path) -> None:
+    repo.private = True
+    with pytest.raises(WeightsError, match="There is no folder or Hub repository owner/name"):
+        _load(tmp_path)
+    _load(tmp_path, token=WRITER)
+
+
+def test_gated(repo: Repo, tmp_path: Path) -> None:
+    repo.gated = True
+    with pytest.raises(WeightsError, match="is gated: ask for access"):
+        _load(tmp_path)
+    _load(tmp_path, token=WRITER)
+
+
+def test_missing(repo: Repo, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="There is no folder or Hub repository owner/other"):
+        _load(tmp_path, "owner/other")
+    with pytest.raises(WeightsError, match="owner/name has no revision v9"):
+        _load(tmp_path, f"{NAME}@v9")
+    del repo.commits[repo.branches["main"]]["model.safetensors"]
+    with pytest.raises(WeightsError, match=r"lacks config\.json or model\.safetensors"):
+        _load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("hang up", "cannot be downloaded"),
+        (429, "cannot be downloaded|out of reach"),
+        (500, "cannot be downloaded|out of reach"),
+        ("corrupt", "is damaged or not a safetensors file"),
+    ],
+)
+def test_faults_on_the_way(
+    repo: Repo,
+    hub: LocalHub,
+    tmp_path: Path,
+    fault: int | str,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the client's retries
+    hub.faults["model.safetensors"] = fault
+    with pytest.raises(WeightsError, match=message):
+        _load(tmp_path)
+    hub.faults.clear()
+    _load(tmp_path, force_download=fault == "corrupt")  # nothing half done is in the way
+
+
+def test_connection_dropped_in_mid_file(repo: Repo, hub: LocalHub, tmp_path: Path) -> None:
+    hub.faults["GET /owner/name/resolve/main/model.safetensors"] = "drop"
+    _load(tmp_path)
+    assert hub.faults == {}  # it did happen; the client went on from there
+
+
+def test_no_network(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(
+        constants.ENDPOINT, "http://127.0.0.1:9"
+    )
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    with pytest.raises(WeightsError, match="the Hub is out of reach"):
+        _load(tmp_path)
