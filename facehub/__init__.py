@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from facehub.gallery import Candidate, Gallery
+    from facehub.gallery_review import Doubt, Finding, review_gallery
     from facehub.identification import IdentifiedFace, enrol, identify
     from facehub.images import load_image
     from facehub.quality import QualityIssue
@@ -41,6 +42,7 @@ __all__ = [
     "Calibration",
     "Candidate",
     "Decision",
+    "Doubt",
     "EmbeddedFace",
     "EncoderConfig",
     "Face",
@@ -48,6 +50,7 @@ __all__ = [
     "FaceError",
     "FaceHubError",
     "FaceRecognizer",
+    "Finding",
     "Gallery",
     "GalleryError",
     "GalleryMismatchError",
@@ -67,6 +70,7 @@ __all__ = [
     "enrol",
     "identify",
     "load_image",
+    "review_gallery",
     "verify",
 ]
 
@@ -90,6 +94,7 @@ _MODULES = {
         "WeightsError",
     ),
     "gallery": ("Candidate", "Gallery"),
+    "gallery_review": ("Doubt", "Finding", "review_gallery"),
     "identification": ("IdentifiedFace", "enrol", "identify"),
     "images": ("load_image",),
     "quality": ("QualityIssue",),

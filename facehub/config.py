@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from facehub.errors import WeightsError
 from facehub.template import AlignmentTemplate
 
@@ -68,6 +70,51 @@ class Calibration:
         object.__setattr__(self, "curve", curve)
         if not 0 <= self.fmr <= 1 or not 0 <= self.fnmr <= 1:
             raise ValueError("error rates lie between 0 and 1")
+
+    @property
+    def lowest_fmr(self) -> float:
+        """The lowest false match rate that so many impostor pairs can show."""
+        return 1 / max(self.impostor_pairs, 1)
+
+    def fmr_at(self, similarity: float) -> float | None:
+        """Share of pairs of different people that are at least so similar, from the curve.
+
+        Between its points the rate's logarithm is interpolated; it is never below `lowest_fmr`.
+        None where there is no curve.
+        """
+        if not self.curve:
+            return None
+        limits, rates = self._log_curve()
+        return float(np.exp(np.interp(similarity, limits, rates)))
+
+    def fnmr_at(self, similarity: float) -> float | None:
+        """Share of pairs of one person that are less similar; None where there is no curve."""
+        if not self.curve:
+            return None
+        limits, _, rates = zip(*self.curve, strict=True)
+        return float(np.interp(similarity, limits, rates))
+
+    def similarity_at(self, fmr: float) -> float | None:
+        """The threshold that has this false match rate: the inverse of `fmr_at`, as far as it goes.
+
+        Rates below `lowest_fmr` get the threshold of that. None where there is no curve.
+        """
+        if not self.curve:
+            return None
+        limits, rates = self._log_curve()
+        wanted = np.log(max(fmr, self.lowest_fmr))
+        return float(np.interp(-wanted, -rates, limits))
+
+    def _log_curve(self) -> tuple[np.ndarray, np.ndarray]:
+        """Similarities, and the logarithms of their false match rates, up to where those end."""
+        floor = np.log(self.lowest_fmr)
+        limits, rates = [], []
+        for similarity, fmr, _ in self.curve:
+            limits.append(similarity)
+            rates.append(max(float(np.log(fmr)), floor) if fmr > 0 else floor)
+            if rates[-1] <= floor:
+                break
+        return np.array(limits), np.array(rates)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from facehub.config import EncoderConfig
 from facehub.errors import GalleryMismatchError
 from facehub.gallery import Candidate, Gallery
 from facehub.images import ImageSource
@@ -30,6 +31,27 @@ class IdentifiedFace:
     name: str | None
     similarity: float | None
     candidates: tuple[Candidate, ...]
+
+
+FPIR = 0.01
+
+
+def gallery_threshold(config: EncoderConfig, n_templates: int, fpir: float = FPIR) -> float:
+    """The threshold for a gallery's size: strangers resemble one of many sooner than one of few.
+
+    Args:
+        config: of the weights.
+        n_templates: in the gallery.
+        fpir: highest share of strangers to be taken for somebody (false positive identification
+            rate), were their comparisons independent.
+
+    Returns:
+        The weights' own threshold, or a higher one where the calibration says so.
+    """
+    if config.calibration is None or n_templates < 1:
+        return config.threshold
+    fmr = 1 - (1 - fpir) ** (1 / n_templates)
+    return max(config.threshold, config.calibration.similarity_at(fmr) or -1.0)
 
 
 def enrol(
@@ -81,7 +103,7 @@ def identify(
     Args:
         image: anything `load_image` takes.
         gallery: the people to look for.
-        threshold: instead of the one calibrated for the weights.
+        threshold: instead of `gallery_threshold`.
         top_k: most candidates per face.
         search: "thorough" also looks for small faces.
         recognizer: weights in use; None for the default ones.
@@ -95,13 +117,23 @@ def identify(
     """
     recognizer = recognizer or default_recognizer()
     _check_weights(gallery, recognizer)
-    probes = recognizer.faces(image, search=search)
+    limit = threshold
+    if limit is None:
+        limit = gallery_threshold(recognizer.config, gallery.n_templates)
+    return identify_faces(
+        recognizer.faces(image, search=search), gallery, threshold=limit, top_k=top_k
+    )
+
+
+def identify_faces(
+    probes: Sequence[EmbeddedFace], gallery: Gallery, *, threshold: float, top_k: int = 5
+) -> list[IdentifiedFace]:
+    """As `identify`, for the faces of one picture that have been found and embedded already."""
     if not probes:
         return []
-    limit = recognizer.config.threshold if threshold is None else threshold
     # With as many candidates as faces, each face finds a free person if there is one for it.
     ranked = gallery.search(np.stack([p.embedding for p in probes]), max(top_k, len(probes)))
-    names = assign(ranked, limit)
+    names = assign(ranked, threshold)
     return [
         IdentifiedFace(
             probe,

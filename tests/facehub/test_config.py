@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from facehub import AlignmentTemplate, Calibration, EncoderConfig, WeightsError
+from facehub import AlignmentTemplate, Calibration, EncoderConfig, FaceRecognizer, WeightsError
 from facehub.config import Preprocessing
 
 CALIBRATION = Calibration(
@@ -112,3 +112,48 @@ def test_not_a_config(text: str) -> None:
 def test_bad_value(change: dict[str, object]) -> None:
     with pytest.raises(WeightsError, match=r"config\.json is not a facehub configuration"):
         EncoderConfig.from_json(changed(**change))
+
+
+CURVE = ((0.0, 1.0, 0.0), (0.4, 1e-2, 0.2), (0.8, 1e-4, 0.6), (0.9, 0.0, 0.9), (1.0, 0.0, 1.0))
+MEASURED = Calibration("made up", None, 0.01, 0.2, 100_000, 100, CURVE)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "fmr", "fnmr"),
+    [
+        (0.4, 1e-2, 0.2),
+        (0.6, 1e-3, 0.4),  # halfway: in the rate's logarithm, and in the FNMR
+        (0.8, 1e-4, 0.6),
+        (0.9, 1e-5, 0.9),  # one in all 100,000 pairs is the least that can be said
+        (1.0, 1e-5, 1.0),
+        (-1.0, 1.0, 0.0),
+    ],
+)
+def test_rates_between_the_points_of_the_curve(similarity: float, fmr: float, fnmr: float) -> None:
+    assert MEASURED.fmr_at(similarity) == pytest.approx(fmr)
+    assert MEASURED.fnmr_at(similarity) == pytest.approx(fnmr)
+
+
+@pytest.mark.parametrize(
+    ("fmr", "similarity"), [(1e-2, 0.4), (1e-3, 0.6), (1e-5, 0.9), (1e-9, 0.9)]
+)
+def test_threshold_for_a_rate(fmr: float, similarity: float) -> None:
+    assert MEASURED.similarity_at(fmr) == pytest.approx(similarity)
+
+
+def test_no_curve_no_rates() -> None:
+    unmeasured = Calibration("made up", None, 0.01, 0.2, 100, 100)
+    assert unmeasured.fmr_at(0.5) is None
+    assert unmeasured.fnmr_at(0.5) is None
+    assert unmeasured.similarity_at(0.01) is None
+
+
+def test_shipped_calibration_agrees_with_its_threshold(recognizer: FaceRecognizer) -> None:
+    config = recognizer.config
+    assert config.calibration is not None
+    assert config.calibration.fmr_at(config.threshold) == pytest.approx(
+        config.calibration.fmr, rel=0.1
+    )
+    assert config.calibration.fnmr_at(config.threshold) == pytest.approx(
+        config.calibration.fnmr, abs=0.01
+    )
