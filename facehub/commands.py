@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -68,7 +69,7 @@ def run_enrol(args: argparse.Namespace) -> int:
         [(args.name, path) for path in _photos(args.photos)] if args.name else _people(args.photos)
     )
     recognizer = _recognizer(args)
-    if args.gallery.exists():
+    if os.path.exists(args.gallery):  # unlike `Path.exists`, never raises
         gallery = Gallery.load(args.gallery, fingerprint=recognizer.fingerprint)
     else:
         gallery = Gallery(recognizer.fingerprint, recognizer.config.embedding_size)
@@ -149,7 +150,7 @@ def run_identify(args: argparse.Namespace) -> int:
         )
     else:
         for path, faces in found:
-            print(f"{path}: {'' if faces else 'no face'}".rstrip())
+            print(_line(f"{path}: {'' if faces else 'no face'}".rstrip()))
             for number, face in enumerate(faces, 1):
                 best = ", ".join(f"{c.name} {c.similarity:.3f}" for c in face.candidates)
                 print(f"  face {number}: {face.name or 'unknown'}  ({best or 'empty gallery'})")
@@ -286,7 +287,7 @@ def _photos(paths: Iterable[Path]) -> list[Path]:
 
     photos = []
     for path in paths:
-        found = list_images(path) if path.is_dir() else [path]
+        found = list_images(path) if os.path.isdir(path) else [path]
         if not found:
             raise FaceHubError(f"{path} holds no JPEG, PNG or WebP picture.")
         photos += found
@@ -297,7 +298,7 @@ def _people(folders: Iterable[Path]) -> list[tuple[str, Path]]:
     """(name, photo) from folders with one sub-folder per person."""
     people = []
     for folder in folders:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise FaceHubError(f"{folder} is not a folder; use --name to say who a photo shows.")
         persons = [p for p in sorted(folder.iterdir()) if p.is_dir() and p.name[0] != "."]
         if not persons:
@@ -335,7 +336,7 @@ def _failures_json(failures: Sequence[tuple[Path, FaceHubError]]) -> list[dict[s
 
 def _report_failures(failures: Sequence[tuple[Path, FaceHubError]]) -> int:
     for path, error in failures:
-        print(f"error: {path}: {error}", file=sys.stderr)
+        print(_line(f"error: {path}: {error}"), file=sys.stderr)
     return EXIT_BAD_INPUT if failures else EXIT_YES
 
 
@@ -343,7 +344,12 @@ def _print_issues(path: Path, face: Any) -> None:
     from facehub.quality import ADVICE
 
     for issue in face.issues if face else ():
-        print(f"warning: {path}: {ADVICE[issue]}", file=sys.stderr)
+        print(_line(f"warning: {path}: {ADVICE[issue]}"), file=sys.stderr)
+
+
+def _line(text: str) -> str:
+    """One line for a terminal: a file's name may hold line breaks and escape sequences."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _print_json(**values: Any) -> None:

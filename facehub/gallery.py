@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
@@ -207,7 +206,7 @@ class Gallery:
             GalleryError: missing or damaged, or not a gallery.
             GalleryMismatchError: made with other weights: similarities would mean nothing.
         """
-        if not Path(path).is_file():
+        if not os.path.isfile(path):  # unlike `Path.is_file`, never raises
             raise GalleryError(f"There is no gallery file {path}.")
         try:
             with safe_open(path, framework="np") as file:

@@ -135,7 +135,8 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 def _decode(image: Image.Image) -> np.ndarray:
     try:
         image.load()
-        with contextlib.suppress(Exception):  # damaged EXIF beside sound pixels: keep the pixels
+        # Damaged EXIF beside sound pixels: keep the pixels, and warn nobody.
+        with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
             image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I"):  # 16-bit grey, held as 16- or 32-bit integers
             grey = np.clip(np.asarray(image, dtype=np.int64), 0, 65535) // 257
