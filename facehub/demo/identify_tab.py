@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,93 +10,145 @@ import gradio as gr
 
 from facehub.demo import render, texts
 from facehub.demo.errors import problem, shown
-from facehub.demo.photo import photo_input
-from facehub.demo.session import LIFETIME, SessionGallery
+from facehub.demo.photo import Photo, photo_input, read_photo
+from facehub.demo.session import SessionGallery
+from facehub.demo.uploads import file_input, uploads
 from facehub.errors import FaceHubError
 from facehub.gallery import Gallery
-from facehub.identification import identify
-from facehub.images import load_image
+from facehub.identification import IdentifiedFace, gallery_threshold, identify, identify_faces
 from facehub.recognizer import FaceRecognizer
 
+FRAME_EVERY, LIVE_LIMIT = 0.35, 120.0  # seconds
 
-def build(recognizer: FaceRecognizer, examples: Path) -> None:
+
+def build(
+    recognizer: FaceRecognizer, examples: Path, lifetime: float, shared: SessionGallery | None
+) -> None:
     """Lay out the tab inside the current `gr.Blocks`.
 
     Args:
         recognizer: weights in use.
         examples: folder of the example pictures; none are offered where it is missing.
+        lifetime: seconds without use after which a session's gallery is forgotten.
+        shared: one gallery for all sessions, or None for one each.
     """
+    config = recognizer.config
 
     def new_session() -> SessionGallery:
-        return SessionGallery(Gallery(recognizer.fingerprint, recognizer.config.embedding_size))
+        return SessionGallery(Gallery(recognizer.fingerprint, config.embedding_size))
 
-    def people(session: SessionGallery) -> Any:
-        return gr.Dropdown(choices=list(session.gallery), value=None)
+    def after_change(session: SessionGallery) -> tuple[Any, ...]:
+        """Session, wall, and both choosers."""
+        people = gr.Dropdown(choices=list(session.gallery), value=None)
+        return session, render.wall(session, config), people, gr.Dropdown(choices=[], value=None)
 
     def chosen(session: SessionGallery, person: str | None) -> str:
         if person is None or person not in session.gallery:
             raise problem(texts.NO_PERSON)
         return person
 
-    def on_enrol(session: SessionGallery, name: str, files: list[str] | None, snapshot: Any) -> Any:
-        files = list(files or []) + ([snapshot] if snapshot is not None else [])
-        if not files:
-            raise problem(texts.NO_PHOTOS)
-        count, failures = session.enrol_many(name or "", files, recognizer)
-        notice = render.message(texts.ENROLLED.format(count=count), failures)
-        return session, render.wall(session), notice, people(session), None, None, ""
+    def named(session: SessionGallery, photo: Photo) -> list[IdentifiedFace]:
+        threshold = gallery_threshold(config, session.gallery.n_templates)
+        return identify_faces(photo.faces, session.gallery, threshold=threshold, top_k=3)
 
-    def on_load(file: str | None) -> Any:
+    def on_enrol(session: SessionGallery, name: str, files: list[str] | None, snapshot: Any) -> Any:
+        pictures = list(files or []) + ([snapshot] if snapshot is not None else [])
+        if not pictures:
+            raise problem(texts.NO_PHOTOS)
+        with uploads(*pictures):
+            count, failures = session.enrol_many(name or "", pictures, recognizer)
+        notice = render.message(texts.ENROLLED.format(count=count), failures)
+        return *after_change(session), notice, None, None, ""
+
+    def on_load(session: SessionGallery, file: str | None) -> Any:
         if file is None:
-            return (gr.skip(),) * 5
+            return (gr.skip(),) * 6
         try:
-            loaded = Gallery.load(file, fingerprint=recognizer.fingerprint)
+            with uploads(file):
+                loaded = Gallery.load(file, fingerprint=recognizer.fingerprint)
+            session.replace(loaded)
         except FaceHubError as error:
             text = str(error).replace(file, Path(file).name)  # no path of the server
-            return gr.skip(), gr.skip(), render.message(text), gr.skip(), None
-        session = SessionGallery(loaded)
+            return *(gr.skip(),) * 4, render.message(text), None
         count = texts.LOADED.format(people=len(loaded), photos=loaded.n_templates)
-        return session, render.wall(session), render.message(count), people(session), None
+        return *after_change(session), render.message(count), None
+
+    def on_person(session: SessionGallery, person: str | None) -> Any:
+        if person is None or person not in session.gallery:
+            return gr.Dropdown(choices=[], value=None)
+        sources = [example.source for example in session.gallery.examples(person)]
+        return gr.Dropdown(choices=[(s, i) for i, s in enumerate(sources)], value=None)
 
     def on_remove(session: SessionGallery, person: str | None) -> Any:
         session.remove(chosen(session, person))
-        return session, render.wall(session), people(session)
+        return after_change(session)
+
+    def on_remove_photo(session: SessionGallery, person: str | None, photo: int | None) -> Any:
+        person = chosen(session, person)
+        if photo is None:
+            raise problem(texts.NO_PHOTO)
+        with shown():
+            session.remove(person, photo)
+        return after_change(session)
 
     def on_rename(session: SessionGallery, person: str | None, new_name: str) -> Any:
         with shown():
-            session.gallery.rename(chosen(session, person), new_name)
-        return session, render.wall(session), people(session), ""
+            session.rename(chosen(session, person), new_name)
+        return *after_change(session), ""
 
-    def on_delete() -> Any:
-        session = new_session()
-        empty = render.message(texts.PROBE_EMPTY)
-        notice = render.message(texts.DELETED)
-        return session, render.wall(session), notice, people(session), None, empty
-
-    def on_identify(session: SessionGallery, probe: Any) -> str:
-        if probe is None:
-            raise problem(texts.NO_PROBE)
+    def on_merge(session: SessionGallery, person: str | None, other: str) -> Any:
+        person = chosen(session, person)
+        if other.strip() not in session.gallery or other.strip() == person:
+            raise problem(texts.NO_MERGE.format(name=other.strip() or "?"))
         with shown():
-            image = load_image(probe)
-            faces = identify(image, session.gallery, top_k=3, recognizer=recognizer)
-        return render.identification(image, faces, session.crops)
+            session.rename(person, other, merge=True)
+        return *after_change(session), ""
 
-    def on_example() -> Any:
-        session = new_session()
+    def on_delete(session: SessionGallery) -> Any:
+        session.replace(Gallery(recognizer.fingerprint, config.embedding_size))
+        empty = render.message(texts.PROBE_EMPTY)
+        return *after_change(session), render.message(texts.DELETED), None, None, empty
+
+    def on_probe(value: Any) -> Any:
+        if value is None:
+            return None, None, render.message(texts.PROBE_EMPTY)
+        try:
+            photo = read_photo(value, recognizer, search="thorough")
+        except FaceHubError as error:
+            return None, None, render.message(str(error))
+        if not photo.faces:
+            return photo, photo, render.message(texts.NO_FACE)
+        ready = texts.PROBE_READY.format(count=len(photo.faces))
+        return photo, photo, render.message(ready)
+
+    def on_identify(session: SessionGallery, photo: Photo | None) -> str:
+        if photo is None:
+            raise problem(texts.NO_PROBE)
+        return render.identification(photo, named(session, photo), session, config)
+
+    def on_frame(session: SessionGallery, frame: Any) -> str:
+        if frame is None:
+            return render.message(texts.LIVE_EMPTY)
+        with shown():
+            photo = read_photo(frame, recognizer)
+        return render.boxed(photo, named(session, photo))
+
+    def on_example(session: SessionGallery) -> Any:
+        session.replace(Gallery(recognizer.fingerprint, config.embedding_size))
         for name, file in (
             ("Eileen Collins", "eileen_collins.jpg"),
             ("Grace Hopper", "grace_hopper.jpg"),
         ):
             session.enrol(name, examples / file, file, recognizer)
-        probe = examples / "both.jpg"
-        return session, render.wall(session), people(session), probe, on_identify(session, probe)
+        photo = read_photo(examples / "both.jpg", recognizer, search="thorough")
+        return *after_change(session), photo, photo, on_identify(session, photo)
 
     def on_api(photo: Any, people: list[str], names: list[str]) -> dict[str, Any]:
         """Identify faces. `people` are photos, `names` says whom each of them shows."""
         if photo is None or not people or not isinstance(names, list) or len(names) != len(people):
-            raise problem("Send photo, people and as many names.")
+            raise problem(texts.API_IDENTIFY)
         gallery = new_session()
-        with shown():
+        with shown(), uploads(photo, *people):
             for name, file in zip(names, people, strict=True):
                 gallery.enrol(str(name), file, Path(file).name, recognizer)
             faces = identify(photo, gallery.gallery, top_k=3, recognizer=recognizer)
@@ -114,17 +167,19 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
             ]
         }
 
-    session = gr.State(new_session(), time_to_live=LIFETIME)
+    private: dict[str, Any] = {"api_visibility": "private"}
+    session = gr.State(shared or new_session(), time_to_live=None if shared else lifetime)
+    found = gr.State(None, time_to_live=lifetime)
     with gr.Row():
-        with gr.Column():
+        with gr.Column(min_width=300):
             gr.Markdown(texts.STEP_ENROL)
             name = gr.Textbox(
                 label=texts.NAME, placeholder=texts.NAME_HINT, max_length=100, elem_id="name"
             )
-            files = gr.File(
-                label=texts.PHOTOS,
+            files = file_input(
+                texts.PHOTOS,
                 file_count="multiple",
-                file_types=["image"],
+                file_types=["image", ".zip"],
                 height=160,
                 elem_id="photos",
             )
@@ -134,8 +189,8 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
                 )
             with gr.Accordion(texts.GALLERY_FILE, open=False):
                 gr.Markdown(texts.GALLERY_HINT)
-                gallery_file = gr.File(
-                    label=texts.GALLERY_FILE,
+                gallery_file = file_input(
+                    texts.GALLERY_FILE,
                     file_types=[".safetensors"],
                     height=120,
                     elem_id="gallery-file",
@@ -143,56 +198,75 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
             enrol_button = gr.Button(texts.ENROL, variant="primary", elem_id="enrol")
             notice = gr.HTML(elem_id="notice")
             wall = gr.HTML(render.message(texts.WALL_EMPTY), elem_id="wall")
-            with gr.Row():
+            with gr.Accordion(texts.CHANGE, open=False, elem_id="change"):
                 person = gr.Dropdown([], label=texts.PERSON, elem_id="person")
                 new_name = gr.Textbox(label=texts.NEW_NAME, max_length=100, elem_id="new-name")
-            with gr.Row():
-                rename_button = gr.Button(texts.RENAME, elem_id="rename")
-                remove_button = gr.Button(texts.REMOVE, elem_id="remove")
+                with gr.Row():
+                    rename_button = gr.Button(texts.RENAME, elem_id="rename", min_width=80)
+                    merge_button = gr.Button(texts.MERGE, elem_id="merge", min_width=80)
+                one_photo = gr.Dropdown([], label=texts.PHOTO, elem_id="one-photo")
+                with gr.Row():
+                    remove_photo_button = gr.Button(
+                        texts.REMOVE_PHOTO, elem_id="remove-photo", min_width=80
+                    )
+                    remove_button = gr.Button(texts.REMOVE, elem_id="remove", min_width=80)
                 delete_button = gr.Button(texts.DELETE, variant="stop", elem_id="delete")
-        with gr.Column():
+        with gr.Column(min_width=300):
             gr.Markdown(texts.STEP_PROBE)
             probe = photo_input(texts.PROBE, height=320, elem_id="probe")
             identify_button = gr.Button(texts.IDENTIFY, variant="primary", elem_id="identify")
             example_button = gr.Button(
-                texts.EXAMPLE_GALLERY, elem_id="identify-example", visible=examples.is_dir()
+                texts.EXAMPLE_GALLERY,
+                elem_id="identify-example",
+                visible=examples.is_dir() and shared is None,
             )
             result = gr.HTML(render.message(texts.PROBE_EMPTY), elem_id="faces")
-            if examples.is_dir():
-                example_button.click(
-                    on_example,
-                    outputs=[session, wall, person, probe, result],
-                    api_visibility="private",
+            with gr.Accordion(texts.LIVE, open=False, elem_id="live"):
+                camera = photo_input(
+                    texts.LIVE, sources=["webcam"], streaming=True, height=240, elem_id="camera"
                 )
+                live = gr.HTML(render.message(texts.LIVE_EMPTY), elem_id="live-faces")
 
+    changed = [session, wall, person, one_photo]
     enrol_button.click(
         on_enrol,
         [session, name, files, snapshot],
-        [session, wall, notice, person, files, snapshot, name],
-        api_visibility="private",
+        [*changed, notice, files, snapshot, name],
+        **private,
     )
     gallery_file.upload(
-        on_load,
-        gallery_file,
-        [session, wall, notice, person, gallery_file],
-        api_visibility="private",
+        on_load, [session, gallery_file], [*changed, notice, gallery_file], **private
     )
-    remove_button.click(
-        on_remove, [session, person], [session, wall, person], api_visibility="private"
+    person.change(on_person, [session, person], one_photo, show_progress="hidden", **private)
+    remove_button.click(on_remove, [session, person], changed, **private)
+    remove_photo_button.click(on_remove_photo, [session, person, one_photo], changed, **private)
+    on_name: list[tuple[Any, Callable[..., Any]]] = [
+        (rename_button, on_rename),
+        (merge_button, on_merge),
+    ]
+    for button, handler in on_name:
+        button.click(handler, [session, person, new_name], [*changed, new_name], **private)
+    delete_button.click(on_delete, session, [*changed, notice, probe, found, result], **private)
+    probe.clear(on_probe, probe, [found, probe, result], **private)
+    # What was there counts no longer while the new picture is being read.
+    forgotten = probe.upload(lambda: (None, ""), outputs=[found, result], queue=False, **private)
+    forgotten.then(on_probe, probe, [found, probe, result], **private)
+    identify_button.click(on_identify, [session, found], result, **private)
+    example_button.click(on_example, session, [*changed, found, probe, result], **private)
+    camera.stream(
+        on_frame,
+        [session, camera],
+        live,
+        stream_every=FRAME_EVERY,
+        time_limit=LIVE_LIMIT,
+        concurrency_limit=2,
+        show_progress="hidden",
+        **private,
     )
-    rename_button.click(
-        on_rename,
-        [session, person, new_name],
-        [session, wall, person, new_name],
-        api_visibility="private",
-    )
-    delete_button.click(
-        on_delete, outputs=[session, wall, notice, person, probe, result], api_visibility="private"
-    )
-    identify_button.click(on_identify, [session, probe], result, api_visibility="private")
-    gr.Button(visible=False).click(
-        on_api,
-        [probe, gr.File(visible=False, file_count="multiple"), gr.JSON(visible=False)],
-        gr.JSON(visible=False),
-        api_name="identify",
-    )
+    with gr.Group(visible=False):
+        api_inputs = [
+            photo_input(texts.PROBE),
+            file_input("people", file_count="multiple"),
+            gr.JSON(label="names"),
+        ]
+        gr.Button().click(on_api, api_inputs, gr.JSON(label="faces"), api_name="identify")

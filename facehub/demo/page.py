@@ -2,57 +2,68 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from facehub.demo import identify_tab, render, texts, verify_tab
-from facehub.images import MAX_BYTES
+from facehub.demo import about_tab, identify_tab, render, texts, verify_tab
+from facehub.demo.session import SessionGallery
+from facehub.demo.settings import Settings
+from facehub.demo.uploads import take_over
+from facehub.gallery import Gallery
 from facehub.recognizer import FaceRecognizer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-UPLOAD_LIFETIME = 1800  # seconds
-MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108  # kept in memory by Linux, not on a disk
-MEMORY_NEEDED = 2**30
+UPLOAD_LIFETIME = 600  # seconds; of uploads that nothing was done with
 
 
-def build(recognizer: FaceRecognizer) -> gr.Blocks:
+def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Blocks:
     """The page.
 
     Args:
-        recognizer: weights in use.
+        recognizer: weights in use; the settings may change its threshold.
+        settings: of the host; None for the environment's.
 
     Returns:
-        Blocks to launch with `launch_options()`.
+        Blocks to launch with `launch_options(settings)`.
+
+    Raises:
+        SettingsError: a setting does not fit the weights.
+        GalleryError: the host's gallery file is no good.
     """
-    os.environ["GRADIO_TEMP_DIR"] = upload_folder()
+    settings = settings or Settings.from_environment()
+    take_over()
+    recognizer.config = settings.apply(recognizer.config)
+    shared = None if settings.gallery is None else _shared_gallery(settings.gallery, recognizer)
+    lifetime = 60.0 * settings.session_minutes
     with gr.Blocks(
         title=texts.TITLE, analytics_enabled=False, delete_cache=(60, UPLOAD_LIFETIME)
     ) as page:
         gr.Markdown(texts.INTRO)
+        gr.Markdown(texts.CONSENT_SHARED if shared else texts.CONSENT, elem_id="consent")
         with gr.Tab(texts.VERIFY_TAB):
-            verify_tab.build(recognizer, EXAMPLES)
+            verify_tab.build(recognizer, EXAMPLES, lifetime)
         with gr.Tab(texts.IDENTIFY_TAB):
-            identify_tab.build(recognizer, EXAMPLES)
+            identify_tab.build(recognizer, EXAMPLES, lifetime, shared)
+        with gr.Tab(texts.ABOUT_TAB):
+            about_tab.build(recognizer, settings)
         gr.Markdown(texts.LIMITS)
-    page.queue(max_size=64, default_concurrency_limit=2)
+    page.queue(max_size=settings.queue_size, default_concurrency_limit=settings.workers)
     return page
 
 
-def launch_options() -> dict[str, Any]:
+def launch_options(settings: Settings | None = None) -> dict[str, Any]:
     """Arguments for `Blocks.launch`: no history, no monitoring, limited uploads, local fonts."""
+    settings = settings or Settings.from_environment()
     theme = gr.themes.Soft(
         font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     )
     return {
         "theme": theme,
         "css": render.CSS,
-        "max_file_size": MAX_BYTES,
+        "max_file_size": settings.max_upload_mb * 2**20,
+        "auth": list(settings.auth) or None,
         "run_history": False,
         "enable_monitoring": False,
         "footer_links": ["api"],
@@ -60,11 +71,10 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def upload_folder() -> str:
-    """A private folder for uploads, in memory where possible, removed when the process ends."""
-    in_memory = (
-        os.access(MEMORY_FOLDER, os.W_OK) and shutil.disk_usage(MEMORY_FOLDER).free >= MEMORY_NEEDED
-    )
-    folder = tempfile.mkdtemp(prefix="facehub-", dir=MEMORY_FOLDER if in_memory else None)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+def _shared_gallery(file: Path, recognizer: FaceRecognizer) -> SessionGallery:
+    if file.exists():
+        gallery = Gallery.load(file, fingerprint=recognizer.fingerprint)
+    else:
+        gallery = Gallery(recognizer.fingerprint, recognizer.config.embedding_size)
+        gallery.save(file)  # so that a file that cannot be written is told at once
+    return SessionGallery(gallery, file=file)

@@ -1,24 +1,24 @@
-"""HTML for results. Faces travel inside the page, never as files the server would have to keep."""
+"""HTML for results."""
 
 from __future__ import annotations
 
-import base64
-import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import numpy as np
-from PIL import Image
 
 from facehub.config import EncoderConfig
 from facehub.demo import texts
+from facehub.demo.photo import Photo
+from facehub.demo.picture import data_uri
 from facehub.demo.session import SessionGallery
-from facehub.identification import IdentifiedFace
+from facehub.gallery_review import review_gallery
+from facehub.identification import IdentifiedFace, gallery_threshold
 from facehub.quality import ADVICE, QualityIssue
 from facehub.verification import Decision, VerificationResult
 
 SCALE = (-0.2, 1.0)  # similarities at the ends of the score bar
-MAX_SHOWN = 1280  # pixels of the longer side of a picture sent back
 
 CSS = """
 .fh-card{border:1px solid var(--border-color-primary);border-radius:12px;padding:1rem 1.25rem}
@@ -45,6 +45,10 @@ white-space:nowrap}
 .fh-box span{position:absolute;left:-3px;bottom:100%;background:#166534;color:#fff;
 font-size:.8rem;padding:1px 6px;border-radius:4px;white-space:nowrap}
 .fh-box.fh-unknown span{background:#92400e}
+.fh-box.fh-inside span{bottom:auto;top:0}
+.fh-odds{font-weight:600}
+.fh-about img{max-width:100%;background:#fff;border-radius:8px}
+.fh-about svg{max-width:100%;height:auto}
 .prose .fh-table tr{border:0}
 .prose .fh-table{width:100%;margin-top:1rem;border:0;border-collapse:collapse}
 .prose .fh-table td,.prose .fh-table th{padding:.35rem .6rem;text-align:left;
@@ -55,24 +59,73 @@ vertical-align:middle;border:0;border-bottom:1px solid var(--border-color-primar
 
 
 def verification(result: VerificationResult, config: EncoderConfig) -> str:
-    """The verdict on a pair: both crops, the sentence, the score bar, and warnings."""
+    """The verdict on a pair: both crops, the verdict, the score bar, a sentence, and warnings."""
     title, sentence = texts.VERDICTS[result.decision]
     if result.decision is Decision.CANNOT_TELL:
         sentence = result.reason or ""
     faces = [face for face in (result.first, result.second) if face is not None]
-    crops = "".join(_image(f.face.crop, "aligned face") for f in faces)
+    crops = "".join(_image(f.face.crop, texts.ALIGNED) for f in faces)
     issues = dict.fromkeys(issue for face in faces for issue in face.issues)
     css = result.decision.value.replace("_", "-")
     return (
-        f'<div class="fh-card fh-{css}" role="status"><h2>{escape(title)}</h2>'
-        f"<p>{escape(sentence)}</p>"
-        f'<div class="fh-pair">{crops}</div>{_score_bar(result)}{_warnings(issues)}'
-        f'<p class="fh-note">{escape(_calibration(result, config))}</p></div>'
+        f'<div class="fh-card fh-{css}" role="status"><div class="fh-pair">{crops}</div>'
+        f"<h2>{escape(title)}</h2>{_score_bar(result)}<p>{escape(sentence)}</p>"
+        f'<p class="fh-odds">{escape(odds(result.similarity, config))}</p>{_warnings(issues)}'
+        f'<p class="fh-note">{escape(_calibration(result.threshold, config))}</p></div>'
     )
 
 
-def wall(session: SessionGallery) -> str:
-    """Everybody in the gallery, with their photos' crops and how many there are."""
+def odds(similarity: float | None, config: EncoderConfig) -> str:
+    """What a score means for these weights: how many pairs of strangers reach it."""
+    calibration = config.calibration
+    fmr = None if calibration is None else calibration.fmr_at(similarity or 0.0)
+    if similarity is None or calibration is None:
+        return ""
+    if fmr is None:
+        return texts.NOT_CALIBRATED
+    if fmr <= calibration.lowest_fmr * 1.01:
+        return texts.STRANGERS_FEWER.format(n=_rounded(1 / calibration.lowest_fmr))
+    if fmr > 0.5:
+        return texts.STRANGERS_MOST
+    return texts.STRANGERS.format(n=_rounded(1 / fmr))
+
+
+def as_text(result: VerificationResult, config: EncoderConfig) -> str:
+    """The result to share: no face, no name."""
+    if result.similarity is None:
+        return ""
+    return texts.SHARED.format(
+        title=texts.VERDICTS[result.decision][0],
+        similarity=result.similarity,
+        threshold=result.threshold,
+        sentence=odds(result.similarity, config),
+        fingerprint=(config.fingerprint or "")[:19],
+    )
+
+
+def photo_note(photo: Photo, chooser: str) -> str:
+    """What was found in an uploaded picture; with several faces, the thumbnails of the chooser.
+
+    Args:
+        photo: the picture.
+        chooser: element id of the radio group that chooses a face.
+    """
+    if not photo.faces:
+        return message(texts.NO_FACE_HERE)
+    if len(photo.faces) == 1:
+        return f'<div class="fh-note" role="status">{escape(texts.ONE_FACE)}</div>'
+    styles = "".join(
+        f"#{chooser} label:nth-of-type({number}) span::before"
+        f'{{content:"";display:block;width:72px;height:84px;border-radius:6px;margin-bottom:4px;'
+        f"background:url({data_uri(face.face.crop)}) center/cover}}"
+        for number, face in enumerate(photo.faces, 1)
+    )
+    text = texts.FACES.format(count=len(photo.faces))
+    return f'<style>{styles}</style><div class="fh-note" role="status">{escape(text)}</div>'
+
+
+def wall(session: SessionGallery, config: EncoderConfig) -> str:
+    """Everybody in the gallery, with their photos' crops and count, and what looks wrong."""
     people = []
     for name in session.gallery:
         examples = session.gallery.examples(name)
@@ -83,47 +136,58 @@ def wall(session: SessionGallery) -> str:
         )
     if not people:
         return message(texts.WALL_EMPTY)
-    return f'<div class="fh-wall">{"".join(people)}</div>'
+    return f'<div class="fh-wall">{"".join(people)}</div>{_findings(session, config)}'
 
 
 def identification(
-    image: np.ndarray, faces: Sequence[IdentifiedFace], crops: Mapping[str, np.ndarray]
+    photo: Photo, faces: Sequence[IdentifiedFace], session: SessionGallery, config: EncoderConfig
 ) -> str:
-    """The picture with every face boxed and named, and a table of candidates.
+    """The picture with every face boxed and named, a table of candidates, and the threshold.
 
     Args:
-        image: uint8 (H, W, 3), RGB.
-        faces: from `identify`.
-        crops: enrolled crops by source.
+        photo: the searched picture.
+        faces: what was found in it.
+        session: the gallery.
+        config: of the weights.
     """
     if not faces:
         return message(texts.NO_FACE)
-    height, width = image.shape[:2]
-    boxes, rows = [], []
+    headings = "".join(f"<th>{escape(column)}</th>" for column in texts.COLUMNS)
+    rows = []
     for number, face in enumerate(faces, 1):
         label = f"{number}. {face.name or texts.UNKNOWN}"
-        x0, y0, x1, y1 = face.probe.face.box
-        unknown = "" if face.name else " fh-unknown"
         issues = [i for i in face.probe.issues if i is not QualityIssue.SEVERAL_FACES]
-        boxes.append(
-            f'<div class="fh-box{unknown}" style="left:{100 * x0 / width:.2f}%;'
-            f"top:{100 * y0 / height:.2f}%;width:{100 * (x1 - x0) / width:.2f}%;"
-            f'height:{100 * (y1 - y0) / height:.2f}%"><span>{escape(label)}</span></div>'
-        )
         candidates = "".join(
-            f'<div class="fh-candidate">{_crop(crops, c.source, c.name)}'
+            f'<div class="fh-candidate">{_crop(session.crops, c.source, c.name)}'
             f"<span>{escape(c.name)} {c.similarity:.2f}</span></div>"
             for c in face.candidates
         )
         rows.append(
             f"<tr><td>{_image(face.probe.face.crop, label)}</td><td><b>{escape(label)}</b></td>"
-            f"<td>{candidates}</td><td>{_warnings(issues)}</td></tr>"
+            f"<td>{candidates}{_warnings(issues)}</td></tr>"
         )
     return (
-        f'<div class="fh-photo">{_image(_shown(image), "searched picture")}{"".join(boxes)}</div>'
-        '<table class="fh-table"><tr><th>Face</th><th>Result</th><th>Candidates</th><th></th></tr>'
-        f"{''.join(rows)}</table>"
+        f"{boxed(photo, faces)}"
+        f'<table class="fh-table"><tr>{headings}</tr>'
+        f'{"".join(rows)}</table><p class="fh-note">{escape(_limit(session, config))}</p>'
     )
+
+
+def boxed(photo: Photo, faces: Sequence[IdentifiedFace]) -> str:
+    """The picture with every face boxed and named."""
+    width, height = photo.size
+    boxes = []
+    for number, face in enumerate(faces, 1):
+        label = f"{number}. {face.name or texts.UNKNOWN}"
+        x0, y0, x1, y1 = face.probe.face.box
+        unknown = "" if face.name else " fh-unknown"
+        inside = " fh-inside" if y0 < 0.05 * height else ""
+        boxes.append(
+            f'<div class="fh-box{unknown}{inside}" style="left:{100 * x0 / width:.2f}%;'
+            f"top:{100 * y0 / height:.2f}%;width:{100 * (x1 - x0) / width:.2f}%;"
+            f'height:{100 * (y1 - y0) / height:.2f}%"><span>{escape(label)}</span></div>'
+        )
+    return f'<div class="fh-photo">{_image(photo.pixels, texts.SEARCHED)}{"".join(boxes)}</div>'
 
 
 def message(text: str, details: Iterable[str] = ()) -> str:
@@ -141,7 +205,7 @@ def _score_bar(result: VerificationResult) -> str:
         f"linear-gradient(90deg,#fca5a5 0 {_percent(low)}%,#fcd34d {_percent(low)}% "
         f"{_percent(limit)}%,#86efac {_percent(limit)}% 100%)"
     )
-    score = texts.SCORE.format(similarity=result.similarity, threshold=limit)
+    score = texts.SCORE.format(similarity=result.similarity, threshold=limit, low=low)
     return (
         f'<div class="fh-bar" role="img" aria-label="{score}" style="background:{colours}">'
         f'<div class="fh-limit" style="left:{_percent(limit)}%">{limit:.2f}</div>'
@@ -155,11 +219,40 @@ def _percent(similarity: float) -> float:
     return round(100 * min(max((similarity - low) / (high - low), 0), 1), 1)
 
 
-def _calibration(result: VerificationResult, config: EncoderConfig) -> str:
+def _calibration(threshold: float, config: EncoderConfig) -> str:
     found = config.calibration
-    if found is None or result.threshold != config.threshold or found.fmr <= 0:
+    fnmr = None if found is None else found.fnmr_at(threshold)
+    if found is None or fnmr is None:
         return texts.NOT_CALIBRATED
-    return texts.CALIBRATION.format(impostors=1 / found.fmr, fnmr=found.fnmr, dataset=found.dataset)
+    return texts.CALIBRATION.format(fnmr=fnmr, dataset=found.dataset)
+
+
+def _rounded(n: float) -> str:
+    """Two digits: 1,003 is 1,000 and 26.4 is 26."""
+    digits = 1 - math.floor(math.log10(n))
+    return f"{round(n, digits):,.0f}" if n >= 10 else f"{n:.0f}"
+
+
+def _limit(session: SessionGallery, config: EncoderConfig) -> str:
+    count = session.gallery.n_templates
+    threshold = gallery_threshold(config, count)
+    if config.calibration is None or not count:
+        return texts.LIMIT_PLAIN.format(threshold=threshold)
+    text = texts.LIMIT.format(
+        threshold=threshold, photos=texts.COUNT[count > 1].format(count=count)
+    )
+    if threshold > config.threshold:
+        text += texts.LIMIT_RAISED.format(base=config.threshold)
+    return text
+
+
+def _findings(session: SessionGallery, config: EncoderConfig) -> str:
+    found = review_gallery(
+        session.gallery, threshold=config.threshold, uncertain_margin=config.uncertain_margin
+    )
+    if not found:
+        return ""
+    return message(texts.FINDINGS, [texts.FINDING[f.doubt].format(**vars(f)) for f in found])
 
 
 def _warnings(issues: Iterable[QualityIssue]) -> str:
@@ -173,13 +266,4 @@ def _crop(crops: Mapping[str, np.ndarray], source: str, alt: str) -> str:
 
 
 def _image(pixels: np.ndarray, alt: str) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=88)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{escape(alt)}" src="data:image/jpeg;base64,{data}">'
-
-
-def _shown(image: np.ndarray) -> np.ndarray:
-    picture = Image.fromarray(image)
-    picture.thumbnail((MAX_SHOWN, MAX_SHOWN))
-    return np.asarray(picture)
+    return f'<img alt="{escape(alt)}" src="{data_uri(pixels)}">'

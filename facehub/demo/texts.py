@@ -1,28 +1,40 @@
 """Every text of the page."""
 
+from facehub.gallery_review import Doubt
 from facehub.verification import Decision
 
 TITLE = "facehub"
 INTRO = """# facehub
 Compare two faces, or build a small gallery and ask who is in a picture.
-Your pictures stay in this server's memory for this session only: nothing is stored or logged.
 """
+CONSENT = (
+    "By adding a picture you confirm that you may use it and that the people in it agree. "
+    "Pictures stay in this server's memory for your session only: nothing is stored or logged."
+)
+CONSENT_SHARED = (
+    "By adding a picture you confirm that you may use it and that the people in it agree. "
+    "This server keeps one gallery for all its users: enrolled faces stay in it until removed."
+)
 
+# --- Verify ---------------------------------------------------------------------------------------
 VERIFY_TAB = "Verify"
 FIRST = "First picture"
 SECOND = "Second picture"
-SEVERAL = "Where a picture shows several faces"
-POLICIES = [
-    ("stop and say so", "exactly_one"),
-    ("take the largest", "largest"),
-    ("take the most similar pair", "best_pair"),
-]
+FIRST_FACE = "Which face of the first picture?"
+SECOND_FACE = "Which face of the second picture?"
+FACE = "Face {number}"
 COMPARE = "Compare"
+SWAP = "Swap"
 CLEAR = "Clear"
-EXAMPLES = "Examples (public domain)"
-EXAMPLE_GALLERY = "Try an example: replaces the gallery"
+EXAMPLE_SAME = "Example: one person"
+EXAMPLE_DIFFERENT = "Example: two people"
+EXAMPLES = "Public-domain portraits: NASA (Eileen Collins), US Navy (Grace Hopper)."
 VERIFY_EMPTY = "Choose two pictures, then press Compare."
-TWO_PICTURES = "Choose two pictures first."
+TWO_PICTURES = "Choose two pictures first, and wait until both have been read."
+READY = "Press Compare."
+ONE_FACE = "One face found."
+FACES = "{count} faces found: choose one below. The largest is chosen now."
+NO_FACE_HERE = "No face was found. Use a picture that shows the face clearly."
 
 VERDICTS = {
     Decision.SAME: ("Same person", "The two faces are similar enough to count as one person."),
@@ -33,43 +45,114 @@ VERDICTS = {
     Decision.DIFFERENT: ("Different people", "The two faces are not similar enough."),
     Decision.CANNOT_TELL: ("Cannot tell", ""),
 }
-SCORE = "similarity {similarity:.2f}, threshold {threshold:.2f}"
-CALIBRATION = (
-    "With these weights about 1 in {impostors:.0f} pairs of different people reach the threshold, "
-    "and {fnmr:.0%} of pairs of one person miss it ({dataset})."
+SCORE = "similarity {similarity:.2f}, threshold {threshold:.2f}, uncertain from {low:.2f}"
+STRANGERS = "About 1 in {n} pairs of strangers score this high with these weights."
+STRANGERS_FEWER = "Fewer than 1 in {n} pairs of strangers score this high with these weights."
+STRANGERS_MOST = "Most pairs of strangers score this high with these weights."
+CALIBRATION = "{fnmr:.0%} of pairs of one person miss the threshold. Measured on {dataset}."
+NOT_CALIBRATED = "The error rates of these weights have not been measured."
+ALIGNED = "aligned face"
+SHARE = "Result as text, without the faces"
+SHARED = (
+    "facehub: {title}. Similarity {similarity:.2f}, threshold {threshold:.2f}. {sentence} "
+    "Weights {fingerprint}. Similarity is not proof."
 )
-NOT_CALIBRATED = "The error rates of these weights at this threshold have not been measured."
 
+# --- Identify -------------------------------------------------------------------------------------
 IDENTIFY_TAB = "Identify"
 STEP_ENROL = "### 1. Who should be recognised?"
 STEP_PROBE = "### 2. Who is in this picture?"
 NAME = "Name"
-NAME_HINT = "Empty: each photo's file name is the name"
-PHOTOS = "Photos of one face each"
+NAME_HINT = "Empty: the file's name, or its folder's in a zip"
+PHOTOS = "Photos, or a zip"
 SNAPSHOT = "Webcam or clipboard"
 ENROL = "Add to gallery"
 GALLERY_FILE = "Load a gallery file"
 GALLERY_HINT = "Replaces the gallery. Made by `facehub enrol`."
 LOADED = "{people} people, {photos} photos loaded."
+CHANGE = "Change the gallery"
 PERSON = "Person"
-NEW_NAME = "New name"
+PHOTO = "One photo of this person"
+NEW_NAME = "New name, or whom to merge with"
 RENAME = "Rename"
+MERGE = "Merge"
+REMOVE_PHOTO = "Remove photo"
 REMOVE = "Remove person"
 DELETE = "Delete the whole gallery"
 PROBE = "Picture to search"
 IDENTIFY = "Identify"
+LIVE = "Live webcam"
+LIVE_EMPTY = "Start the webcam to see who is in front of it. Frames are looked at and forgotten."
+EXAMPLE_GALLERY = "Try an example: replaces the gallery"
 WALL_EMPTY = "The gallery is empty. It lasts for this session only."
 PROBE_EMPTY = "Choose a picture, then press Identify."
+PROBE_READY = "Faces found: {count}. Press Identify."
 NO_PHOTOS = "Choose at least one photo first."
-NO_PROBE = "Choose a picture first."
+NO_PROBE = "Choose a picture first, and wait until it has been read."
 NO_PERSON = "Choose a person first."
+NO_PHOTO = "Choose one of the person's photos first."
+NO_MERGE = "There is no person named {name} to merge with."
 NO_FACE = "No face was found in this picture."
 UNKNOWN = "unknown"
+SEARCHED = "searched picture"
+COLUMNS = ("Face", "Result", "Candidates")
+API_IDENTIFY = "Send photo, people and as many names."
 ENROLLED = "{count} added."
 DELETED = "The gallery has been deleted."
-FULL = "A session's gallery holds at most {limit} photos."
+FULL = "A gallery holds at most {limit} photos here."
 EXPIRED = "This picture has expired or did not arrive. Choose it again."
 COUNT = ("{count} photo", "{count} photos")
+FINDINGS = "Please check:"
+FINDING = {
+    Doubt.DUPLICATE: "{name}: {source} is a copy of {other_source} ({other}).",
+    Doubt.OUTLIER: "{name}: {source} does not look like the other photos of {name} "
+    "(similarity {similarity:.2f}).",
+    Doubt.TWO_NAMES: "{name}: {source} looks like {other} ({other_source}), similarity "
+    "{similarity:.2f}. The same person under two names?",
+}
+LIMIT = (
+    "A face is named from similarity {threshold:.2f} on, so that at most about 1 in 100 strangers "
+    "is taken for somebody in a gallery of {photos}."
+)
+LIMIT_RAISED = " That is higher than the {base:.2f} for one photo, as the gallery is large."
+LIMIT_PLAIN = "A face is named from similarity {threshold:.2f} on."
+
+# --- About ----------------------------------------------------------------------------------------
+ABOUT_TAB = "About"
+ABOUT = """## What this is
+facehub finds the face with MediaPipe's landmarks, aligns it by the pupils, turns it into {size}
+numbers (an embedding) with a ResNet18, and compares embeddings by their cosine similarity.
+
+Weights: `{fingerprint}`, running on {engine}.
+"""
+ABOUT_LFW = (
+    "On LFW, a public test of 6,000 pairs, these weights are right in {accuracy:.1f} % of pairs "
+    "(10 folds). At the threshold {threshold:.3f} they accept {fmr:.2f} % of pairs of different "
+    "people and reject {fnmr:.1f} % of pairs of one person."
+)
+ABOUT_THRESHOLDS = "## Thresholds\nMeasured on {dataset}: {impostor:,} pairs of different people."
+ABOUT_COLUMNS = ("Strangers taken for one person", "Threshold", "Pairs of one person missed")
+ABOUT_CURVE = "Share of pairs that the threshold gets wrong"
+ABOUT_CURVE_LABELS = ("different people accepted (FMR)", "one person rejected (FNMR)")
+ABOUT_CURVE_X = "cosine similarity"
+ABOUT_CURVE_MARK = "threshold {threshold:.2f}"
+ABOUT_PICTURES = {
+    "evaluation.png": "DET curve and similarities on LFW",
+    "curves.png": "Loss, accuracy, margin and learning rate by epoch",
+}
+ABOUT_LIMITS = """## What is not claimed
+- **No liveness**: a photo of a photo counts as a face. Do not use this for access control.
+- **Similarity is not proof**, and error rates differ between groups of people. They were not
+  measured by sex, age or skin tone. Relatives, children, small, blurred, covered or turned faces go
+  wrong most.
+- **No decision about a person** should rest on this page.
+
+## Privacy
+- Pictures are read into memory, and their uploaded files removed at once.
+- A session's gallery is in memory and forgotten {minutes} minutes after its last use.
+- Embeddings never leave the server. Nothing about faces is logged. There is no history.
+"""
+ABOUT_SHARED = "- This server's host keeps one gallery on its disk, which all its users share.\n"
 
 LIMITS = """Similarity is not proof. There is no check that a face is alive rather than a photo of
 one, and error rates differ between groups of people. Do not use this page to decide about anybody.

@@ -9,37 +9,93 @@ import gradio as gr
 
 from facehub.demo import render, texts
 from facehub.demo.errors import problem, shown
-from facehub.demo.photo import photo_input
+from facehub.demo.photo import Photo, photo_input, read_photo
+from facehub.demo.uploads import uploads
+from facehub.errors import FaceHubError
 from facehub.images import ImageSource
 from facehub.recognizer import FaceRecognizer
-from facehub.verification import PairPolicy, VerificationResult, verify
+from facehub.verification import PairPolicy, VerificationResult, compare_faces, verify
 
-EXAMPLES = [
-    ("eileen_collins.jpg", "eileen_collins_tilted.jpg"),
-    ("eileen_collins.jpg", "grace_hopper.jpg"),
-]
+EXAMPLES = {
+    texts.EXAMPLE_SAME: ("eileen_collins.jpg", "eileen_collins_tilted.jpg"),
+    texts.EXAMPLE_DIFFERENT: ("eileen_collins.jpg", "grace_hopper.jpg"),
+}
 
 
-def build(recognizer: FaceRecognizer, examples: Path) -> None:
+def build(recognizer: FaceRecognizer, examples: Path, lifetime: float) -> None:
     """Lay out the tab inside the current `gr.Blocks`.
 
     Args:
         recognizer: weights in use.
         examples: folder of the example pictures; none are offered where it is missing.
+        lifetime: seconds without use after which pictures are forgotten.
     """
 
-    def compare(first: ImageSource, second: ImageSource, policy: PairPolicy) -> VerificationResult:
+    def compared(first: Photo, second: Photo, one: int, two: int) -> VerificationResult:
+        def chosen(photo: Photo, position: int) -> Any:
+            return photo.faces[position : position + 1] if photo.faces else ()
+
+        return compare_faces(chosen(first, one), chosen(second, two), recognizer.config)
+
+    def chooser(photo: Photo | None, label: str, value: int | None) -> Any:
+        count = 0 if photo is None else len(photo.faces)
+        choices = [(texts.FACE.format(number=i + 1), i) for i in range(count)]
+        if value is None and photo is not None and count:
+            value = photo.largest
+        return gr.Radio(choices, value=value, label=label, visible=count > 1)
+
+    def slot(
+        photo: Photo | None, name: str, label: str, face: int | None = None
+    ) -> tuple[Any, ...]:
+        """State, picture, note and chooser of one side; the largest face is chosen by default."""
+        note = "" if photo is None else render.photo_note(photo, f"{name}-face")
+        return photo, photo, note, chooser(photo, label, face)
+
+    def shared_text(text: str = "") -> Any:
+        return gr.Textbox(text, visible=bool(text))
+
+    def on_photo(name: str, label: str, value: Any) -> tuple[Any, ...]:
+        if value is None:
+            return *slot(None, name, label), render.message(texts.VERIFY_EMPTY), shared_text()
+        try:
+            photo = read_photo(value, recognizer)
+        except FaceHubError as error:
+            state, picture, _, choice = slot(None, name, label)
+            notice = render.message(str(error))
+            return state, picture, notice, choice, render.message(texts.VERIFY_EMPTY), shared_text()
+        return *slot(photo, name, label), render.message(texts.READY), shared_text()
+
+    def on_compare(first: Photo | None, second: Photo | None, one: int, two: int) -> Any:
         if first is None or second is None:
             raise problem(texts.TWO_PICTURES)
-        with shown():
-            return verify(first, second, policy=policy, recognizer=recognizer)
+        result = compared(first, second, one or 0, two or 0)
+        return (
+            render.verification(result, recognizer.config),
+            shared_text(render.as_text(result, recognizer.config)),
+        )
 
-    def on_compare(first: Any, second: Any, policy: PairPolicy) -> str:
-        return render.verification(compare(first, second, policy), recognizer.config)
+    def on_swap(first: Photo | None, second: Photo | None, one: int, two: int) -> Any:
+        return (
+            *slot(second, "first", texts.FIRST_FACE, two),
+            *slot(first, "second", texts.SECOND_FACE, one),
+        )
 
-    def on_api(first: Any, second: Any, policy: PairPolicy = "exactly_one") -> dict[str, Any]:
+    def on_example(label: str) -> Any:
+        first, second = (read_photo(examples / name, recognizer) for name in EXAMPLES[label])
+        return (
+            *slot(first, "first", texts.FIRST_FACE),
+            *slot(second, "second", texts.SECOND_FACE),
+            *on_compare(first, second, 0, 0),
+        )
+
+    def on_api(
+        first: ImageSource, second: ImageSource, policy: PairPolicy = "exactly_one"
+    ) -> dict[str, Any]:
         """Compare two pictures. Returns decision, similarity, threshold, reason and warnings."""
-        result = compare(first, second, policy)
+        if first is None or second is None:
+            raise problem(texts.TWO_PICTURES)
+        with shown(), uploads(first, second):
+            result = verify(first, second, policy=policy, recognizer=recognizer)
         return {
             "decision": result.decision.value,
             "similarity": None if result.similarity is None else round(result.similarity, 3),
@@ -48,33 +104,69 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
             "issues": [list(face.issues) if face else [] for face in (result.first, result.second)],
         }
 
+    states, sides = [], []
     with gr.Row():
-        first = photo_input(texts.FIRST, height=320, elem_id="first")
-        second = photo_input(texts.SECOND, height=320, elem_id="second")
-    policy = gr.Radio(texts.POLICIES, value="exactly_one", label=texts.SEVERAL)
+        for name, label, question in (
+            ("first", texts.FIRST, texts.FIRST_FACE),
+            ("second", texts.SECOND, texts.SECOND_FACE),
+        ):
+            with gr.Column(min_width=260):
+                picture = photo_input(label, height=320, elem_id=name)
+                note = gr.HTML(elem_id=f"{name}-note")
+                choice = gr.Radio([], label=question, visible=False, elem_id=f"{name}-face")
+            states.append(gr.State(None, time_to_live=lifetime))
+            sides.append((states[-1], picture, note, choice))
     with gr.Row():
-        clear = gr.Button(texts.CLEAR)
-        button = gr.Button(texts.COMPARE, variant="primary", elem_id="compare")
+        clear = gr.Button(texts.CLEAR, elem_id="clear", min_width=80)
+        swap = gr.Button(texts.SWAP, elem_id="swap", min_width=80)
+        button = gr.Button(texts.COMPARE, variant="primary", elem_id="compare", min_width=160)
     result = gr.HTML(render.message(texts.VERIFY_EMPTY), elem_id="verdict")
+    share = gr.Textbox(
+        label=texts.SHARE, buttons=["copy"], interactive=False, visible=False, elem_id="share"
+    )
 
-    inputs = [first, second, policy]
-    button.click(on_compare, inputs, result, api_visibility="private")
-    clear.click(
-        lambda: (None, None, render.message(texts.VERIFY_EMPTY)),
-        outputs=[first, second, result],
-        api_visibility="private",
-    )
-    gr.Button(visible=False).click(
-        on_api, inputs, gr.JSON(visible=False, label="result"), api_name="verify"
-    )
-    if examples.is_dir():
-        gr.Examples(
-            [[str(examples / a), str(examples / b)] for a, b in EXAMPLES],
-            inputs=[first, second],
-            outputs=result,
-            fn=lambda a, b: on_compare(a, b, "exactly_one"),
-            run_on_click=True,
-            cache_examples=False,
-            label=texts.EXAMPLES,
-            api_visibility="private",
+    chosen = [side[3] for side in sides]
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress_on": [result]}
+    for side, name, question in zip(
+        sides, ("first", "second"), (texts.FIRST_FACE, texts.SECOND_FACE), strict=True
+    ):
+
+        def handler(value: Any, name: str = name, question: str = question) -> tuple[Any, ...]:
+            return on_photo(name, question, value)
+
+        _, picture, note, _ = side
+        outputs = [*side, result, share]
+        picture.clear(handler, picture, outputs, **private)
+        # What was there counts no longer while the new picture is being read.
+        forgotten = picture.upload(
+            lambda: (None, ""), outputs=[side[0], note], queue=False, **private
         )
+        forgotten.then(handler, picture, outputs, **private)
+    button.click(on_compare, [*states, *chosen], [result, share], **private)
+    swap.click(on_swap, [*states, *chosen], [*sides[0], *sides[1]], **private)
+    clear.click(
+        lambda: (
+            *slot(None, "first", texts.FIRST_FACE),
+            *slot(None, "second", texts.SECOND_FACE),
+            render.message(texts.VERIFY_EMPTY),
+            shared_text(),
+        ),
+        outputs=[*sides[0], *sides[1], result, share],
+        **private,
+    )
+    with gr.Row():
+        for label in EXAMPLES if examples.is_dir() else ():
+            gr.Button(label, size="sm").click(
+                lambda label=label: on_example(label),
+                outputs=[*sides[0], *sides[1], result, share],
+                **private,
+            )
+    if examples.is_dir():
+        gr.Markdown(texts.EXAMPLES)
+    with gr.Group(visible=False):
+        api_inputs = [
+            photo_input(texts.FIRST),
+            photo_input(texts.SECOND),
+            gr.Radio(["exactly_one", "largest", "best_pair"], value="exactly_one", label="policy"),
+        ]
+        gr.Button().click(on_api, api_inputs, gr.JSON(label="result"), api_name="verify")

@@ -1,21 +1,22 @@
-"""The two tabs as a person uses them, in headless Chromium."""
+"""The page as a person uses it, in headless Chromium, at desktop and at phone width."""
 
 from __future__ import annotations
 
 import os
-import shutil
+import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from facehub.gallery import Gallery
+from facehub import Gallery, default_recognizer, enrol
 
 pytestmark = pytest.mark.browser
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -24,79 +25,174 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
 ]
+SIZES = {"desktop": (1200, 900), "phone": (390, 844)}
 SCREENSHOTS = os.environ.get("FACEHUB_SCREENSHOTS")  # a folder to keep them in
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator:
-    if not CHROMIUM:
-        pytest.skip("no Chromium on this machine")
+def browser(
+    chromium: str, examples: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
+    """Its webcam shows two people."""
+    picture = cv2.imread(str(examples / "both.jpg"))
+    height = 640 * picture.shape[0] // picture.shape[1]
+    frame = np.zeros((480, 640, 3), np.uint8)
+    frame[:height] = cv2.resize(picture, (640, height), interpolation=cv2.INTER_AREA)
+    _, frame = cv2.imencode(".jpg", frame)
+    webcam = tmp_path_factory.mktemp("webcam") / "both.mjpeg"
+    webcam.write_bytes(frame.tobytes() * 20)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        flags = [*FLAGS, f"--use-file-for-fake-video-capture={webcam}"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def page(browser, page_url: str) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1200, "height": 900})
+@pytest.fixture(params=SIZES)
+def page(browser: Browser, page_url: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    width, height = SIZES[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height})
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=page_url.rstrip("/"))
+    page = context.new_page()
     page.set_default_timeout(20_000)
     page.goto(page_url)
     expect(page.locator("#compare")).to_be_visible(timeout=20_000)
     yield page
-    page.close()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing sticks out
+    if SCREENSHOTS:
+        page.wait_for_timeout(600)  # let the result fade in
+        name = request.node.name.removeprefix("test_").replace("[", "-").rstrip("]")
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
+    context.close()
 
 
 def upload(page: Page, component: str, *files: Path) -> None:
     page.set_input_files(f"#{component} input[type=file]", list(files))
 
 
-def screenshot(page: Page, name: str) -> None:
-    if SCREENSHOTS:
-        page.wait_for_timeout(600)  # let the result fade in
-        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
+def put(page: Page, side: str, file: Path, note: str = "One face found.") -> None:
+    upload(page, side, file)
+    expect(page.locator(f"#{side}-note")).to_contain_text(note)
 
 
 def compare(page: Page, first: Path, second: Path) -> None:
-    upload(page, "first", first)
-    upload(page, "second", second)
-    expect(page.locator("#first img")).to_be_visible()
-    expect(page.locator("#second img")).to_be_visible()
+    put(page, "first", first)
+    put(page, "second", second)
     page.click("#compare")
 
 
+def start_webcam(component: Locator) -> None:
+    component.get_by_text("Access Webcam").click()
+    video = component.locator("video")
+    expect(video).to_be_visible()
+    video.evaluate("e => new Promise(r => e.videoWidth ? r() : e.addEventListener('playing', r))")
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
 def test_verify_two_people(page: Page, examples: Path) -> None:
+    consent = page.locator("#consent")
+    expect(consent).to_contain_text("you confirm that you may use it")
+    above = page.locator("#first").bounding_box()
+    assert above is not None
+    assert (consent.bounding_box() or above)["y"] < above["y"]  # before the first upload
     compare(page, examples / "eileen_collins.jpg", examples / "grace_hopper.jpg")
     verdict = page.locator("#verdict")
     expect(verdict.locator("h2")).to_have_text("Different people")
     expect(verdict.locator(".fh-pair img")).to_have_count(2)
     expect(verdict.locator(".fh-mark")).to_be_visible()
-    screenshot(page, "verify")
+    expect(verdict.locator(".fh-odds")).to_contain_text("pairs of strangers score this high")
 
 
-def test_verify_example_runs_at_a_click(page: Page) -> None:
-    page.get_by_text("Examples (public domain)").scroll_into_view_if_needed()
-    page.locator("table tbody tr").first.click()
+def test_examples_run_at_a_click(page: Page) -> None:
+    page.get_by_role("button", name="Example: one person").click()
+    expect(page.locator("#verdict h2")).to_have_text("Same person")
+    page.get_by_role("button", name="Example: two people").click()
+    expect(page.locator("#verdict h2")).to_have_text("Different people")
+
+
+def test_choose_a_face_among_several(page: Page, examples: Path) -> None:
+    put(page, "first", examples / "both.jpg", "2 faces found")
+    put(page, "second", examples / "eileen_collins.jpg")
+    thumbnail = page.locator("#first-face label").first.locator("span").first
+    shown = thumbnail.evaluate("e => getComputedStyle(e, '::before').backgroundImage")
+    assert shown.startswith('url("data:image/jpeg')
+    page.click("#compare")
+    expect(page.locator("#verdict h2")).to_have_text("Different people")  # the largest face
+    page.get_by_label("Face 1").check()
+    page.click("#compare")
     expect(page.locator("#verdict h2")).to_have_text("Same person")
 
 
-def test_verify_says_which_picture_has_two_faces(page: Page, examples: Path) -> None:
-    compare(page, examples / "eileen_collins.jpg", examples / "both.jpg")
+def test_choose_a_face_with_the_keyboard(page: Page, examples: Path) -> None:
+    put(page, "first", examples / "both.jpg", "2 faces found")
+    put(page, "second", examples / "eileen_collins.jpg")
+    page.locator("#first-face input").first.focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_label("Face 1")).to_be_checked()
+    page.locator("#compare").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#verdict h2")).to_have_text("Same person")
+
+
+def test_swap_and_clear(page: Page, examples: Path) -> None:
+    put(page, "first", examples / "both.jpg", "2 faces found")
+    put(page, "second", examples / "eileen_collins.jpg")
+    page.get_by_label("Face 1").check()
+    page.click("#swap")
+    expect(page.locator("#first-note")).to_contain_text("One face found.")
+    expect(page.locator("#second-note")).to_contain_text("2 faces found")
+    expect(page.get_by_label("Face 1")).to_be_checked()
+    page.click("#compare")
+    expect(page.locator("#verdict h2")).to_have_text("Same person")
+    page.click("#clear")
+    expect(page.locator("#verdict")).to_contain_text("Choose two pictures")
+    expect(page.locator("#first img")).to_have_count(0)
+    page.click("#compare")
+    expect(page.get_by_text("Choose two pictures first")).to_be_visible()
+
+
+def test_result_as_text_holds_no_face(page: Page) -> None:
+    expect(page.locator("#share")).to_be_hidden()
+    page.get_by_role("button", name="Example: one person").click()
+    expect(page.locator("#verdict h2")).to_have_text("Same person")
+    share = page.locator("#share textarea")
+    expect(share).to_have_value(re.compile("^facehub: Same person. Similarity 0."))
+    assert "data:" not in share.input_value()
+
+
+def test_a_picture_that_cannot_be_used_is_told_and_the_rest_stays(
+    page: Page, examples: Path, tmp_path: Path
+) -> None:
+    text, grey = tmp_path / "text.jpg", tmp_path / "grey.png"
+    text.write_text("no picture")
+    Image.new("RGB", (300, 300), "grey").save(grey)
+    put(page, "first", text, "This is not a picture")
+    put(page, "second", grey, "No face was found")
+    put(page, "first", examples / "eileen_collins.jpg")
+    page.click("#compare")
     expect(page.locator("#verdict h2")).to_have_text("Cannot tell")
-    expect(page.locator("#verdict")).to_contain_text("In the second picture: 2 faces")
-    page.get_by_label("take the most similar pair").check()
+    expect(page.locator("#verdict")).to_contain_text("second picture: No face was found")
+    expect(page.locator("#first img")).to_be_visible()
+
+
+def test_quality_advice(page: Page, examples: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.png"
+    with Image.open(examples / "grace_hopper.jpg") as picture:
+        picture.resize((64, 75)).save(small)
+    put(page, "first", small)
+    put(page, "second", examples / "grace_hopper.jpg")
     page.click("#compare")
-    expect(page.locator("#verdict h2")).to_have_text("Same person")
+    expect(page.locator("#verdict")).to_contain_text("use a larger or closer picture")
 
 
-def test_missing_picture_is_asked_for(page: Page) -> None:
-    page.click("#compare")
-    expect(page.get_by_text("Choose two pictures first.")).to_be_visible()
-
-
-def test_identify(page: Page, examples: Path, tmp_path: Path) -> None:
-    page.get_by_role("tab", name="Identify").click()
+def test_enrol_and_identify(page: Page, examples: Path, tmp_path: Path) -> None:
+    open_tab(page, "Identify")
     text = tmp_path / "notes.jpg"
     text.write_text("no picture")
     upload(
@@ -114,32 +210,172 @@ def test_identify(page: Page, examples: Path, tmp_path: Path) -> None:
     expect(page.locator("#wall")).to_contain_text("2 photos")
 
     upload(page, "probe", examples / "both.jpg")
+    expect(page.locator("#faces")).to_contain_text("Faces found: 2. Press Identify.")
     expect(page.locator("#probe img")).to_be_visible()
     page.click("#identify")
-    boxes = page.locator("#faces .fh-box")
-    expect(boxes).to_have_text(["1. Eileen", "2. unknown"])
-    screenshot(page, "identify")
+    faces = page.locator("#faces")
+    expect(faces.locator(".fh-box")).to_have_text(["1. Eileen", "2. unknown"])
+    expect(faces.locator(".fh-candidate img")).to_have_count(2)  # the photo that matches best
+    expect(faces).to_contain_text("is taken for somebody in a gallery of 2 photos")
 
 
-def test_gallery_survives_bad_files_until_it_is_deleted(
-    page: Page, examples: Path, tmp_path: Path
-) -> None:
-    page.get_by_role("tab", name="Identify").click()
+def test_enrol_a_zip(page: Page, examples: Path, tmp_path: Path) -> None:
+    open_tab(page, "Identify")
+    archive = tmp_path / "people.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(examples / "eileen_collins.jpg", "Eileen Collins/1.jpg")
+        file.write(examples / "eileen_collins_tilted.jpg", "Eileen Collins/2.jpg")
+        file.write(examples / "grace_hopper.jpg", "Grace Hopper/1.jpg")
+    upload(page, "photos", archive)
+    expect(page.locator("#photos")).to_contain_text("people")
+    page.click("#enrol")
+    expect(page.locator("#wall .fh-person")).to_have_text(
+        ["Eileen Collins2 photos", "Grace Hopper1 photo"]
+    )
+
+
+def test_enrol_by_webcam(page: Page) -> None:
+    open_tab(page, "Identify")
+    page.get_by_role("button", name="Webcam or clipboard").click()
+    snapshot = page.locator("#snapshot")
+    start_webcam(snapshot)
+    snapshot.get_by_label("capture photo").click()
+    expect(snapshot.locator("img")).to_be_visible()
+    page.fill("#name input, #name textarea", "Me")
+    page.click("#enrol")
+    expect(page.locator("#notice")).to_contain_text("2 faces were found where exactly one")
+
+
+def choose(page: Page, dropdown: str, option: str) -> None:
+    page.locator(f"#{dropdown} input").click()
+    page.get_by_role("option", name=option).click()
+
+
+def test_change_the_gallery(page: Page, examples: Path) -> None:
+    open_tab(page, "Identify")
+    names = ("eileen_collins.jpg", "eileen_collins_tilted.jpg", "grace_hopper.jpg")
+    upload(page, "photos", *(examples / name for name in names))
+    expect(page.locator("#photos")).to_contain_text("grace_hopper")
+    page.click("#enrol")
+    wall = page.locator("#wall .fh-person b")
+    expect(wall).to_have_text(["eileen collins", "eileen collins tilted", "grace hopper"])
+    expect(page.locator("#wall")).to_contain_text("is a copy of 1. eileen_collins.jpg")
+
+    page.get_by_role("button", name="Change the gallery").click()
+    choose(page, "person", "eileen collins tilted")
+    page.fill("#new-name input, #new-name textarea", "eileen collins")
+    page.click("#rename")
+    expect(page.get_by_text("There is already a person named eileen collins.")).to_be_visible()
+    page.click("#merge")
+    expect(page.locator("#wall .fh-person")).to_have_text(
+        ["eileen collins2 photos", "grace hopper1 photo"]
+    )
+    choose(page, "person", "eileen collins")
+    choose(page, "one-photo", "2. eileen_collins_tilted.jpg")
+    page.click("#remove-photo")
+    expect(page.locator("#wall .fh-person").first).to_have_text("eileen collins1 photo")
+    choose(page, "person", "grace hopper")
+    page.fill("#new-name input, #new-name textarea", "Grace Hopper")
+    page.click("#rename")
+    expect(wall).to_have_text(["eileen collins", "Grace Hopper"])
+    choose(page, "person", "Grace Hopper")
+    page.click("#remove")
+    expect(wall).to_have_text(["eileen collins"])
+    page.click("#delete")
+    expect(page.locator("#wall")).to_contain_text("The gallery is empty")
+    expect(page.locator("#notice")).to_contain_text("The gallery has been deleted.")
+
+
+def test_gallery_files(page: Page, examples: Path, tmp_path: Path) -> None:
+    open_tab(page, "Identify")
     page.click("#identify-example")
-    expect(page.locator("#faces .fh-box")).to_have_text(["1. Eileen Collins", "2. Grace Hopper"])
+    boxes = page.locator("#faces .fh-box")
+    expect(boxes).to_have_text(["1. Eileen Collins", "2. Grace Hopper"])
     damaged, other = tmp_path / "damaged.safetensors", tmp_path / "other.safetensors"
     damaged.write_bytes(b"not a gallery")
     Gallery("sha256:other").save(other)
-    page.get_by_text("Load a gallery file").first.click()
+    page.get_by_role("button", name="Load a gallery file").click()
     for file, complaint in (
         (damaged, "damaged.safetensors is damaged or not a facehub gallery"),
         (other, "other.safetensors was made with other weights"),
     ):
         upload(page, "gallery-file", file)
         expect(page.locator("#notice")).to_contain_text(complaint)
-    expect(page.locator("#wall .fh-person")).to_have_count(2)
+    expect(page.locator("#wall .fh-person")).to_have_count(2)  # nothing lost
+
+    sound = Gallery(default_recognizer().fingerprint)
+    enrol(sound, "Admiral", examples / "grace_hopper.jpg")
+    sound.save(tmp_path / "sound.safetensors")
+    upload(page, "gallery-file", tmp_path / "sound.safetensors")
+    expect(page.locator("#notice")).to_contain_text("1 people, 1 photos loaded.")
     page.click("#identify")
-    expect(page.locator("#faces .fh-box")).to_have_text(["1. Eileen Collins", "2. Grace Hopper"])
-    page.click("#delete")
-    expect(page.locator("#wall")).to_contain_text("The gallery is empty")
-    expect(page.locator("#notice")).to_contain_text("The gallery has been deleted.")
+    expect(boxes).to_have_text(["1. unknown", "2. Admiral"])
+
+
+def test_live_webcam(page: Page) -> None:
+    open_tab(page, "Identify")
+    page.click("#identify-example")
+    expect(page.locator("#faces .fh-box")).to_have_count(2)
+    page.get_by_role("button", name="Live webcam").click()
+    camera = page.locator("#camera")
+    start_webcam(camera)
+    camera.get_by_label("capture photo").click()
+    labels = page.locator("#live-faces .fh-box")
+    expect(labels).to_have_count(2)
+    assert {text.split(". ")[1] for text in labels.all_inner_texts()} == {
+        "Eileen Collins",
+        "Grace Hopper",
+    }
+    page.evaluate(
+        """() => { window.frames_seen = 0; new MutationObserver(() => window.frames_seen++)
+        .observe(document.querySelector('#live-faces'), {childList: true, subtree: true}) }"""
+    )
+    page.wait_for_timeout(3000)
+    assert page.evaluate("window.frames_seen") >= 3  # it moves
+    camera.get_by_label("capture photo").click()
+
+
+def test_about(page: Page) -> None:
+    open_tab(page, "About")
+    expect(page.get_by_role("heading", name="What is not claimed")).to_be_visible()
+    expect(page.get_by_text("No liveness")).to_be_visible()
+    expect(page.locator("#thresholds tbody tr")).to_have_count(3)
+    expect(page.get_by_role("img", name="Share of pairs")).to_be_visible()
+    for picture in page.locator(".fh-about img").all():
+        assert picture.evaluate("e => e.naturalWidth") > 500
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_themes_are_legible(page: Page, page_url: str, theme: str) -> None:
+    """Text and background of the verdict differ by 4.5 to 1, as WCAG asks."""
+    page.goto(f"{page_url}?__theme={theme}")
+    page.get_by_role("button", name="Example: two people").click()
+    expect(page.locator("#verdict h2")).to_have_text("Different people")
+    colour, background = page.locator("#verdict h2").evaluate(
+        """e => { const colour = getComputedStyle(e).color
+        while (getComputedStyle(e).backgroundColor === 'rgba(0, 0, 0, 0)') e = e.parentElement
+        return [colour, getComputedStyle(e).backgroundColor] }"""
+    )
+    assert _contrast(colour, background) >= 4.5
+
+
+def _contrast(*colours: str) -> float:
+    def luminance(colour: str) -> float:
+        values = [float(v) / 255 for v in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+        linear = [v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted(map(luminance, colours))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_every_control_has_a_name(page: Page) -> None:
+    for tab in ("Verify", "Identify"):
+        open_tab(page, tab)
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll('button, textarea, input:not([type=file])')]
+            .filter(e => e.offsetParent && !(e.innerText.trim() || e.ariaLabel || e.title
+              || e.labels?.length || e.closest('label') || e.placeholder))
+            .map(e => e.outerHTML.slice(0, 120))"""
+        )
+        assert nameless == []

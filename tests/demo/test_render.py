@@ -10,15 +10,18 @@ import pytest
 
 from facehub.config import Calibration, EncoderConfig
 from facehub.demo import render, texts
+from facehub.demo.photo import Photo, read_photo
 from facehub.demo.session import SessionGallery
 from facehub.gallery import Gallery
-from facehub.identification import identify
-from facehub.images import load_image
+from facehub.identification import identify_faces
 from facehub.recognizer import default_recognizer
 from facehub.verification import Decision, VerificationResult
 
-CALIBRATION = Calibration("made up", None, fmr=0.02, fnmr=0.25, impostor_pairs=9, genuine_pairs=9)
-CONFIG = EncoderConfig(threshold=0.5, calibration=CALIBRATION)
+CURVE = ((0.0, 0.9, 0.0), (0.4, 0.02, 0.1), (0.8, 0.0002, 0.5), (0.9, 0.0, 1.0))
+CALIBRATION = Calibration("made up", None, 0.01, 0.2, 10_000, 9, CURVE)
+CONFIG = EncoderConfig(
+    threshold=0.5, calibration=CALIBRATION, fingerprint="sha256:0123456789abcdef"
+)
 
 
 def result(decision: Decision, similarity: float | None, **kwargs: str) -> VerificationResult:
@@ -29,7 +32,7 @@ def result(decision: Decision, similarity: float | None, **kwargs: str) -> Verif
 def test_verdict_names_the_decision(decision: Decision) -> None:
     html = render.verification(result(decision, 0.4), CONFIG)
     assert f"<h2>{texts.VERDICTS[decision][0]}</h2>" in html
-    assert "similarity 0.40, threshold 0.50" in html
+    assert "similarity 0.40, threshold 0.50, uncertain from 0.45" in html
 
 
 def test_score_bar_positions() -> None:
@@ -42,18 +45,71 @@ def test_score_bar_positions() -> None:
     ).replace("0.0%", "0%")
 
 
-def test_verdict_quotes_the_calibration_only_where_it_holds() -> None:
-    # An FMR of 0.02 is one pair in 50.
-    html = render.verification(result(Decision.SAME, 0.8), CONFIG)
-    assert "1 in 50 pairs" in html
-    assert "25%" in html
-    for other in (
-        dataclasses.replace(CONFIG, calibration=None),
-        dataclasses.replace(CONFIG, threshold=0.6),
-    ):
-        html = render.verification(result(Decision.SAME, 0.8), other)
-        assert texts.NOT_CALIBRATED in html
-        assert "1 in" not in html
+@pytest.mark.parametrize(
+    ("similarity", "sentence"),
+    [
+        (0.4, "About 1 in 50 pairs of strangers score this high"),  # an FMR of 0.02
+        (0.6, "About 1 in 500 pairs"),  # halfway in the logarithm to 0.0002
+        (0.8, "About 1 in 5,000 pairs"),
+        (0.95, "Fewer than 1 in 10,000 pairs"),  # all that 10,000 pairs can show
+        (0.05, "Most pairs of strangers score this high"),
+    ],
+)
+def test_the_sentence_comes_from_the_calibration(similarity: float, sentence: str) -> None:
+    assert render.odds(similarity, CONFIG).startswith(sentence)
+    html = render.verification(result(Decision.SAME, similarity), CONFIG)
+    assert sentence in html
+    assert "20% of pairs of one person miss the threshold" in html  # 0.5: 0.1 + 0.4 / 4
+    assert html.index("fh-pair") < html.index("<h2>") < html.index("fh-bar") < html.index(sentence)
+
+
+@pytest.mark.parametrize("calibration", [None, dataclasses.replace(CALIBRATION, curve=())])
+def test_no_figure_without_a_measured_curve(calibration: Calibration | None) -> None:
+    config = dataclasses.replace(CONFIG, calibration=calibration)
+    html = render.verification(result(Decision.SAME, 0.8), config)
+    assert texts.NOT_CALIBRATED in html
+    assert "1 in" not in html
+
+
+def test_text_to_share_holds_no_face() -> None:
+    text = render.as_text(result(Decision.SAME, 0.8), CONFIG)
+    assert text.startswith(
+        "facehub: Same person. Similarity 0.80, threshold 0.50. About 1 in 5,000"
+    )
+    assert "sha256:0123456789ab" in text
+    assert "data:" not in text
+    assert render.as_text(result(Decision.CANNOT_TELL, None), CONFIG) == ""
+
+
+def test_the_limit_rises_with_the_gallery(examples: Path) -> None:
+    recognizer = default_recognizer()
+    session = SessionGallery(Gallery(recognizer.fingerprint))
+    for file in ("eileen_collins.jpg", "grace_hopper.jpg"):
+        session.enrol(file, examples / file, file, recognizer)
+    photo = read_photo(examples / "both.jpg", recognizer)
+    faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
+    html = render.identification(photo, faces, session, CONFIG)
+    # 1 % in a gallery of two is 0.5 % for each: between 0.02 at 0.4 and 0.0002 at 0.8.
+    assert "named from similarity 0.52 on" in html
+    assert "higher than the 0.50 for one photo" in html
+
+
+def test_wall_points_out_a_copy(examples: Path) -> None:
+    recognizer = default_recognizer()
+    session = SessionGallery(Gallery(recognizer.fingerprint))
+    for name in ("Eileen", "Grace"):
+        session.enrol(name, examples / "eileen_collins.jpg", "e.jpg", recognizer)
+    html = render.wall(session, recognizer.config)
+    assert "Grace: 2. e.jpg is a copy of 1. e.jpg (Eileen)." in html
+
+
+def test_several_faces_are_thumbnails_to_choose_from(examples: Path) -> None:
+    both = read_photo(examples / "both.jpg", default_recognizer())
+    html = render.photo_note(both, "first-face")
+    assert html.count("#first-face label:nth-of-type") == 2
+    assert "2 faces found" in html
+    one = read_photo(examples / "grace_hopper.jpg", default_recognizer())
+    assert texts.ONE_FACE in render.photo_note(one, "first-face")
 
 
 def test_cannot_tell_gives_the_reason_and_no_score() -> None:
@@ -69,11 +125,11 @@ def test_names_cannot_inject_html(examples: Path) -> None:
     session = SessionGallery(Gallery(recognizer.fingerprint))
     evil = "<img src=x onerror=alert(1)>"
     session.enrol(evil, examples / "eileen_collins.jpg", "e", recognizer)
-    image = load_image(examples / "eileen_collins.jpg")
-    faces = identify(image, session.gallery, recognizer=recognizer)
+    photo = read_photo(examples / "eileen_collins.jpg", recognizer)
+    faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
     for html in (
-        render.wall(session),
-        render.identification(image, faces, session.crops),
+        render.wall(session, recognizer.config),
+        render.identification(photo, faces, session, recognizer.config),
         render.message(evil, [evil]),
     ):
         assert "<img src=x" not in html
@@ -82,13 +138,17 @@ def test_names_cannot_inject_html(examples: Path) -> None:
 
 def test_identification_boxes_are_in_per_cent_of_the_picture(examples: Path) -> None:
     recognizer = default_recognizer()
-    image = load_image(examples / "both.jpg")
-    faces = identify(image, Gallery(recognizer.fingerprint), recognizer=recognizer)
-    html = render.identification(image, faces, {})
+    session = SessionGallery(Gallery(recognizer.fingerprint))
+    photo = read_photo(examples / "both.jpg", recognizer)
+    faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
+    html = render.identification(photo, faces, session, recognizer.config)
     assert html.count("fh-box fh-unknown") == len(faces) == 2
     x0 = faces[0].probe.face.box[0]
-    assert f"left:{100 * x0 / image.shape[1]:.2f}%" in html
+    assert f"left:{100 * x0 / photo.size[0]:.2f}%" in html
 
 
 def test_no_face() -> None:
-    assert texts.NO_FACE in render.identification(np.zeros((9, 9, 3), np.uint8), [], {})
+    session = SessionGallery(Gallery("sha256:x"))
+    photo = Photo(np.zeros((9, 9, 3), np.uint8), (9, 9), ())
+    assert texts.NO_FACE in render.identification(photo, [], session, CONFIG)
+    assert texts.NO_FACE_HERE in render.photo_note(photo, "first-face")

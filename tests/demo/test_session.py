@@ -1,5 +1,7 @@
 """The session's gallery and its crops stay in step."""
 
+import copy
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,49 @@ def test_remove_forgets_the_crops(session: SessionGallery, examples: Path) -> No
     session.remove("Eileen")
     assert list(session.gallery) == ["Grace"]
     assert list(session.crops) == ["2. g"]
+
+
+def test_remove_one_photo(session: SessionGallery, examples: Path) -> None:
+    for file in ("eileen_collins.jpg", "eileen_collins_tilted.jpg"):
+        session.enrol("Eileen", examples / file, file, default_recognizer())
+    session.remove("Eileen", 0)
+    assert list(session.crops) == ["2. eileen_collins_tilted.jpg"]
+    assert len(session.gallery.examples("Eileen")) == 1
+
+
+def test_merge_keeps_all_photos(session: SessionGallery, examples: Path) -> None:
+    session.enrol("Eileen", examples / "eileen_collins.jpg", "e", default_recognizer())
+    session.enrol("Colonel", examples / "eileen_collins_tilted.jpg", "t", default_recognizer())
+    session.rename("Colonel", "Eileen", merge=True)
+    assert [e.source for e in session.gallery.examples("Eileen")] == ["1. e", "2. t"]
+    assert list(session.gallery) == ["Eileen"]
+
+
+def test_zip_with_a_folder_per_person(
+    session: SessionGallery, examples: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "people.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.write(examples / "eileen_collins.jpg", "people/Eileen Collins/1.jpg")
+        file.write(examples / "grace_hopper.jpg", "grace_hopper.jpg")
+        file.writestr("people/Nobody/bad.jpg", b"no picture")
+        file.writestr("__MACOSX/people/._1.jpg", b"rubbish")
+        file.writestr("people/notes.txt", b"not a picture's name")
+    count, failures = session.enrol_many("", [str(path)], default_recognizer())
+    assert count == 2
+    assert list(session.gallery) == ["Eileen Collins", "grace hopper"]
+    assert len(failures) == 1
+    assert failures[0].startswith("Nobody/bad.jpg: This is not a picture")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_session_starts_empty_whatever_another_holds(
+    session: SessionGallery, examples: Path
+) -> None:
+    session.enrol("Eileen", examples / "eileen_collins.jpg", "e", default_recognizer())
+    other = copy.deepcopy(session)  # as Gradio does for each session
+    assert len(other.gallery) == 0
+    assert other.crops == {}
 
 
 def test_a_full_gallery_refuses_more(

@@ -1,0 +1,139 @@
+"""The About tab: what the weights reach, what is not claimed, and what becomes of pictures."""
+
+from __future__ import annotations
+
+import base64
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from facehub.config import Calibration
+from facehub.demo import texts
+from facehub.demo.settings import Settings
+from facehub.recognizer import FaceRecognizer
+from facehub.weights import default_weights
+
+FMRS = (1e-2, 1e-3, 1e-4)
+_WIDTH, _HEIGHT, _PAD = 640, 300, 46
+
+
+def build(recognizer: FaceRecognizer, settings: Settings) -> None:
+    """Lay out the tab inside the current `gr.Blocks`."""
+    config = recognizer.config
+    parts = [
+        texts.ABOUT.format(
+            size=config.embedding_size,
+            fingerprint=recognizer.fingerprint[:23],
+            engine=recognizer.engine.description,
+        )
+    ]
+    folder = Path(default_weights())
+    report = _evaluation(folder, recognizer.fingerprint)
+    if report is not None:
+        parts.append(
+            texts.ABOUT_LFW.format(
+                accuracy=report["accuracy"]["mean"],
+                threshold=report["threshold"],
+                fmr=100 * report["fmr"]["value"],
+                fnmr=100 * report["fnmr"]["value"],
+            )
+        )
+    gr.Markdown("\n\n".join(parts))
+    if config.calibration is not None and config.calibration.curve:
+        gr.Markdown(_thresholds(config.calibration), elem_id="thresholds")
+        gr.HTML(f'<div class="fh-about">{_curve(config.calibration, config.threshold)}</div>')
+    if report is not None:
+        gr.HTML(
+            '<div class="fh-about">'
+            + "".join(_picture(folder / name, alt) for name, alt in texts.ABOUT_PICTURES.items())
+            + "</div>"
+        )
+    limits = texts.ABOUT_LIMITS.format(minutes=settings.session_minutes)
+    gr.Markdown(limits + (texts.ABOUT_SHARED if settings.gallery else ""))
+
+
+def _evaluation(folder: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The evaluation beside the weights, if it is theirs."""
+    try:
+        report = json.loads((folder / "evaluation.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return report if report.get("fingerprint") == fingerprint else None
+
+
+def _thresholds(calibration: Calibration) -> str:
+    lines = [
+        texts.ABOUT_THRESHOLDS.format(
+            dataset=calibration.dataset, impostor=calibration.impostor_pairs
+        ),
+        "",
+        f"| {' | '.join(texts.ABOUT_COLUMNS)} |",
+        "| --- | --- | --- |",
+    ]
+    for fmr in FMRS:
+        if fmr < calibration.lowest_fmr:
+            continue
+        threshold = calibration.similarity_at(fmr) or 0.0
+        fnmr = calibration.fnmr_at(threshold) or 0.0
+        lines.append(f"| 1 in {1 / fmr:,.0f} | {threshold:.3f} | {100 * fnmr:.1f} % |")
+    return "\n".join(lines)
+
+
+def _curve(calibration: Calibration, threshold: float) -> str:
+    """Both error rates against the threshold, as SVG, the rates on a logarithmic axis."""
+    limits = np.array([point[0] for point in calibration.curve])
+    low = np.log10(calibration.lowest_fmr)
+
+    def x(similarity: float) -> float:
+        return _PAD + (similarity - limits[0]) / np.ptp(limits) * (_WIDTH - 2 * _PAD)
+
+    def y(rate: float) -> float:
+        height = max(np.log10(rate), low) / low if rate > 0 else 1.0
+        return _PAD / 2 + height * (_HEIGHT - 1.5 * _PAD)
+
+    lines = []
+    for column, colour, dash, label in (
+        (1, "#dc2626", "", texts.ABOUT_CURVE_LABELS[0]),
+        (2, "#2563eb", "6 3", texts.ABOUT_CURVE_LABELS[1]),
+    ):
+        points = " ".join(f"{x(p[0]):.1f},{y(p[column]):.1f}" for p in calibration.curve)
+        lines.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5" '
+            f'stroke-dasharray="{dash}"/>'
+            f'<text x="{_PAD + 8}" y="{_HEIGHT - _PAD - 26 + 16 * (column - 1)}" font-size="12" '
+            f'fill="{colour}">{escape(label)}</text>'
+        )
+    for exponent in range(0, int(low) - 1, -1):
+        height = y(10.0**exponent)
+        lines.append(
+            f'<line x1="{_PAD}" x2="{_WIDTH - _PAD}" y1="{height:.1f}" y2="{height:.1f}" '
+            f'stroke="currentColor" opacity="0.15"/><text x="4" y="{height + 4:.1f}" '
+            f'font-size="11" fill="currentColor">{10.0**exponent:g}</text>'
+        )
+    for similarity in np.arange(np.ceil(limits[0] * 5) / 5, limits[-1] + 0.01, 0.2):
+        lines.append(
+            f'<text x="{x(similarity) - 8:.1f}" y="{_HEIGHT - _PAD + 18}" font-size="11" '
+            f'fill="currentColor">{similarity + 0:.1f}</text>'
+        )
+    mark = x(threshold)
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" '
+        f'aria-label="{escape(texts.ABOUT_CURVE)}">{"".join(lines)}'
+        f'<line x1="{mark:.1f}" x2="{mark:.1f}" y1="{_PAD / 2}" y2="{_HEIGHT - _PAD}" '
+        'stroke="currentColor" stroke-dasharray="3 3"/>'
+        f'<text x="{mark + 4:.1f}" y="{_HEIGHT - _PAD - 6}" font-size="11" fill="currentColor">'
+        f"{escape(texts.ABOUT_CURVE_MARK.format(threshold=threshold))}</text>"
+        f'<text x="{_WIDTH / 2 - 40}" y="{_HEIGHT - 8}" font-size="12" fill="currentColor">'
+        f"{escape(texts.ABOUT_CURVE_X)}</text></svg>"
+    )
+
+
+def _picture(path: Path, alt: str) -> str:
+    if not path.is_file():
+        return ""
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}">'

@@ -1,0 +1,307 @@
+"""Hostile and odd inputs (`tests/hostile.py`) through the endpoints and the page."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from playwright.sync_api import Page, expect, sync_playwright
+
+from facehub import FaceRecognizer, Gallery, enrol
+from tests.hostile import (
+    ANY,
+    CASES,
+    FACE,
+    FACES,
+    GALLERIES,
+    NO_PICTURE,
+    NONE,
+    ZIPS,
+    Case,
+    GalleryCase,
+    ZipCase,
+    hopper,
+)
+
+DECISIONS = {"same", "uncertain", "different"}
+UPLOADS = [case for case in CASES if case.content and case.name != "name not in utf-8"]
+
+TOO_LARGE = "33 MB"
+TO_IDENTIFY = [
+    case for case in UPLOADS if case.expected not in (FACE, NO_PICTURE) and case.name != TOO_LARGE
+]
+
+each_upload = pytest.mark.parametrize("case", UPLOADS, ids=lambda case: case.name)
+each_zip = pytest.mark.parametrize("case", ZIPS, ids=lambda case: case.name)
+each_gallery = pytest.mark.parametrize("case", GALLERIES, ids=lambda case: case.name)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The path of each picture case."""
+    folder = tmp_path_factory.mktemp("corpus")
+    return {case.name: case.write(folder) for case in UPLOADS}
+
+
+@pytest.fixture(autouse=True)
+def nothing_raised(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """The server, which runs in this process, printed no traceback."""
+    yield
+    output, errors = capfd.readouterr()
+    assert "Traceback" not in output + errors
+
+
+# --- the endpoints --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def client(page_url: str) -> Client:
+    return Client(page_url, verbose=False)
+
+
+Answer = dict | Exception
+Answers = dict[tuple[str, str], Future[Answer]]
+
+
+@pytest.fixture(scope="module")
+def answers(
+    client: Client,
+    corpus: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    examples: Path,
+) -> Iterator[Answers]:
+    """By endpoint and case; four are asked for at a time, as Gradio waits more than it computes."""
+    zips = tmp_path_factory.mktemp("zips")
+    second = handle_file(examples / "grace_hopper.jpg")
+
+    def verify(case: Case) -> dict:
+        return client.predict(
+            handle_file(corpus[case.name]), second, "exactly_one", api_name="/verify"
+        )
+
+    def identify(case: Case) -> dict:
+        photo = handle_file(corpus[case.name])
+        return client.predict(photo, [second], ["Grace"], api_name="/identify")
+
+    def enrol_zip(case: ZipCase) -> dict:
+        people = [handle_file(case.write(zips))]
+        return client.predict(second, people, ["Ada"], api_name="/identify")
+
+    def answer(ask: Callable[[Any], dict], case: Case | ZipCase) -> Answer:
+        try:
+            return ask(case)
+        except Exception as error:
+            return error
+
+    pool = ThreadPoolExecutor(4)
+    yield {
+        (name, case.name): pool.submit(answer, ask, case)
+        for name, ask, cases in (
+            ("verify", verify, UPLOADS),
+            ("identify", identify, TO_IDENTIFY),
+            ("zip", enrol_zip, ZIPS),
+        )
+        for case in cases
+    }
+    pool.shutdown(cancel_futures=True)
+
+
+def is_refused(answer: Answer, message: str) -> None:
+    assert isinstance(answer, AppError), answer
+    assert re.search(message, str(answer))
+    assert "Traceback" not in str(answer)
+    assert os.environ["GRADIO_TEMP_DIR"] not in str(answer)
+    assert "/" not in str(answer)
+
+
+@each_upload
+def test_api_verify(case: Case, answers: Answers) -> None:
+    answer = answers["verify", case.name].result(60)
+    if case.name == TOO_LARGE:  # refused by Gradio, before facehub sees it
+        assert isinstance(answer, Exception)
+        assert "exceeds" in str(answer)
+    elif case.fails:
+        is_refused(answer, re.escape(case.expected))
+    else:
+        assert isinstance(answer, dict), answer
+        wanted = {FACE: DECISIONS, ANY: DECISIONS | {"cannot_tell"}}
+        assert answer["decision"] in wanted.get(case.expected, {"cannot_tell"})
+
+
+@pytest.mark.parametrize("case", TO_IDENTIFY, ids=lambda case: case.name)
+def test_api_identify(case: Case, answers: Answers) -> None:
+    answer = answers["identify", case.name].result(60)
+    if case.fails:
+        is_refused(answer, re.escape(case.expected))
+    else:
+        assert isinstance(answer, dict), answer
+        found = (NONE, FACE, FACES)[min(len(answer["faces"]), 2)]
+        assert case.expected in (ANY, found)
+
+
+@each_zip
+def test_api_takes_no_zip(case: ZipCase, answers: Answers) -> None:
+    answer = answers["zip", case.name].result(60)
+    if case.name == "a picture":
+        assert isinstance(answer, dict), answer
+    else:
+        is_refused(answer, "not a picture|is empty")
+
+
+def test_api_goes_on_and_nothing_is_left(client: Client, examples: Path) -> None:
+    collins = handle_file(examples / "eileen_collins.jpg")
+    answer = client.predict(collins, collins, "exactly_one", api_name="/verify")
+    assert answer["decision"] == "same"
+    left = [path for path in Path(os.environ["GRADIO_TEMP_DIR"]).rglob("*") if path.is_file()]
+    assert left == []
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page(chromium: str, page_url: str) -> Iterator[Page]:
+    """One page for all cases."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.set_default_timeout(20_000)
+        page.goto(page_url)
+        expect(page.locator("#compare")).to_be_visible(timeout=20_000)
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def verify_tab(page: Page) -> Page:
+    """The tab with both pictures cleared."""
+    if not page.locator("#clear").is_visible():
+        page.get_by_role("tab", name="Verify").click()
+    page.click("#clear")
+    page.wait_for_function(
+        """() => !document.querySelector('#first-note').innerText.trim()
+        && !document.querySelector('#first img')"""
+    )
+    return page
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory, recognizer: FaceRecognizer) -> Path:
+    """A gallery file with three photos of Grace, as no case has."""
+    people = Gallery(recognizer.fingerprint)
+    for number in range(3):
+        enrol(people, "Grace", hopper(), source=f"{number}.jpg", recognizer=recognizer)
+    path = tmp_path_factory.mktemp("gallery") / "three.safetensors"
+    people.save(path)
+    return path
+
+
+@pytest.fixture
+def identify_tab(page: Page) -> Page:
+    """The tab, with the gallery's controls unfolded."""
+    if not page.locator("#enrol").is_visible():
+        page.get_by_role("tab", name="Identify").click()
+    for name, control in (("Load a gallery file", "#gallery-file"), ("Change the", "#delete")):
+        if not page.locator(control).is_visible():
+            page.get_by_role("button", name=name).click()
+            expect(page.locator(control)).to_be_visible()
+    return page
+
+
+def told(page: Page, element: str) -> str:
+    """What `element`, or else a toast, says as soon as one says something."""
+    text = page.wait_for_function(
+        """element => document.querySelector(element)?.innerText.trim()
+        || document.querySelector('[data-testid=toast-text]')?.innerText.trim()""",
+        arg=element,
+    ).json_value()
+    for close in page.get_by_test_id("toast-close").all():
+        close.click()
+    expect(page.get_by_test_id("toast-text")).to_have_count(0)
+    return text
+
+
+def is_well(page: Page) -> None:
+    """No script of an input has run, and no traceback is to be seen."""
+    assert page.evaluate("window.hacked") is None
+    assert "Traceback" not in page.locator("body").inner_text()
+
+
+@pytest.mark.browser
+@each_upload
+def test_page_picture(case: Case, corpus: dict[str, Path], verify_tab: Page) -> None:
+    page = verify_tab
+    page.set_input_files("#first input[type=file]", corpus[case.name])
+    text = told(page, "#first-note")
+    if not case.browser:
+        assert "Invalid file type" in text
+    elif case.name == TOO_LARGE:
+        assert "exceed the maximum allowed size" in text
+    elif case.fails:
+        assert case.expected in text
+        expect(page.locator("#first img")).to_have_count(0)
+    else:
+        notes = {FACE: "One face found.", FACES: "faces found", NONE: "No face was found"}
+        wanted = notes.values() if case.expected == ANY else [notes[case.expected]]
+        assert any(note in text for note in wanted), text
+        expect(page.locator("#first img").first).to_be_visible()
+    is_well(page)
+
+
+@pytest.mark.browser
+@each_zip
+def test_page_zip(case: ZipCase, identify_tab: Page, tmp_path: Path) -> None:
+    page = identify_tab
+    page.click("#delete")
+    expect(page.locator("#notice")).to_have_text("The gallery has been deleted.")
+    path = case.write(tmp_path)
+    page.set_input_files("#photos input[type=file]", path)
+    expect(page.locator("#photos")).to_contain_text(path.stem[:8])
+    page.click("#enrol")
+    notice = page.locator("#notice")
+    expect(notice).to_contain_text("added.")
+    is_well(page)
+    names = page.locator("#wall .fh-person b")
+    for part in case.failures:
+        expect(notice).to_contain_text(part)
+    expect(names).to_have_text(list(case.people))
+
+
+@pytest.mark.browser
+@each_gallery
+def test_page_gallery(
+    case: GalleryCase, identify_tab: Page, three: Path, tmp_path: Path, recognizer: FaceRecognizer
+) -> None:
+    page, notice = identify_tab, identify_tab.locator("#notice")
+    wall = page.locator("#wall .fh-person")
+    if wall.all_inner_texts() != ["Grace\n3 photos"]:
+        page.set_input_files("#gallery-file input[type=file]", three)
+        expect(notice).to_have_text("1 people, 3 photos loaded.")
+    path = case.write(tmp_path, recognizer.fingerprint)
+    page.set_input_files("#gallery-file input[type=file]", path)
+    if case.expected is None and case.usable:
+        count = len(case.people)
+        expect(notice).to_have_text(f"{count} people, {count} photos loaded.")
+        expect(page.locator("#wall .fh-person b")).to_have_text(list(case.people))
+    else:
+        expect(notice).to_contain_text(case.expected or "another length")
+        assert case.expected is None or f"{path.name} " in notice.inner_text()
+        expect(wall).to_have_count(1)  # nothing lost
+        expect(wall).to_have_text("Grace3 photos")
+    is_well(page)
+
+
+@pytest.mark.browser
+def test_page_goes_on_and_nothing_is_left(verify_tab: Page, examples: Path) -> None:
+    page = verify_tab
+    page.get_by_role("button", name="Example: one person").click()
+    expect(page.locator("#verdict h2")).to_have_text("Same person")
+    left = [path for path in Path(os.environ["GRADIO_TEMP_DIR"]).rglob("*") if path.is_file()]
+    assert left == []

@@ -1,0 +1,317 @@
+"""What SECURITY.md promises of the page; its table names these tests and others."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
+
+from facehub.demo.page import UPLOAD_LIFETIME, build, launch_options
+from facehub.demo.settings import Settings
+from facehub.recognizer import default_recognizer
+from tests.local_hub import LocalHub
+
+ROOT = Path(__file__).parents[2]
+
+
+def _uploads() -> set[Path]:
+    return {path for path in Path(os.environ["GRADIO_TEMP_DIR"]).rglob("*") if path.is_file()}
+
+
+def _upload(url: str, file: Path, name: str | None = None) -> str:
+    files = {"files": (name or file.name, file.read_bytes())}
+    return httpx.post(f"{url.rstrip('/')}/gradio_api/upload", files=files).json()[0]
+
+
+@pytest.fixture(scope="module")
+def client(page_url: str) -> Client:
+    return Client(page_url, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def serve() -> Iterator:
+    """Serve another page with other settings; all are closed at the end."""
+    pages = []
+
+    def start(settings: Settings) -> tuple:
+        page = build(default_recognizer(), settings)
+        pages.append(page)
+        options = launch_options(settings)
+        _, url, _ = page.launch(**options, prevent_thread_lock=True, quiet=True)
+        return page, url
+
+    yield start
+    for page in pages:
+        page.close()
+
+
+def test_every_line_of_security_md_has_a_test() -> None:
+    rows = [
+        line for line in (ROOT / "SECURITY.md").read_text().splitlines() if line.startswith("| ")
+    ][2:]
+    assert len(rows) >= 15
+    defined = {
+        f"{path.relative_to(ROOT).as_posix()}::{node.name}"
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py::\w+)`", row)
+        assert named, row
+        assert set(named) <= defined, row
+
+
+def test_uploads_are_removed_as_soon_as_they_are_read(client: Client, examples: Path) -> None:
+    before = _uploads()
+    collins, hopper = (examples / f"{n}.jpg" for n in ("eileen_collins", "grace_hopper"))
+    client.predict(handle_file(collins), handle_file(hopper), "exactly_one", api_name="/verify")
+    client.predict(handle_file(collins), [handle_file(hopper)], ["G"], api_name="/identify")
+    assert _uploads() - before == set()
+
+
+def test_bad_uploads_are_removed_too(client: Client, examples: Path, tmp_path: Path) -> None:
+    before = _uploads()
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    with pytest.raises(AppError):
+        client.predict(handle_file(text), handle_file(text), "exactly_one", api_name="/verify")
+    assert _uploads() - before == set()
+
+
+def test_the_page_leaves_no_file_behind(browser: Browser, page_url: str, examples: Path) -> None:
+    before = _uploads()
+    page = browser.new_page()
+    page.goto(page_url)
+    page.set_input_files("#first input[type=file]", examples / "both.jpg")
+    expect(page.locator("#first-note")).to_contain_text("2 faces found")
+    page.get_by_role("tab", name="Identify").click()
+    page.set_input_files("#photos input[type=file]", examples / "grace_hopper.jpg")
+    expect(page.locator("#photos")).to_contain_text("grace_hopper")
+    page.click("#enrol")
+    expect(page.locator("#wall .fh-person")).to_have_count(1)
+    page.set_input_files("#probe input[type=file]", examples / "both.jpg")
+    expect(page.locator("#faces")).to_contain_text("Faces found: 2")
+    page.click("#identify")
+    expect(page.locator("#faces .fh-box")).to_have_text(["1. unknown", "2. grace hopper"])
+    page.close()
+    assert _uploads() - before == set()
+
+
+def test_equal_pictures_are_kept_apart(page_url: str, examples: Path) -> None:
+    """Else the first to be served would remove the other's, and could find out about it."""
+    first, second = (Path(_upload(page_url, examples / "grace_hopper.jpg")) for _ in range(2))
+    assert first != second
+    first.unlink()
+    assert second.is_file()
+    second.unlink()
+
+
+def test_uploads_that_nothing_was_done_with_expire() -> None:
+    page = build(default_recognizer())
+    assert page.delete_cache == (60, UPLOAD_LIFETIME)
+    assert UPLOAD_LIFETIME <= 600
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[tuple[subprocess.Popen, str, Path]]:
+    """`python app.py` as a host runs it; its output goes to a file."""
+    port, log = _free_port(), tmp_path / "log.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "app.py"],
+            cwd=ROOT,
+            env={**os.environ, "GRADIO_SERVER_PORT": str(port)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    deadline = time.monotonic() + 60
+    while "Running on local URL" not in log.read_text():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    yield process, f"http://127.0.0.1:{port}", log
+    if process.poll() is None:
+        process.kill()
+
+
+def test_nothing_about_faces_is_logged_and_nothing_left_when_the_app_ends(
+    app: tuple[subprocess.Popen, str, Path], examples: Path, tmp_path: Path
+) -> None:
+    process, url, log = app
+    telltale = tmp_path / "telltale_file.jpg"
+    telltale.write_bytes((examples / "eileen_collins.jpg").read_bytes())
+    bad = tmp_path / "telltale_bad.jpg"
+    bad.write_text("telltale content")
+    client = Client(url, verbose=False)
+    client.predict(
+        handle_file(telltale), [handle_file(telltale)], ["Telltale Name"], api_name="/identify"
+    )
+    with pytest.raises(AppError):
+        client.predict(handle_file(bad), handle_file(telltale), "exactly_one", api_name="/verify")
+    waiting = Path(_upload(url, telltale))  # uploaded, and nothing done with it
+    folder = next(p for p in waiting.parents if p.name.startswith("facehub-"))
+    assert waiting.is_file()
+    assert folder.stat().st_mode & 0o077 == 0
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)
+    assert not folder.exists()
+    assert "telltale" not in log.read_text().lower()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", str(ROOT / "app.py"), str(ROOT / "weights/config.json"), "../../etc/passwd"],
+)
+def test_no_file_of_the_server_is_served(page_url: str, path: str) -> None:
+    answer = httpx.get(f"{page_url.rstrip('/')}/gradio_api/file={path}")
+    assert answer.status_code in (403, 404)
+
+
+def test_upload_names_cannot_leave_the_folder(page_url: str, examples: Path) -> None:
+    folder = Path(os.environ["GRADIO_TEMP_DIR"]).resolve()
+    path = Path(_upload(page_url, examples / "grace_hopper.jpg", "../../../evil.jpg"))
+    assert path.resolve().is_relative_to(folder)
+    assert not (folder.parent / "evil.jpg").exists()
+    path.unlink()
+
+
+def test_the_server_fetches_no_address_it_is_given(client: Client, hub: LocalHub) -> None:
+    picture = {"path": f"{hub.url}/a.jpg", "url": f"{hub.url}/b.jpg"}
+    picture["meta"] = {"_type": "gradio.FileData"}  # type: ignore[assignment]
+    with pytest.raises((AppError, ValueError)):
+        client.predict(picture, picture, "exactly_one", api_name="/verify")
+    assert hub.requests == []
+
+
+def _enrol(page: Page, name: str, photo: Path) -> None:
+    page.get_by_role("tab", name="Identify").click()
+    page.set_input_files("#photos input[type=file]", photo)
+    expect(page.locator("#photos")).to_contain_text(photo.stem)
+    page.fill("#name input, #name textarea", name)
+    page.click("#enrol")
+    expect(page.locator("#wall .fh-person b")).to_have_text([name])
+
+
+def test_two_sessions_with_the_same_names_stay_separate(
+    browser: Browser, page_url: str, examples: Path
+) -> None:
+    pages = [browser.new_context().new_page() for _ in range(2)]
+    for page, photo in zip(pages, ("eileen_collins.jpg", "grace_hopper.jpg"), strict=True):
+        page.goto(page_url)
+        _enrol(page, "Ada", examples / photo)
+    found = []
+    for page in pages:
+        page.set_input_files("#probe input[type=file]", examples / "both.jpg")
+        expect(page.locator("#faces")).to_contain_text("Faces found: 2")
+        page.click("#identify")
+        expect(page.locator("#faces .fh-box")).to_have_count(2)
+        found.append(page.locator("#faces .fh-box").all_inner_texts())
+    assert found == [["1. Ada", "2. unknown"], ["1. unknown", "2. Ada"]]
+    pages[0].click("#change button")
+    pages[0].click("#delete")
+    expect(pages[0].locator("#wall")).to_contain_text("The gallery is empty")
+    pages[1].click("#identify")
+    expect(pages[1].locator("#faces .fh-box")).to_have_text(["1. unknown", "2. Ada"])
+    for page in pages:
+        page.context.close()
+
+
+def test_no_embedding_reaches_the_page(browser: Browser, page_url: str) -> None:
+    page = browser.new_page()
+    bodies: list[str] = []
+
+    def keep(response: Response) -> None:
+        if "/gradio_api/" in response.url or response.url.rstrip("/") == page_url.rstrip("/"):
+            try:
+                bodies.append(response.text())
+            except Exception:
+                bodies.append("")  # a stream that was closed
+
+    page.on("response", keep)
+    page.goto(page_url)
+    page.get_by_role("button", name="Example: one person").click()
+    expect(page.locator("#verdict h2")).to_have_text("Same person")
+    page.get_by_role("tab", name="Identify").click()
+    page.click("#identify-example")
+    expect(page.locator("#faces .fh-box")).to_have_count(2)
+    html = page.content()
+    page.close()
+    vector = re.compile(r"(?:-?\d+\.\d+(?:[eE]-?\d+)?\s*,\s*){64}")
+    assert sum(map(len, bodies)) > 10_000
+    assert not any(vector.search(body) for body in [*bodies, html])
+
+
+def test_an_expired_session_is_forgotten(serve, browser: Browser, examples: Path) -> None:
+    server, url = serve(Settings(session_minutes=0.05))  # type: ignore[arg-type]  # 3 seconds
+    page = browser.new_page()
+    page.goto(url)
+    _enrol(page, "Ada", examples / "grace_hopper.jpg")
+    time.sleep(3.5)
+    server.state_holder.delete_all_expired_state()  # Gradio does so once a minute
+    page.click("#change button")
+    page.fill("#name input, #name textarea", "Bob")
+    page.set_input_files("#photos input[type=file]", examples / "eileen_collins.jpg")
+    expect(page.locator("#photos")).to_contain_text("eileen_collins")
+    page.click("#enrol")
+    expect(page.locator("#wall .fh-person b")).to_have_text(["Bob"])  # and no Ada
+    page.close()
+
+
+def test_login(serve) -> None:
+    _, url = serve(Settings(auth=(("ada", "secret"),)))
+    assert httpx.get(f"{url}config").status_code == 401
+    login = httpx.post(f"{url}login", data={"username": "ada", "password": "wrong"})
+    assert login.status_code == 400
+    right = httpx.post(f"{url}login", data={"username": "ada", "password": "secret"})
+    assert right.status_code == 200
+    assert httpx.get(f"{url}config", cookies=right.cookies).status_code == 200
+
+
+def test_a_full_queue_says_so(serve, examples: Path) -> None:
+    _, url = serve(Settings(queue_size=1, workers=1))
+    client = Client(url, verbose=False)
+    collins = handle_file(examples / "eileen_collins.jpg")
+
+    def ask(_: int) -> str:
+        try:
+            return client.predict(collins, collins, "exactly_one", api_name="/verify")["decision"]
+        except Exception as error:
+            return str(error)
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(ask, range(12)))
+    assert "same" in answers
+    refused = [answer for answer in answers if answer != "same"]
+    assert refused
+    assert all("ueue is full" in answer or "busy" in answer for answer in refused), refused
+    assert ask(0) == "same"  # and it goes on

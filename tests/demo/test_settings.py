@@ -1,0 +1,129 @@
+"""Settings of the host: read, checked, and applied."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facehub.config import Calibration, EncoderConfig
+from facehub.demo.page import build, launch_options
+from facehub.demo.session import SessionGallery
+from facehub.demo.settings import Settings, SettingsError
+from facehub.errors import GalleryError
+from facehub.gallery import Gallery
+from facehub.recognizer import FaceRecognizer, default_recognizer
+
+ROOT = Path(__file__).parents[2]
+CURVE = ((0.0, 0.5, 0.0), (0.5, 0.01, 0.2), (1.0, 0.0001, 1.0))
+CONFIG = EncoderConfig(
+    threshold=0.6, calibration=Calibration("made up", None, 0.01, 0.2, 10_000, 100, CURVE)
+)
+
+
+def test_defaults() -> None:
+    assert Settings.from_environment({}) == Settings()
+    assert Settings().apply(CONFIG) is CONFIG
+
+
+def test_all_variables() -> None:
+    found = Settings.from_environment(
+        {
+            "FACEHUB_THRESHOLD": "0.4",
+            "FACEHUB_MAX_UPLOAD_MB": "8",
+            "FACEHUB_SESSION_MINUTES": "5",
+            "FACEHUB_GALLERY": "/tmp/g.safetensors",
+            "FACEHUB_AUTH": "ada:secret, bob:a:b",
+            "FACEHUB_QUEUE_SIZE": "10",
+            "FACEHUB_WORKERS": "3",
+        }
+    )
+    auth = (("ada", "secret"), ("bob", "a:b"))
+    assert found == Settings(0.4, None, 8, 5, Path("/tmp/g.safetensors"), auth, 10, 3)
+    assert found.apply(CONFIG).threshold == 0.4
+    options = launch_options(found)
+    assert options["max_file_size"] == 8 * 2**20
+    assert options["auth"] == [("ada", "secret"), ("bob", "a:b")]
+
+
+@pytest.mark.parametrize(
+    ("fmr", "threshold"), [("0.01", 0.5), ("0.001", 0.75), ("1e-4", 1.0)], ids=str
+)
+def test_threshold_for_an_fmr(fmr: str, threshold: float) -> None:
+    # The logarithm is interpolated: 1e-3 is halfway between 1e-2 at 0.5 and 1e-4 at 1.
+    config = Settings.from_environment({"FACEHUB_FMR": fmr}).apply(CONFIG)
+    assert config.threshold == pytest.approx(threshold)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"FACEHUB_THRESHOLD": "high"}, "FACEHUB_THRESHOLD must be a number from -1 to 1"),
+        ({"FACEHUB_THRESHOLD": "2"}, "FACEHUB_THRESHOLD must be a number"),
+        ({"FACEHUB_THRESHOLD": "nan"}, "FACEHUB_THRESHOLD must be a number"),
+        ({"FACEHUB_FMR": "0"}, "FACEHUB_FMR must be a number"),
+        ({"FACEHUB_FMR": "0.1", "FACEHUB_THRESHOLD": "0.1"}, "not both"),
+        ({"FACEHUB_WORKERS": "0"}, "FACEHUB_WORKERS must be a number from 1"),
+        ({"FACEHUB_WORKERS": "1.5"}, "FACEHUB_WORKERS must be a whole number"),
+        ({"FACEHUB_AUTH": "ada"}, "FACEHUB_AUTH must be user:password"),
+    ],
+)
+def test_bad_values(environment: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Settings.from_environment(environment)
+
+
+def test_an_fmr_that_the_calibration_does_not_reach() -> None:
+    with pytest.raises(SettingsError, match="does not reach FACEHUB_FMR=1e-05"):
+        Settings(fmr=1e-5).apply(CONFIG)
+
+
+def test_bad_settings_end_the_app_with_one_line() -> None:
+    run = subprocess.run(
+        [sys.executable, ROOT / "app.py"],
+        env={**os.environ, "FACEHUB_AUTH": "secret-without-user"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith("error: FACEHUB_AUTH must be")
+    assert "secret" not in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_the_readme_names_every_variable() -> None:
+    source = (ROOT / "facehub" / "demo" / "settings.py").read_text()
+    used = set(re.findall(r'"(FACEHUB_[A-Z_]+)"', source)) | {"FACEHUB_MODEL"}
+    table = set(re.findall(r"^\| `(FACEHUB_[A-Z_]+)`", (ROOT / "README.md").read_text(), re.M))
+    assert table == used
+
+
+def test_a_gallery_on_disk_is_shared_and_kept(tmp_path: Path, examples: Path) -> None:
+    import copy
+
+    recognizer = default_recognizer()
+    file = tmp_path / "gallery.safetensors"
+    first = SessionGallery(Gallery(recognizer.fingerprint), file)
+    second = copy.deepcopy(first)  # as Gradio does for each session
+    first.enrol("Eileen", examples / "eileen_collins.jpg", "e.jpg", recognizer)
+    assert list(second.gallery) == ["Eileen"]
+    assert list(Gallery.load(file, fingerprint=recognizer.fingerprint)) == ["Eileen"]
+    assert file.stat().st_mode & 0o077 == 0
+    second.rename("Eileen", "Collins")
+    assert list(Gallery.load(file, fingerprint=recognizer.fingerprint)) == ["Collins"]
+
+
+def test_a_gallery_file_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "gallery.safetensors"
+    file.write_bytes(b"no gallery")
+    recognizer = FaceRecognizer(default_recognizer().encoder, engine="torch")
+    with pytest.raises(GalleryError, match="damaged or not a facehub gallery"):
+        build(recognizer, Settings(gallery=file))
+    with pytest.raises(GalleryError, match="cannot be written"):
+        build(recognizer, Settings(gallery=tmp_path / "none" / "gallery.safetensors"))
+    assert file.read_bytes() == b"no gallery"
