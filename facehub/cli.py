@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from facehub.commands import (
-    EXIT_BAD_INPUT,
     run_embed,
     run_enrol,
     run_gallery,
@@ -20,6 +19,7 @@ from facehub.commands import (
     run_verify,
 )
 from facehub.errors import FaceHubError
+from facehub.output import EXIT_BAD_INPUT
 
 EXIT_CODES = """exit codes:
   0  done; verify: the same person; identify: somebody was recognised

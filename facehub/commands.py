@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from facehub.errors import FaceHubError
-
-EXIT_YES, EXIT_NO, EXIT_UNCERTAIN, EXIT_CANNOT_TELL, EXIT_BAD_INPUT = 0, 1, 3, 4, 5
+from facehub.output import (
+    EXIT_CANNOT_TELL,
+    EXIT_NO,
+    EXIT_UNCERTAIN,
+    EXIT_YES,
+    face_json,
+    failures_json,
+    line,
+    print_issues,
+    print_json,
+    progress,
+    report_failures,
+    rounded,
+)
 
 
 def run_verify(args: argparse.Namespace) -> int:
@@ -30,14 +40,14 @@ def run_verify(args: argparse.Namespace) -> int:
         recognizer=_recognizer(args),
     )
     if args.json:
-        _print_json(
+        print_json(
             decision=result.decision,
-            similarity=_rounded(result.similarity),
+            similarity=rounded(result.similarity),
             threshold=result.threshold,
             uncertain_margin=result.uncertain_margin,
             reason=result.reason,
-            first=_face_json(result.first),
-            second=_face_json(result.second),
+            first=face_json(result.first),
+            second=face_json(result.second),
         )
     else:
         print(
@@ -51,7 +61,7 @@ def run_verify(args: argparse.Namespace) -> int:
         if result.similarity is not None:
             print(f"similarity {result.similarity:.3f}, threshold {result.threshold:.3f}")
         for path, face in ((args.first, result.first), (args.second, result.second)):
-            _print_issues(path, face)
+            print_issues(path, face)
     return {
         Decision.SAME: EXIT_YES,
         Decision.DIFFERENT: EXIT_NO,
@@ -75,7 +85,7 @@ def run_enrol(args: argparse.Namespace) -> int:
         gallery = Gallery(recognizer.fingerprint, recognizer.config.embedding_size)
     policy: FacePolicy = "largest" if args.largest else "exactly_one"
     enrolled, failures = [], []
-    for name, path in _progress(photos, args):
+    for name, path in progress(photos, args):
         try:
             face = enrol(
                 gallery, name, path, source=path.name, policy=policy, recognizer=recognizer
@@ -87,20 +97,20 @@ def run_enrol(args: argparse.Namespace) -> int:
     if enrolled:
         gallery.save(args.gallery)
     if args.json:
-        _print_json(
-            enrolled=[{"name": n, "photo": str(p), "face": _face_json(f)} for n, p, f in enrolled],
-            failed=_failures_json(failures),
+        print_json(
+            enrolled=[{"name": n, "photo": str(p), "face": face_json(f)} for n, p, f in enrolled],
+            failed=failures_json(failures),
             people=len(gallery),
             templates=gallery.n_templates,
         )
     else:
         for _, path, face in enrolled:
-            _print_issues(path, face)
+            print_issues(path, face)
         print(
             f"{len(enrolled)} of {len(photos)} photos enrolled; "
             f"{args.gallery} holds {len(gallery)} people, {gallery.n_templates} templates"
         )
-    return _report_failures(failures)
+    return report_failures(failures)
 
 
 def run_identify(args: argparse.Namespace) -> int:
@@ -112,7 +122,7 @@ def run_identify(args: argparse.Namespace) -> int:
     gallery = Gallery.load(args.gallery, fingerprint=recognizer.fingerprint)
     found: list[tuple[Path, list[IdentifiedFace]]] = []
     failures = []
-    for path in _progress(photos, args):
+    for path in progress(photos, args):
         try:
             faces = identify(
                 path, gallery, threshold=args.threshold, top_k=args.top, recognizer=recognizer
@@ -122,19 +132,19 @@ def run_identify(args: argparse.Namespace) -> int:
         else:
             found.append((path, faces))
     if args.json:
-        _print_json(
+        print_json(
             photos=[
                 {
                     "photo": str(path),
                     "faces": [
                         {
                             "name": face.name,
-                            "similarity": _rounded(face.similarity),
-                            **(_face_json(face.probe) or {}),
+                            "similarity": rounded(face.similarity),
+                            **(face_json(face.probe) or {}),
                             "candidates": [
                                 {
                                     "name": c.name,
-                                    "similarity": _rounded(c.similarity),
+                                    "similarity": rounded(c.similarity),
                                     "example": c.example,
                                     "source": c.source,
                                 }
@@ -146,16 +156,16 @@ def run_identify(args: argparse.Namespace) -> int:
                 }
                 for path, faces in found
             ],
-            failed=_failures_json(failures),
+            failed=failures_json(failures),
         )
     else:
         for path, faces in found:
-            print(_line(f"{path}: {'' if faces else 'no face'}".rstrip()))
+            print(line(f"{path}: {'' if faces else 'no face'}".rstrip()))
             for number, face in enumerate(faces, 1):
                 best = ", ".join(f"{c.name} {c.similarity:.3f}" for c in face.candidates)
                 print(f"  face {number}: {face.name or 'unknown'}  ({best or 'empty gallery'})")
     if failures:
-        return _report_failures(failures)
+        return report_failures(failures)
     if not any(faces for _, faces in found):
         return EXIT_CANNOT_TELL
     return EXIT_YES if any(f.name for _, faces in found for f in faces) else EXIT_NO
@@ -176,7 +186,7 @@ def run_gallery(args: argparse.Namespace) -> int:
         gallery.save(args.gallery)
     people = {name: [e.source for e in gallery.examples(name)] for name in gallery}
     if args.json:
-        _print_json(people=people)
+        print_json(people=people)
     else:
         for name, sources in people.items():
             print(f"{name}: {', '.join(sources)}")
@@ -196,7 +206,7 @@ def run_embed(args: argparse.Namespace) -> int:
     embeddings: list[np.ndarray] = []
     failures: list[tuple[Path, FaceHubError]] = []
     without = 0
-    for path in _progress(photos, args):
+    for path in progress(photos, args):
         try:
             faces = recognizer.faces(path, search="thorough")
         except FaceHubError as error:
@@ -220,17 +230,17 @@ def run_embed(args: argparse.Namespace) -> int:
     except OSError as error:
         raise FaceHubError(f"{args.output} cannot be written: {error.strerror}.") from error
     if args.json:
-        _print_json(
+        print_json(
             output=str(args.output),
             photos=len(photos),
             faces=len(names),
             without_face=without,
-            failed=_failures_json(failures),
+            failed=failures_json(failures),
         )
     else:
         print(f"{len(names)} faces from {len(photos)} photos ({without} without a face)")
         print(f"{args.output}: embeddings are biometric data; guard the file like the photos")
-    return _report_failures(failures)
+    return report_failures(failures)
 
 
 def run_info(args: argparse.Namespace) -> int:
@@ -265,7 +275,7 @@ def run_info(args: argparse.Namespace) -> int:
         "python": platform.python_version(),
     }
     if args.json:
-        _print_json(**facts)
+        print_json(**facts)
     else:
         width = max(map(len, facts))
         for key, value in facts.items():
@@ -305,56 +315,3 @@ def _people(folders: Iterable[Path]) -> list[tuple[str, Path]]:
             raise FaceHubError(f"{folder} has no sub-folder per person; or use --name.")
         people += [(person.name, photo) for person in persons for photo in _photos([person])]
     return people
-
-
-def _progress(items: Sequence[Any], args: argparse.Namespace) -> Iterable[Any]:
-    from tqdm import tqdm
-
-    hidden = args.json or len(items) < 2 or not sys.stderr.isatty()
-    return tqdm(items, unit="photo", leave=False, disable=hidden)
-
-
-def _face_json(face: Any) -> dict[str, Any] | None:
-    if face is None:
-        return None
-    return {
-        "box": [round(value, 1) for value in face.face.box],
-        "inter_eye": round(face.face.inter_eye, 1),
-        "yaw": round(face.face.yaw, 1),
-        "pitch": round(face.face.pitch, 1),
-        "roll": round(face.face.roll, 1),
-        "issues": list(face.issues),
-    }
-
-
-def _failures_json(failures: Sequence[tuple[Path, FaceHubError]]) -> list[dict[str, str]]:
-    return [
-        {"photo": str(path), "error": type(error).__name__, "message": str(error)}
-        for path, error in failures
-    ]
-
-
-def _report_failures(failures: Sequence[tuple[Path, FaceHubError]]) -> int:
-    for path, error in failures:
-        print(_line(f"error: {path}: {error}"), file=sys.stderr)
-    return EXIT_BAD_INPUT if failures else EXIT_YES
-
-
-def _print_issues(path: Path, face: Any) -> None:
-    from facehub.quality import ADVICE
-
-    for issue in face.issues if face else ():
-        print(_line(f"warning: {path}: {ADVICE[issue]}"), file=sys.stderr)
-
-
-def _line(text: str) -> str:
-    """One line for a terminal: a file's name may hold line breaks and escape sequences."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _print_json(**values: Any) -> None:
-    print(json.dumps(values, indent=2, ensure_ascii=False))
-
-
-def _rounded(similarity: float | None) -> float | None:
-    return None if similarity is None else round(similarity, 4)
