@@ -78,9 +78,9 @@ def verification(result: VerificationResult, config: EncoderConfig) -> str:
 def odds(similarity: float | None, config: EncoderConfig) -> str:
     """What a score means for these weights: how many pairs of strangers reach it."""
     calibration = config.calibration
-    fmr = None if calibration is None else calibration.fmr_at(similarity or 0.0)
     if similarity is None or calibration is None:
         return ""
+    fmr = calibration.fmr_at(similarity)
     if fmr is None:
         return texts.NOT_CALIBRATED
     if fmr <= calibration.lowest_fmr * 1.01:

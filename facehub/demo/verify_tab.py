@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from facehub.demo.uploads import uploads
 from facehub.errors import FaceHubError
 from facehub.images import ImageSource
 from facehub.recognizer import FaceRecognizer
-from facehub.verification import PairPolicy, VerificationResult, compare_faces, verify
+from facehub.verification import PairPolicy, compare_faces, verify
 
 EXAMPLES = {
     texts.EXAMPLE_SAME: ("eileen_collins.jpg", "eileen_collins_tilted.jpg"),
@@ -31,60 +32,48 @@ def build(recognizer: FaceRecognizer, examples: Path, lifetime: float) -> None:
         lifetime: seconds without use after which pictures are forgotten.
     """
 
-    def compared(first: Photo, second: Photo, one: int, two: int) -> VerificationResult:
-        def chosen(photo: Photo, position: int) -> Any:
-            return photo.faces[position : position + 1] if photo.faces else ()
-
-        return compare_faces(chosen(first, one), chosen(second, two), recognizer.config)
-
-    def chooser(photo: Photo | None, label: str, value: int | None) -> Any:
-        count = 0 if photo is None else len(photo.faces)
-        choices = [(texts.FACE.format(number=i + 1), i) for i in range(count)]
-        if value is None and photo is not None and count:
-            value = photo.largest
-        return gr.Radio(choices, value=value, label=label, visible=count > 1)
-
-    def slot(
-        photo: Photo | None, name: str, label: str, face: int | None = None
-    ) -> tuple[Any, ...]:
+    def slot(photo: Photo | None, name: str, face: int | None = None) -> tuple[Any, ...]:
         """State, picture, note and chooser of one side; the largest face is chosen by default."""
         note = "" if photo is None else render.photo_note(photo, f"{name}-face")
-        return photo, photo, note, chooser(photo, label, face)
+        count = 0 if photo is None else len(photo.faces)
+        if face is None and photo is not None and count:
+            face = photo.largest
+        choices = [(texts.FACE.format(number=i + 1), i) for i in range(count)]
+        return photo, photo, note, gr.Radio(choices, value=face, visible=count > 1)
 
     def shared_text(text: str = "") -> Any:
         return gr.Textbox(text, visible=bool(text))
 
-    def on_photo(name: str, label: str, value: Any) -> tuple[Any, ...]:
+    def on_photo(name: str, value: Any) -> tuple[Any, ...]:
         if value is None:
-            return *slot(None, name, label), render.message(texts.VERIFY_EMPTY), shared_text()
+            return *slot(None, name), render.message(texts.VERIFY_EMPTY), shared_text()
         try:
             photo = read_photo(value, recognizer)
         except FaceHubError as error:
-            state, picture, _, choice = slot(None, name, label)
+            state, picture, _, choice = slot(None, name)
             notice = render.message(str(error))
             return state, picture, notice, choice, render.message(texts.VERIFY_EMPTY), shared_text()
-        return *slot(photo, name, label), render.message(texts.READY), shared_text()
+        return *slot(photo, name), render.message(texts.READY), shared_text()
 
     def on_compare(first: Photo | None, second: Photo | None, one: int, two: int) -> Any:
         if first is None or second is None:
             raise problem(texts.TWO_PICTURES)
-        result = compared(first, second, one or 0, two or 0)
+        one, two = one or 0, two or 0
+        chosen = first.faces[one : one + 1], second.faces[two : two + 1]
+        result = compare_faces(*chosen, recognizer.config)
         return (
             render.verification(result, recognizer.config),
             shared_text(render.as_text(result, recognizer.config)),
         )
 
     def on_swap(first: Photo | None, second: Photo | None, one: int, two: int) -> Any:
-        return (
-            *slot(second, "first", texts.FIRST_FACE, two),
-            *slot(first, "second", texts.SECOND_FACE, one),
-        )
+        return *slot(second, "first", two), *slot(first, "second", one)
 
     def on_example(label: str) -> Any:
         first, second = (read_photo(examples / name, recognizer) for name in EXAMPLES[label])
         return (
-            *slot(first, "first", texts.FIRST_FACE),
-            *slot(second, "second", texts.SECOND_FACE),
+            *slot(first, "first"),
+            *slot(second, "second"),
             *on_compare(first, second, 0, 0),
         )
 
@@ -104,7 +93,7 @@ def build(recognizer: FaceRecognizer, examples: Path, lifetime: float) -> None:
             "issues": [list(face.issues) if face else [] for face in (result.first, result.second)],
         }
 
-    states, sides = [], []
+    sides: dict[str, tuple[Any, ...]] = {}
     with gr.Row():
         for name, label, question in (
             ("first", texts.FIRST, texts.FIRST_FACE),
@@ -114,8 +103,7 @@ def build(recognizer: FaceRecognizer, examples: Path, lifetime: float) -> None:
                 picture = photo_input(label, height=320, elem_id=name)
                 note = gr.HTML(elem_id=f"{name}-note")
                 choice = gr.Radio([], label=question, visible=False, elem_id=f"{name}-face")
-            states.append(gr.State(None, time_to_live=lifetime))
-            sides.append((states[-1], picture, note, choice))
+            sides[name] = gr.State(None, time_to_live=lifetime), picture, note, choice
     with gr.Row():
         clear = gr.Button(texts.CLEAR, elem_id="clear", min_width=80)
         swap = gr.Button(texts.SWAP, elem_id="swap", min_width=80)
@@ -125,40 +113,36 @@ def build(recognizer: FaceRecognizer, examples: Path, lifetime: float) -> None:
         label=texts.SHARE, buttons=["copy"], interactive=False, visible=False, elem_id="share"
     )
 
-    chosen = [side[3] for side in sides]
     private: dict[str, Any] = {"api_visibility": "private", "show_progress_on": [result]}
-    for side, name, question in zip(
-        sides, ("first", "second"), (texts.FIRST_FACE, texts.SECOND_FACE), strict=True
-    ):
-
-        def handler(value: Any, name: str = name, question: str = question) -> tuple[Any, ...]:
-            return on_photo(name, question, value)
-
-        _, picture, note, _ = side
+    for name, side in sides.items():
+        state, picture, note, _ = side
+        handler = functools.partial(on_photo, name)
         outputs = [*side, result, share]
         picture.clear(handler, picture, outputs, **private)
         # What was there counts no longer while the new picture is being read.
         forgotten = picture.upload(
-            lambda: (None, ""), outputs=[side[0], note], queue=False, **private
+            lambda: (None, ""), outputs=[state, note], queue=False, **private
         )
         forgotten.then(handler, picture, outputs, **private)
+    states, chosen = ([side[i] for side in sides.values()] for i in (0, 3))
+    both = [component for side in sides.values() for component in side]
     button.click(on_compare, [*states, *chosen], [result, share], **private)
-    swap.click(on_swap, [*states, *chosen], [*sides[0], *sides[1]], **private)
+    swap.click(on_swap, [*states, *chosen], both, **private)
     clear.click(
         lambda: (
-            *slot(None, "first", texts.FIRST_FACE),
-            *slot(None, "second", texts.SECOND_FACE),
+            *slot(None, "first"),
+            *slot(None, "second"),
             render.message(texts.VERIFY_EMPTY),
             shared_text(),
         ),
-        outputs=[*sides[0], *sides[1], result, share],
+        outputs=[*both, result, share],
         **private,
     )
     with gr.Row():
         for label in EXAMPLES if examples.is_dir() else ():
             gr.Button(label, size="sm").click(
                 lambda label=label: on_example(label),
-                outputs=[*sides[0], *sides[1], result, share],
+                outputs=[*both, result, share],
                 **private,
             )
     if examples.is_dir():
