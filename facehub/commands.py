@@ -82,7 +82,7 @@ def run_enrol(args: argparse.Namespace) -> int:
     if os.path.exists(args.gallery):  # unlike `Path.exists`, never raises
         gallery = Gallery.load(args.gallery, fingerprint=recognizer.fingerprint)
     else:
-        gallery = Gallery(recognizer.fingerprint, recognizer.config.embedding_size)
+        gallery = recognizer.empty_gallery()
     policy: FacePolicy = "largest" if args.largest else "exactly_one"
     enrolled, failures = [], []
     for name, path in progress(photos, args):

@@ -203,7 +203,7 @@ class FaceEncoder(
         if not all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f"):
             raise WeightsError("The weights have values that are not finite; nothing was saved.")
         self.config = dataclasses.replace(self.config, fingerprint=fingerprint(arrays, self.config))
-        if all(_fits_half(array) for array in arrays.values()):
+        if all(fits_half(array) for array in arrays.values()):
             arrays = {
                 n: a.astype(np.float16) if a.dtype.kind == "f" else a for n, a in arrays.items()
             }
@@ -235,7 +235,8 @@ def _arrays(model: nn.Module) -> dict[str, np.ndarray]:
     }
 
 
-def _fits_half(array: np.ndarray) -> bool:
+def fits_half(array: np.ndarray) -> bool:
+    """Whether float16 holds every value exactly."""
     if array.dtype.kind != "f":
         return True
     with np.errstate(over="ignore"):

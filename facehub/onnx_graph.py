@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from facehub.encoder import FaceEncoder
+from facehub.encoder import FaceEncoder, fits_half
 
 OPSET, IR_VERSION = 17, 8  # old enough for every runtime of the last years
 
@@ -90,10 +90,9 @@ class _Graph:
 
     def weight(self, tensor: Tensor) -> str:
         value = tensor.detach().cpu().numpy()
-        with np.errstate(over="ignore"):
-            half = value.astype(np.float16)
-        if (half == value).all():
-            return self.add("Cast", self.constant(half), to=TensorProto.FLOAT)
+        if fits_half(value):
+            half = self.constant(value.astype(np.float16))
+            return self.add("Cast", half, to=TensorProto.FLOAT)
         return self.constant(value)
 
     def normalise(self, x: str, norm: nn.Module) -> str:

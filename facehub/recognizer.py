@@ -15,6 +15,7 @@ from facehub.alignment import Face, align_faces
 from facehub.encoder import FaceEncoder
 from facehub.engine import EngineName, make_engine
 from facehub.errors import MultipleFacesError, NoFaceError
+from facehub.gallery import Gallery
 from facehub.images import ImageSource, load_image
 from facehub.landmarker import Search
 from facehub.quality import QualityIssue, assess, reject
@@ -79,6 +80,10 @@ class FaceRecognizer:
             default_weights() if name is None else name, revision=revision, map_location=device
         )
         return cls(encoder, engine=engine)
+
+    def empty_gallery(self) -> Gallery:
+        """A gallery for the templates of these weights."""
+        return Gallery(self.fingerprint, self.config.embedding_size)
 
     def faces(self, image: ImageSource, *, search: Search = "auto") -> list[EmbeddedFace]:
         """Find and embed every face of a picture.

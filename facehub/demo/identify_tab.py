@@ -35,7 +35,7 @@ def build(
     config = recognizer.config
 
     def new_session() -> SessionGallery:
-        return SessionGallery(Gallery(recognizer.fingerprint, config.embedding_size))
+        return SessionGallery(recognizer.empty_gallery())
 
     def after_change(session: SessionGallery) -> tuple[Any, ...]:
         """Session, wall, and both choosers."""
@@ -105,7 +105,7 @@ def build(
         return *after_change(session), ""
 
     def on_delete(session: SessionGallery) -> Any:
-        session.replace(Gallery(recognizer.fingerprint, config.embedding_size))
+        session.replace(recognizer.empty_gallery())
         empty = render.message(texts.PROBE_EMPTY)
         return *after_change(session), render.message(texts.DELETED), None, None, empty
 
@@ -134,7 +134,7 @@ def build(
         return render.boxed(photo, named(session, photo))
 
     def on_example(session: SessionGallery) -> Any:
-        session.replace(Gallery(recognizer.fingerprint, config.embedding_size))
+        session.replace(recognizer.empty_gallery())
         for name, file in (
             ("Eileen Collins", "eileen_collins.jpg"),
             ("Grace Hopper", "grace_hopper.jpg"),

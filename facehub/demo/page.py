@@ -75,6 +75,6 @@ def _shared_gallery(file: Path, recognizer: FaceRecognizer) -> SessionGallery:
     if file.exists():
         gallery = Gallery.load(file, fingerprint=recognizer.fingerprint)
     else:
-        gallery = Gallery(recognizer.fingerprint, recognizer.config.embedding_size)
+        gallery = recognizer.empty_gallery()
         gallery.save(file)  # so that a file that cannot be written is told at once
     return SessionGallery(gallery, file=file)
