@@ -6,8 +6,9 @@ python benchmarks/load.py [--clients 32] [--seconds 120]
 from __future__ import annotations
 
 import argparse
-import asyncio
 import collections
+import functools
+import http.client
 import json
 import os
 import secrets
@@ -17,14 +18,13 @@ import statistics
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-
-import httpx
 
 ROOT = Path(__file__).parents[1]
 PICTURES = [ROOT / "examples" / f"{name}.jpg" for name in ("eileen_collins", "grace_hopper")]
 THREADS = os.cpu_count() or 1
+BOUNDARY = "facehub-load"
 
 
 def main() -> None:
@@ -51,11 +51,10 @@ def main() -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_for(url)
-        outcomes, latencies, memory, folder = asyncio.run(
-            _load(url, app.pid, args.clients, args.seconds)
-        )
+        _wait_for(port)
+        before = time.process_time()
+        outcomes, latencies, memory, folder = _load(port, app.pid, args.clients, args.seconds)
+        own = time.process_time() - before
         left = [path for path in folder.rglob("*") if path.is_file()]
     finally:
         app.send_signal(signal.SIGTERM)
@@ -64,6 +63,7 @@ def main() -> None:
     rate = done / args.seconds
     print(f"{args.clients} clients, {args.seconds:.0f} s: {dict(outcomes)}")
     print(f"throughput {rate:.1f} comparisons/s, {100 * rate / alone:.0f} % of the library alone")
+    print(f"of the cores' time, the clients took {100 * own / args.seconds / THREADS:.0f} %")
     print(
         f"latency: median {statistics.median(latencies):.2f} s, "
         f"95 % {statistics.quantiles(latencies, n=20)[-1]:.2f} s"
@@ -91,51 +91,79 @@ def _alone(seconds: float) -> float:
         return sum(pool.map(work, range(THREADS))) / seconds
 
 
-async def _load(
-    url: str, pid: int, clients: int, seconds: float
+def _load(
+    port: int, pid: int, clients: int, seconds: float
 ) -> tuple[collections.Counter[str], list[float], list[float], Path]:
     outcomes: collections.Counter[str] = collections.Counter()
     latencies: list[float] = []
-    memory: list[float] = []
-    folder = Path()
-    files = [("files", (path.name, path.read_bytes())) for path in PICTURES]
-
-    async def compare(client: httpx.AsyncClient, session: str) -> str:
-        nonlocal folder
-        paths = (await client.post("/gradio_api/upload", files=files)).json()
-        folder = Path(paths[0]).parents[1]
-        data = [{"path": p, "meta": {"_type": "gradio.FileData"}} for p in paths]
-        body = {"data": [*data, "exactly_one"], "session_hash": session}
-        answer = await client.post("/gradio_api/call/verify", json=body)
-        if answer.status_code != 200:
-            return f"{answer.status_code} {answer.text[:60]}"
-        event = answer.json()["event_id"]
-        text = (await client.get(f"/gradio_api/call/verify/{event}")).text
-        kind = text.split("event: ")[-1].split("\n")[0]
-        content = text.split("data: ")[-1].strip()
-        return json.loads(content)[0]["decision"] if kind == "complete" else f"{kind} {content}"
-
-    async def visit(end: float) -> None:
-        session = secrets.token_hex(8)
-        async with httpx.AsyncClient(base_url=url, timeout=120) as client:
-            while time.monotonic() < end:
-                started = time.monotonic()
-                try:
-                    outcome = await compare(client, session)
-                except Exception as error:
-                    outcome = repr(error)
-                outcomes[outcome] += 1
-                latencies.append(time.monotonic() - started)
-
-    async def watch(end: float) -> None:
-        while time.monotonic() < end:
-            memory.append(_resident_mib(pid))
-            await asyncio.sleep(10)
-        memory.append(_resident_mib(pid))
-
+    folders: set[Path] = set()
     end = time.monotonic() + seconds
-    await asyncio.gather(watch(end), *(visit(end) for _ in range(clients)))
+
+    def visit(_: int) -> None:
+        session = secrets.token_hex(8)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        while time.monotonic() < end:
+            started = time.monotonic()
+            try:
+                outcome, folder = _compare(connection, session)
+                folders.add(folder)
+            except Exception as error:
+                outcome = repr(error)
+                connection.close()
+            outcomes[outcome] += 1
+            latencies.append(time.monotonic() - started)
+
+    with ThreadPoolExecutor(clients) as pool:
+        visits = [pool.submit(visit, i) for i in range(clients)]
+        memory = [_resident_mib(pid)]
+        while wait(visits, timeout=10).not_done:
+            memory.append(_resident_mib(pid))
+    (folder,) = folders
     return outcomes, latencies, memory, folder
+
+
+def _compare(connection: http.client.HTTPConnection, session: str) -> tuple[str, Path]:
+    """Upload the pictures and compare them, as a page does: (outcome, folder of the uploads)."""
+    paths = json.loads(
+        _request(
+            connection,
+            "POST",
+            "/gradio_api/upload",
+            _multipart(),
+            f"multipart/form-data; boundary={BOUNDARY}",
+        )
+    )
+    data = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
+    body = json.dumps({"data": [*data, "exactly_one"], "session_hash": session}).encode()
+    answer = _request(connection, "POST", "/gradio_api/call/verify", body, "application/json")
+    text = _request(connection, "GET", f"/gradio_api/call/verify/{json.loads(answer)['event_id']}")
+    kind = text.split("event: ")[-1].split("\n")[0]
+    content = text.split("data: ")[-1].strip()
+    outcome = json.loads(content)[0]["decision"] if kind == "complete" else f"{kind} {content}"
+    return outcome, Path(paths[0]).parents[1]
+
+
+def _request(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    content_type: str = "",
+) -> str:
+    connection.request(method, path, body, {"Content-Type": content_type} if body else {})
+    response = connection.getresponse()
+    text = response.read().decode()
+    if response.status != 200:
+        raise RuntimeError(f"{response.status} {text[:60]}")
+    return text
+
+
+@functools.cache
+def _multipart() -> bytes:
+    """The pictures as the body of an upload."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\n'
+    parts = [(head % path.name).encode() + path.read_bytes() + b"\r\n" for path in PICTURES]
+    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
 
 def _resident_mib(pid: int) -> float:
@@ -143,12 +171,12 @@ def _resident_mib(pid: int) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def _wait_for(url: str) -> None:
+def _wait_for(port: int) -> None:
     for _ in range(300):
         try:
-            httpx.get(f"{url}/config")
+            _request(http.client.HTTPConnection("127.0.0.1", port), "GET", "/config")
             return
-        except httpx.HTTPError:
+        except (OSError, RuntimeError):
             time.sleep(0.2)
     raise RuntimeError("the app did not start")
 
