@@ -238,7 +238,7 @@ def _optimizer(config: TrainConfig, module: nn.Module) -> torch.optim.Optimizer:
         {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
     ]
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate)
+        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
     return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True)
 
 
