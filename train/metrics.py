@@ -115,12 +115,6 @@ def best_threshold(similarity: np.ndarray, same: np.ndarray) -> float:
     return float((here + below) / 2) if np.isfinite(below) else float(here)
 
 
-def error_rates(similarity: np.ndarray, same: np.ndarray, threshold: float) -> tuple[float, float]:
-    """(FMR, FNMR): the shares of impostor pairs accepted and of genuine pairs rejected."""
-    accepted = similarity >= threshold
-    return float(accepted[~same].mean()), float((~accepted[same]).mean())
-
-
 def threshold_at_fmr(impostor: np.ndarray, fmr: float) -> float:
     """The lowest threshold whose false match rate does not exceed `fmr`.
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from facehub.encoder import FaceEncoder
 from train.calibrate import all_pairs
-from train.metrics import error_rates, threshold_at_fmr
+from train.metrics import operating_points
 
 
 @torch.inference_mode()
@@ -39,11 +39,5 @@ def embed_at(
 def heldout_tar(embeddings: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """TAR, in per cent, at FMR 1e-2, 1e-3 and 1e-4, all against all."""
     similarity, same = all_pairs(embeddings, labels)
-    impostor = similarity[~same]
-    tar = {}
-    for fmr in (1e-2, 1e-3, 1e-4):
-        if len(impostor) * fmr < 1:
-            continue
-        threshold = threshold_at_fmr(impostor, fmr)
-        tar[f"tar_{fmr:g}"] = 100 * (1 - error_rates(similarity, same, threshold)[1])
-    return tar
+    points = operating_points(similarity[same], similarity[~same], (1e-2, 1e-3, 1e-4))
+    return {f"tar_{point.fmr:g}": 100 * (1 - point.fnmr.value) for point in points}

@@ -7,7 +7,6 @@ import pytest
 
 from train.metrics import (
     best_threshold,
-    error_rates,
     kfold_accuracy,
     operating_points,
     rate,
@@ -76,12 +75,6 @@ def test_kfold_accuracy_counts_what_could_not_be_compared() -> None:
     similarity, same = pairs(".9+ .1-   .9+ -inf+   .9+ -inf-")
     result = kfold_accuracy(similarity, same, n_folds=3)
     assert result.mean == pytest.approx((100 + 50 + 100) / 3)
-
-
-def test_error_rates() -> None:
-    """At 0.5: of four impostors two are accepted, of five genuine one is rejected."""
-    similarity, same = pairs(".9+ .8+ .7+ .5+ .4+   .6- .5- .49- -inf-")
-    assert error_rates(similarity, same, 0.5) == (0.5, 0.2)
 
 
 @pytest.mark.parametrize(
