@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -11,11 +12,16 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, private: bool
     """Write to a temporary file in the same folder, flush it to disk, then rename it into place.
 
     Args:
-        path: the file; its folder must exist.
+        path: the file, or a link to it; its folder must exist.
         data: the whole content.
         private: readable and writable by the owner only (embeddings are biometric data).
+
+    Raises:
+        OSError: it cannot be written, or something that is no file stands there (a device, say).
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise OSError(errno.EINVAL, "not a regular file")
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -59,9 +59,30 @@ def test_interrupted_write_leaves_the_old_file(
 def test_target_is_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(OSError, match="not a regular file"):
         write_atomically(folder, b"new")
     assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX special files")
+def test_target_is_no_file(tmp_path: Path) -> None:
+    """A device, say: it is not replaced."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        write_atomically(tmp_path / "pipe", b"new")
+    assert (tmp_path / "pipe").is_fifo()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_link_is_followed(tmp_path: Path, exists: bool) -> None:
+    real, link = tmp_path / "real.bin", tmp_path / "link.bin"
+    if exists:
+        real.write_bytes(b"old")
+    link.symlink_to(real)
+    write_atomically(link, b"new")
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
 
 
 def test_missing_folder(tmp_path: Path) -> None:
