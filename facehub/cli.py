@@ -6,20 +6,15 @@ import argparse
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from facehub.commands import (
-    run_embed,
-    run_enrol,
-    run_gallery,
-    run_identify,
-    run_info,
-    run_verify,
-)
+from facehub.commands import run_embed, run_info, run_verify
 from facehub.errors import FaceHubError
-from facehub.output import EXIT_BAD_INPUT
+from facehub.gallery_commands import run_enrol, run_gallery, run_identify
+from facehub.output import EXIT_BAD_INPUT, line
 
 EXIT_CODES = """exit codes:
   0  done; verify: the same person; identify: somebody was recognised
@@ -35,13 +30,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = _parser().parse_args(argv)
     if not args.verbose:
+        warnings.simplefilter("ignore")  # Pillow's, of damaged EXIF say
         _silence_native_logs()
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold bytes that are not UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
     except FaceHubError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(line(f"error: {error}"), file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except OSError as error:  # the output is full, or nobody reads it any longer
+        _drop_output()
+        if not isinstance(error, BrokenPipeError):
+            print(line(f"error: {error.strerror or error}"), file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -54,11 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="print JSON")
     common.add_argument("--verbose", action="store_true", help="show MediaPipe's own log")
 
-    limits = argparse.ArgumentParser(add_help=False)
-    limits.add_argument(
-        "--threshold", type=_similarity, help="cosine similarity (default: the weights' own)"
-    )
-
+    limit = "cosine similarity from which two faces count as one person"
     several = argparse.ArgumentParser(add_help=False)
     several.add_argument(
         "--largest", action="store_true", help="where a photo shows several faces, take the largest"
@@ -79,9 +78,12 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    verify = add("verify", run_verify, "say whether two photos show one person", limits)
+    verify = add("verify", run_verify, "say whether two photos show one person")
     verify.add_argument("first", type=Path)
     verify.add_argument("second", type=Path)
+    verify.add_argument(
+        "--threshold", type=_similarity, help=f"{limit} (default: the weights' own)"
+    )
     verify.add_argument(
         "--faces",
         choices=["exactly_one", "largest", "best_pair"],
@@ -99,9 +101,14 @@ def _parser() -> argparse.ArgumentParser:
         help="who the photos show; without it, each folder holds one sub-folder per person",
     )
 
-    identify = add("identify", run_identify, "say who is in a photo", limits)
+    identify = add("identify", run_identify, "say who is in a photo")
     identify.add_argument("gallery", type=Path, help="gallery file")
     identify.add_argument("photos", type=Path, nargs="+", help="photos or folders of photos")
+    identify.add_argument(
+        "--threshold",
+        type=_similarity,
+        help=f"{limit} (default: the weights' own, raised for a large gallery)",
+    )
     identify.add_argument("--top", type=_positive, default=3, help="candidates a face (default: 3)")
 
     gallery = add("gallery", run_gallery, "list or change the people of a gallery file")
@@ -131,6 +138,13 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return value
+
+
+def _drop_output() -> None:
+    """Let what standard output still holds go nowhere; Python would fail over it at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def _silence_native_logs() -> None:

@@ -17,6 +17,7 @@ Stem = Literal["imagenet", "face"]
 
 DEFAULT_THRESHOLD = 0.45
 UNCERTAIN_MARGIN = 0.05
+FPIR = 0.01
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Calibration:
         object.__setattr__(self, "curve", curve)
         if not 0 <= self.fmr <= 1 or not 0 <= self.fnmr <= 1:
             raise ValueError("error rates lie between 0 and 1")
+        if not isinstance(self.impostor_pairs, int) or not isinstance(self.genuine_pairs, int):
+            raise ValueError("numbers of pairs must be whole numbers")
 
     @property
     def lowest_fmr(self) -> float:
@@ -169,9 +172,29 @@ class EncoderConfig:
         """
         try:
             config = _build(cls, json.loads(text))
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise WeightsError(f"config.json is not a facehub configuration: {error}.") from error
         return config
+
+
+def gallery_threshold(config: EncoderConfig, comparisons: int, fpir: float = FPIR) -> float:
+    """The threshold for the best of several comparisons, as with a gallery's templates.
+
+    Strangers resemble one of many sooner than one of few.
+
+    Args:
+        config: of the weights.
+        comparisons: number of templates that a face is compared with.
+        fpir: highest share of strangers to be taken for somebody (false positive identification
+            rate), were their comparisons independent.
+
+    Returns:
+        The weights' own threshold, or a higher one where the calibration says so.
+    """
+    if config.calibration is None or comparisons < 1:
+        return config.threshold
+    fmr = 1 - (1 - fpir) ** (1 / comparisons)
+    return max(config.threshold, config.calibration.similarity_at(fmr) or -1.0)
 
 
 _NESTED: dict[str, type] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -70,7 +71,7 @@ class Gallery:
         return iter(self._people)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._people
+        return isinstance(name, str) and _tidy(name) in self._people
 
     @property
     def n_templates(self) -> int:
@@ -79,8 +80,7 @@ class Gallery:
 
     def examples(self, name: str) -> tuple[Example, ...]:
         """A person's templates, in the order of enrolment."""
-        self._require(name)
-        return self._people[name]
+        return self._people[self._known(name)]
 
     def add(self, name: str, template: np.ndarray, source: str = "") -> None:
         """Enrol one template; the person is added if new.
@@ -94,21 +94,13 @@ class Gallery:
             GalleryError: the name or the template is not usable.
         """
         name = clean_name(name)
-        row = np.array(template, np.float32)
-        if row.shape != (self.size,):
-            raise GalleryError(f"A template must have shape ({self.size},), not {row.shape}.")
-        length = float(np.linalg.norm(row))
-        if not np.isfinite(length) or length < 1e-6:
-            raise GalleryError("A template must be finite and not zero.")
-        row /= length
-        row.setflags(write=False)
-        source = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in source)
-        self._people[name] = (*self._people.get(name, ()), Example(row, source))
+        example = self._example(template, source)
+        self._people[name] = (*self._people.get(name, ()), example)
         self._index = None
 
     def remove(self, name: str, example: int | None = None) -> None:
         """Remove a person, or one example; a person without examples is removed too."""
-        self._require(name)
+        name = self._known(name)
         rest: tuple[Example, ...] = ()
         if example is not None:
             all_ = self._people[name]
@@ -132,7 +124,7 @@ class Gallery:
         Raises:
             GalleryError: unknown or unusable name, or one that is taken and `merge` is false.
         """
-        self._require(name)
+        name = self._known(name)
         new_name = clean_name(new_name)
         if new_name == name:
             return
@@ -209,6 +201,10 @@ class Gallery:
         if not os.path.isfile(path):  # unlike `Path.is_file`, never raises
             raise GalleryError(f"There is no gallery file {path}.")
         try:
+            open(path, "rb").close()
+        except OSError as error:
+            raise GalleryError(f"{path} cannot be read: {error.strerror or error}.") from error
+        try:
             with safe_open(path, framework="np") as file:
                 metadata = file.metadata() or {}
                 templates = file.get_tensor("templates")
@@ -237,13 +233,28 @@ class Gallery:
         gallery = cls(fingerprint, templates.shape[1])
         rows = iter(templates)
         for name, sources in people:
-            for source in sources:
-                gallery.add(name, next(rows), source)
+            gallery._people[clean_name(name)] = tuple(
+                gallery._example(next(rows), source) for source in sources
+            )
         return gallery
 
-    def _require(self, name: str) -> None:
+    def _example(self, template: np.ndarray, source: str) -> Example:
+        row = np.array(template, np.float32)
+        if row.shape != (self.size,):
+            raise GalleryError(f"A template must have shape ({self.size},), not {row.shape}.")
+        length = float(np.linalg.norm(row))
+        if not np.isfinite(length) or length < 1e-6:
+            raise GalleryError("A template must be finite and not zero.")
+        row /= length
+        row.setflags(write=False)
+        source = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in source)
+        return Example(row, source)
+
+    def _known(self, name: str) -> str:
+        name = _tidy(name)
         if name not in self._people:
             raise GalleryError(f"There is no person named {name} in the gallery.")
+        return name
 
     def _ranked(
         self,
@@ -270,14 +281,19 @@ class Gallery:
 
 
 def clean_name(name: str) -> str:
-    """A person's name as the gallery keeps it: single spaces, no control characters.
+    """A person's name as the gallery keeps it: NFC, single spaces, no control characters.
 
     Raises:
         GalleryError: empty or longer than 100 characters.
     """
-    cleaned = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    cleaned = _tidy(name)
     if not cleaned:
         raise GalleryError("A person needs a name.")
     if len(cleaned) > MAX_NAME:
         raise GalleryError(f"A name has at most {MAX_NAME} characters.")
     return cleaned
+
+
+def _tidy(name: str) -> str:
+    printable = "".join(c if c.isprintable() else " " for c in name)
+    return " ".join(unicodedata.normalize("NFC", printable).split())

@@ -66,7 +66,8 @@ def review_gallery(
         return []
     matrix = np.stack([example.template for _, _, example in entries])
     similarity = matrix @ matrix.T
-    people = np.array([list(gallery).index(name) for name, _, _ in entries])
+    number = {name: i for i, name in enumerate(gallery)}
+    people = np.array([number[name] for name, _, _ in entries])
     same = people[:, None] == people
 
     def found(doubt: Doubt, row: int, column: int) -> Finding:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facehub.config import EncoderConfig
+from facehub.config import gallery_threshold
 from facehub.errors import GalleryMismatchError
 from facehub.gallery import Candidate, Gallery
 from facehub.images import ImageSource
@@ -31,27 +31,6 @@ class IdentifiedFace:
     name: str | None
     similarity: float | None
     candidates: tuple[Candidate, ...]
-
-
-FPIR = 0.01
-
-
-def gallery_threshold(config: EncoderConfig, n_templates: int, fpir: float = FPIR) -> float:
-    """The threshold for a gallery's size: strangers resemble one of many sooner than one of few.
-
-    Args:
-        config: of the weights.
-        n_templates: in the gallery.
-        fpir: highest share of strangers to be taken for somebody (false positive identification
-            rate), were their comparisons independent.
-
-    Returns:
-        The weights' own threshold, or a higher one where the calibration says so.
-    """
-    if config.calibration is None or n_templates < 1:
-        return config.threshold
-    fmr = 1 - (1 - fpir) ** (1 / n_templates)
-    return max(config.threshold, config.calibration.similarity_at(fmr) or -1.0)
 
 
 def enrol(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import mediapipe
@@ -69,8 +69,8 @@ def find_landmarks(image: np.ndarray, search: Search = "auto") -> list[FaceLandm
 
     Args:
         image: uint8 (H, W, 3), RGB.
-        search: "auto" looks at the whole picture and at its halves and, only where that shows no
-            face, at a padded copy (faces that fill the picture) and at smaller tiles. "thorough"
+        search: "auto" looks at the whole picture and at its halves and, only where the whole shows
+            no face, at a padded copy (faces that fill the picture) and at smaller tiles. "thorough"
             always looks at the smaller tiles too, for group photos.
 
     Returns:
@@ -78,8 +78,13 @@ def find_landmarks(image: np.ndarray, search: Search = "auto") -> list[FaceLandm
 
     Raises:
         AssetError: the landmarker model carried in the package is missing or altered.
+        ValueError: another search.
     """
-    faces = _pool().submit(_find, image, search).result()
+    if search not in get_args(Search):
+        raise ValueError(f"search must be one of {get_args(Search)}, not {search!r}")
+    with _lock:  # `close_landmarkers` must not shut the pool in between
+        found = _pool().submit(_find, image, search)
+    faces = found.result()
     return sorted(faces, key=lambda face: (face.box[0] + face.box[2], face.box[1] + face.box[3]))
 
 

@@ -63,7 +63,7 @@ def to_onnx(encoder: FaceEncoder) -> bytes:
     helper.set_model_props(
         model,
         {
-            "fingerprint": config.fingerprint or encoder.fingerprint(),
+            "fingerprint": encoder.fingerprint(),
             "threshold": str(config.threshold),
         },
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -31,6 +32,24 @@ def face_json(face: Any) -> dict[str, Any] | None:
         "pitch": round(face.face.pitch, 1),
         "roll": round(face.face.roll, 1),
         "issues": list(face.issues),
+    }
+
+
+def identified_json(path: Path, faces: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "photo": str(path),
+        "faces": [
+            {
+                "name": face.name,
+                "similarity": rounded(face.similarity),
+                **(face_json(face.probe) or {}),
+                "candidates": [
+                    {**dataclasses.asdict(c), "similarity": rounded(c.similarity)}
+                    for c in face.candidates
+                ],
+            }
+            for face in faces
+        ],
     }
 
 
@@ -66,7 +85,7 @@ def line(text: str) -> str:
 
 
 def print_json(**values: Any) -> None:
-    print(json.dumps(values, indent=2, ensure_ascii=False))
+    print(json.dumps(values, indent=2))
 
 
 def rounded(similarity: float | None) -> float | None:

@@ -55,8 +55,7 @@ def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[
     Returns:
         Issues in the order of `QualityIssue`; empty when nothing stands out. `ADVICE` words them.
     """
-    grey = cv2.cvtColor(face.crop, cv2.COLOR_RGB2GRAY)[16:96, 14:82]  # brows to chin, no background
-    luma = float(grey.mean())
+    luma = float(_brows_to_chin(face.crop).mean())
     found = {
         QualityIssue.SEVERAL_FACES: n_faces > 1,
         QualityIssue.SMALL_FACE: face.inter_eye < MIN_INTER_EYE,
@@ -90,9 +89,16 @@ def sharpness(crop: np.ndarray) -> float:
     Returns:
         Standard deviation of the Laplacian in per cent of the grey levels' standard deviation.
     """
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[16:96, 14:82].astype(np.float32)
+    grey = _brows_to_chin(crop).astype(np.float32)
     detail = cv2.Laplacian(grey, cv2.CV_32F)[1:-1, 1:-1]
     return float(100 * detail.std() / max(float(grey.std()), 1.0))
+
+
+def _brows_to_chin(crop: np.ndarray) -> np.ndarray:
+    """Grey levels of the face without the background at the crop's border."""
+    height, width = crop.shape[:2]
+    inner = crop[height // 7 : height * 6 // 7, width * 7 // 48 : width * 41 // 48]
+    return cv2.cvtColor(np.ascontiguousarray(inner), cv2.COLOR_RGB2GRAY)
 
 
 def _outside(box: tuple[float, float, float, float], image_shape: tuple[int, ...]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
@@ -40,7 +41,9 @@ class EmbeddedFace:
 
 
 class FaceRecognizer:
-    """Finds, aligns and embeds faces with one set of weights. Safe to share between threads.
+    """Finds, aligns and embeds faces with one set of weights.
+
+    Safe to share between threads, but not with a forked child: start processes with "spawn".
 
     Args:
         encoder: the weights in use.
@@ -51,7 +54,7 @@ class FaceRecognizer:
         self.encoder = encoder
         self.engine = make_engine(encoder, engine)
         self.config = encoder.config
-        self.fingerprint = encoder.config.fingerprint or encoder.fingerprint()
+        self.fingerprint = encoder.fingerprint()
 
     @classmethod
     def from_pretrained(
@@ -157,6 +160,9 @@ def select_face(faces: Sequence[EmbeddedFace], policy: FacePolicy) -> EmbeddedFa
     return max(faces, key=lambda f: f.face.area)
 
 
+_loading = threading.Lock()
+
+
 @functools.cache
 def _shared(name: str) -> FaceRecognizer:
     return FaceRecognizer.from_pretrained(name)
@@ -164,4 +170,5 @@ def _shared(name: str) -> FaceRecognizer:
 
 def default_recognizer() -> FaceRecognizer:
     """The recogniser with the default weights, loaded at the first call and then shared."""
-    return _shared(default_weights())
+    with _loading:  # `functools.cache` would let two threads load at once
+        return _shared(default_weights())

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-from facehub.config import EncoderConfig
+from facehub.config import EncoderConfig, gallery_threshold
 from facehub.errors import MultipleFacesError, NoFaceError
 from facehub.images import ImageSource
 from facehub.quality import QualityIssue, reject
@@ -75,13 +75,15 @@ def verify(
         first, second: anything `load_image` takes.
         policy: where a picture shows several faces: "exactly_one" cannot tell, "largest" takes the
             largest box, "best_pair" the most similar pair of faces.
-        threshold: instead of the one calibrated for the weights.
+        threshold: instead of the one calibrated for the weights, which "best_pair" raises where
+            there are many pairs (`gallery_threshold`).
         reject_issues: quality issues that count as errors.
         recognizer: weights in use; None for the default ones.
 
     Raises:
         ImageError: a picture cannot be used.
         LowQualityError: a compared face has an issue in `reject_issues`.
+        ValueError: another policy.
         WeightsError: the default weights cannot be loaded.
     """
     recognizer = recognizer or default_recognizer()
@@ -105,7 +107,12 @@ def compare_faces(
     reject_issues: Collection[QualityIssue] = (),
 ) -> VerificationResult:
     """As `verify`, for faces that have been found and embedded already."""
-    limit = config.threshold if threshold is None else threshold
+    if policy not in get_args(PairPolicy):
+        raise ValueError(f"policy must be one of {get_args(PairPolicy)}, not {policy!r}")
+    limit = threshold
+    if limit is None:  # the best of many pairs resembles sooner than one pair
+        pairs = len(first) * len(second) if policy == "best_pair" else 1
+        limit = gallery_threshold(config, pairs)
     margin = config.uncertain_margin
     chosen: list[EmbeddedFace | None] = []
     reasons = []

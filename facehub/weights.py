@@ -58,18 +58,21 @@ def weights_folder(
     Raises:
         WeightsError: there is no such folder or repository, or it cannot be reached.
     """
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # unlike `Path.is_dir`, never raises
         return Path(name)
     repo, _, pinned = str(name).partition("@")
     if not _HUB_ID.fullmatch(repo) or repo.startswith("."):
         raise WeightsError(f"There is no folder {name}, and it is not a Hub name like owner/name.")
-    where = f"{repo}@{revision or pinned}" if revision or pinned else repo
+    if revision and pinned and revision != pinned:
+        raise WeightsError(f"{name} and the revision {revision} name two revisions; choose one.")
+    revision = revision or pinned or None
+    where = f"{repo}@{revision}" if revision else repo
     try:
         paths = [
             hf_hub_download(
                 repo,
                 file,
-                revision=revision or pinned or None,
+                revision=revision,
                 token=token,
                 cache_dir=None if cache_dir is None else Path(cache_dir),
                 force_download=force_download,
@@ -82,7 +85,7 @@ def weights_folder(
     except RepositoryNotFoundError as error:
         raise WeightsError(f"There is no folder or Hub repository {where}.") from error
     except RevisionNotFoundError as error:
-        raise WeightsError(f"{repo} has no revision {revision or pinned}.") from error
+        raise WeightsError(f"{repo} has no revision {revision}.") from error
     except LocalEntryNotFoundError as error:
         raise WeightsError(f"{where} is not in the cache, and the Hub is out of reach.") from error
     except EntryNotFoundError as error:
@@ -126,8 +129,8 @@ def read_tensors(folder: Path, *, sha256: str | None = None) -> dict[str, np.nda
         raise WeightsError(f"{path} is missing.") from error
     except OSError as error:
         raise WeightsError(f"{path} cannot be read.") from error
-    if sha256 and (found := hashlib.sha256(data).hexdigest()) != sha256.lower():
-        raise WeightsError(f"{path} has the sha256 {found}, not {sha256}.")
+    if sha256 is not None and sha256.lower() != (found := hashlib.sha256(data).hexdigest()):
+        raise WeightsError(f"{path} has the sha256 {found}, not {sha256 or 'an empty one'}.")
     try:
         tensors = load(data)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:

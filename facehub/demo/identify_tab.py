@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from facehub.config import gallery_threshold
 from facehub.demo import render, texts
 from facehub.demo.errors import problem, shown
 from facehub.demo.photo import Photo, photo_input, read_photo
@@ -15,7 +16,7 @@ from facehub.demo.session import SessionGallery
 from facehub.demo.uploads import file_input, uploads
 from facehub.errors import FaceHubError
 from facehub.gallery import Gallery
-from facehub.identification import IdentifiedFace, gallery_threshold, identify, identify_faces
+from facehub.identification import IdentifiedFace, identify, identify_faces
 from facehub.recognizer import FaceRecognizer
 
 FRAME_EVERY, LIVE_LIMIT = 0.35, 120.0  # seconds

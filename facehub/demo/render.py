@@ -8,13 +8,13 @@ from html import escape
 
 import numpy as np
 
-from facehub.config import EncoderConfig
+from facehub.config import EncoderConfig, gallery_threshold
 from facehub.demo import texts
 from facehub.demo.photo import Photo
 from facehub.demo.picture import data_uri
 from facehub.demo.session import SessionGallery
 from facehub.gallery_review import review_gallery
-from facehub.identification import IdentifiedFace, gallery_threshold
+from facehub.identification import IdentifiedFace
 from facehub.quality import ADVICE, QualityIssue
 from facehub.verification import Decision, VerificationResult
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from facehub import AlignmentTemplate, Calibration, EncoderConfig, FaceRecognizer, WeightsError
-from facehub.config import Preprocessing
+from facehub.config import Preprocessing, gallery_threshold
 
 CALIBRATION = Calibration(
     dataset="a few faces",
@@ -105,6 +105,9 @@ def test_not_a_config(text: str) -> None:
         {"calibration": {**vars(CALIBRATION), "fnmr": 25}},
         {"calibration": {**vars(CALIBRATION), "curve": [[0.1, 0.2]]}},
         {"calibration": {**vars(CALIBRATION), "curve": 7}},
+        {"calibration": {**vars(CALIBRATION), "impostor_pairs": "many"}},
+        {"calibration": {**vars(CALIBRATION), "genuine_pairs": None}},
+        {"preprocessing": {"mean": 10**400}},
         {"fingerprint": 5},
     ],
     ids=str,
@@ -157,3 +160,29 @@ def test_shipped_calibration_agrees_with_its_threshold(recognizer: FaceRecognize
     assert config.calibration.fnmr_at(config.threshold) == pytest.approx(
         config.calibration.fnmr, abs=0.01
     )
+
+
+# --- the threshold among several ------------------------------------------------------------------
+
+STEEP = ((0.0, 1.0, 0.0), (0.4, 1e-2, 0.2), (0.8, 1e-4, 0.6))
+STEEP_CONFIG = EncoderConfig(
+    threshold=0.5, calibration=Calibration("made up", None, 0.01, 0.2, 100_000, 9, STEEP)
+)
+
+
+@pytest.mark.parametrize(
+    ("templates", "threshold"),
+    [
+        (0, 0.5),
+        (1, 0.5),  # an FMR of 1 % would do, at 0.4: the weights' own threshold is higher
+        (10, 0.6),  # 1 % for ten is 0.1 % for each
+        (100, 0.8),
+        (100_000, 0.8),  # further than the curve goes
+    ],
+)
+def test_the_threshold_rises_with_the_gallery(templates: int, threshold: float) -> None:
+    assert gallery_threshold(STEEP_CONFIG, templates) == pytest.approx(threshold, abs=1e-3)
+
+
+def test_the_threshold_stays_where_nothing_was_measured() -> None:
+    assert gallery_threshold(EncoderConfig(threshold=0.5), 1000) == 0.5

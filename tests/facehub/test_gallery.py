@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +87,7 @@ def test_bad_template(template: np.ndarray) -> None:
         ("Ann\u2028Lee\tII", "Ann Lee II"),
         ("Zoë Ångström 王小明", "Zoë Ångström 王小明"),
         ("x" * MAX_NAME, "x" * MAX_NAME),
+        ("Zoe\u0308", "Zo\u00eb"),  # as macOS writes file names
         ("caf\udce9", "caf"),  # what Python makes of a file name that is not UTF-8
     ],
 )
@@ -94,6 +96,18 @@ def test_clean_name(name: str, cleaned: str) -> None:
     people = made()
     people.add(name, X)
     assert list(people) == [cleaned]
+
+
+@pytest.mark.parametrize("name", ["Zo\u00eb Lee", "Zoe\u0308 Lee", " Zo\u00eb\tLee "])
+def test_every_spelling_finds_the_person(name: str) -> None:
+    people = made()
+    people.add("Zo\u00eb Lee", X)
+    assert name in people
+    assert len(people.examples(name)) == 1
+    people.rename(name, "Ann")
+    people.rename("Ann", name)
+    people.remove(name)
+    assert len(people) == 0
 
 
 @pytest.mark.parametrize("name", ["", "  \n", "\x00", "x" * (MAX_NAME + 1)])
@@ -340,6 +354,34 @@ def test_no_gallery_file(tmp_path: Path, kind: str) -> None:
     path = tmp_path if kind == "folder" else tmp_path / "people"
     with pytest.raises(GalleryError, match="no gallery file"):
         Gallery.load(path, fingerprint=FINGERPRINT)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_file_that_must_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(Ann=[X]).save(tmp_path / "people")
+
+    def refuse(*args: object) -> None:  # root may read everything
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(GalleryError, match="cannot be read: Permission denied"):
+        Gallery.load(tmp_path / "people", fingerprint=FINGERPRINT)
+
+
+def test_many_templates_of_one_person_load_quickly(tmp_path: Path) -> None:
+    """Copying the person's templates for each new one would take minutes."""
+    n = 50_000
+    metadata = {
+        "format": FORMAT,
+        "fingerprint": FINGERPRINT,
+        "people": json.dumps([{"name": "Ann", "sources": n * [""]}]),
+    }
+    save_file({"templates": np.ones((n, 1), np.float32)}, tmp_path / "people", metadata)
+    started = time.monotonic()
+    assert Gallery.load(tmp_path / "people", fingerprint=FINGERPRINT).n_templates == n
+    assert time.monotonic() - started < 10
 
 
 def test_other_fingerprint(tmp_path: Path) -> None:

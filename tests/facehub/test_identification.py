@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from facehub import (
-    Calibration,
     Candidate,
-    EncoderConfig,
     FaceRecognizer,
     Gallery,
     GalleryError,
@@ -24,7 +22,7 @@ from facehub import (
     enrol,
     identify,
 )
-from facehub.identification import assign, gallery_threshold
+from facehub.identification import assign
 
 
 @pytest.fixture
@@ -239,30 +237,6 @@ def test_assign_against_brute_rules() -> None:
             for j, name in enumerate("ABCD"):
                 # Whoever is nearer to this face than its own person has an even nearer face.
                 assert row[j] <= own or has.get(name, 0) >= row[j]
-
-
-CURVE = ((0.0, 1.0, 0.0), (0.4, 1e-2, 0.2), (0.8, 1e-4, 0.6))
-CONFIG = EncoderConfig(
-    threshold=0.5, calibration=Calibration("made up", None, 0.01, 0.2, 100_000, 9, CURVE)
-)
-
-
-@pytest.mark.parametrize(
-    ("templates", "threshold"),
-    [
-        (0, 0.5),
-        (1, 0.5),  # an FMR of 1 % would do, at 0.4: the weights' own threshold is higher
-        (10, 0.6),  # 1 % for ten is 0.1 % for each
-        (100, 0.8),
-        (100_000, 0.8),  # further than the curve goes
-    ],
-)
-def test_the_threshold_rises_with_the_gallery(templates: int, threshold: float) -> None:
-    assert gallery_threshold(CONFIG, templates) == pytest.approx(threshold, abs=1e-3)
-
-
-def test_the_threshold_stays_where_nothing_was_measured() -> None:
-    assert gallery_threshold(EncoderConfig(threshold=0.5), 1000) == 0.5
 
 
 def test_identify_uses_the_gallery_s_threshold(

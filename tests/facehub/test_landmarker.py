@@ -198,3 +198,8 @@ def test_missing_model_file(astronaut: np.ndarray, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(landmarker, "MODEL_FILE", "nothing.task")
     with pytest.raises(AssetError, match=r"nothing\.task is missing"):
         find_landmarks(astronaut)
+
+
+def test_unknown_search(astronaut: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="search must be one of"):
+        landmarker.find_landmarks(astronaut, "typo")

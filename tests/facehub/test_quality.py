@@ -124,6 +124,17 @@ def test_brightness_is_that_of_the_face_not_the_background() -> None:
     assert assess(face_with(crop), (120, 100, 3)) == ()
 
 
+@pytest.mark.parametrize("size", [(224, 192), (28, 24), (12, 12)])
+def test_crop_of_another_template(size: tuple[int, int]) -> None:
+    """The same share of it counts; a small one is no error."""
+    height, width = size
+    crop = np.random.default_rng(0).integers(100, 156, (*size, 3), np.uint8)
+    inner = slice(height // 7, height * 6 // 7), slice(width * 7 // 48, width * 41 // 48)
+    dark = np.zeros_like(crop)
+    dark[inner] = crop[inner]
+    assert QualityIssue.TOO_DARK not in assess(face_with(dark), (120, 100, 3))
+
+
 def test_order_is_that_of_the_enumeration() -> None:
     flat = np.full((112, 96, 3), 20, np.uint8)
     face = face_with(flat, box=(-50, 0, 50, 100), inter_eye=10, yaw=40, pitch=40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -133,6 +134,15 @@ def test_default_recognizer_is_loaded_once(recognizer: FaceRecognizer) -> None:
     assert default_recognizer() is recognizer
 
 
+def test_threads_load_the_default_weights_once(
+    other_weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(MODEL_VARIABLE, str(shutil.copytree(other_weights, tmp_path / "copy")))
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(lambda _: default_recognizer(), range(4)))
+    assert len(set(map(id, loaded))) == 1
+
+
 def test_default_recognizer_follows_the_variable(
     recognizer: FaceRecognizer, other_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +166,14 @@ def test_fingerprint_of_weights_that_were_never_saved() -> None:
     encoder = FaceEncoder().eval()
     assert encoder.config.fingerprint is None
     assert FaceRecognizer(encoder).fingerprint == encoder.fingerprint()
+
+
+def test_weights_trained_further_have_another_fingerprint(other_weights: Path) -> None:
+    """Or templates of both would be compared in one gallery."""
+    encoder = FaceEncoder.from_pretrained(other_weights)
+    before = FaceRecognizer(encoder).fingerprint
+    encoder.embedding.weight.mul_(2)
+    assert FaceRecognizer(encoder).fingerprint != before
 
 
 def test_from_pretrained(other_weights: Path, astronaut: np.ndarray) -> None:

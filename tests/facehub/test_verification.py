@@ -22,6 +22,7 @@ from facehub import (
     QualityIssue,
     verify,
 )
+from facehub.config import Calibration
 from facehub.verification import compare_faces, decide
 from train.lfw import read_pairs
 
@@ -209,6 +210,24 @@ def test_policy(policy: str, chosen: tuple[int, int], degrees: float) -> None:
     assert result.similarity == pytest.approx(np.cos(np.radians(degrees)), abs=1e-6)
 
 
+def test_best_of_many_pairs_needs_a_higher_similarity() -> None:
+    """Of 30 x 30 strangers some pair passes the threshold for one pair."""
+    curve = ((0.0, 1.0, 0.0), (0.4, 1e-2, 0.2), (0.8, 1e-4, 0.6))
+    calibration = Calibration("made up", None, 0.01, 0.2, 100_000, 9, curve)
+    config = replace(CONFIG, calibration=calibration)
+    group = 30 * [embedded(0)]
+    for policy, threshold in (("best_pair", 0.8), ("largest", 0.5)):
+        result = compare_faces(group, 30 * [embedded(50)], config, policy=policy)  # cos 50 = 0.64
+        assert result.threshold == pytest.approx(threshold, abs=1e-3)
+        assert (result.decision is Decision.SAME) == (policy == "largest")
+    assert compare_faces(group, group, config, policy="best_pair", threshold=0.3).threshold == 0.3
+
+
+def test_unknown_policy() -> None:
+    with pytest.raises(ValueError, match="best_pair"):
+        compare_faces([], [], CONFIG, policy="typo")
+
+
 def test_exactly_one_names_both_pictures() -> None:
     result = compare_faces(FIRST, [], CONFIG)
     assert result.decision is Decision.CANNOT_TELL
@@ -237,7 +256,7 @@ def test_only_compared_faces_are_rejected() -> None:
 
 
 def test_lfw_sample(recognizer: FaceRecognizer, shared_data: Path) -> None:
-    """20 genuine and 20 impostor pairs of LFW; expected 29 % and 6 % errors, 5.8 and 1.2 pairs.
+    """20 genuine and 20 impostor pairs of LFW, on which these weights err at 15 % and 0.2 %.
 
     Each bound has less than one chance in 1,000 to be exceeded by such weights.
     """
@@ -253,5 +272,5 @@ def test_lfw_sample(recognizer: FaceRecognizer, shared_data: Path) -> None:
                 result = verify(*photos, policy="largest", recognizer=recognizer)
                 errors[same] += (result.decision is Decision.SAME) != same
     print(f"false non-matches {errors[True]} of 20, false matches {errors[False]} of 20")
-    assert errors[True] <= 12
-    assert errors[False] <= 5
+    assert errors[True] <= 9
+    assert errors[False] <= 1

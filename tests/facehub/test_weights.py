@@ -81,6 +81,11 @@ def test_hub_name(hub_cache: Path, name: str, revision: str | None) -> None:
     assert folder == hub_cache / "models--owner--name" / "snapshots" / COMMIT
 
 
+def test_two_revisions(hub_cache: Path) -> None:
+    with pytest.raises(WeightsError, match="two revisions"):
+        weights_folder("owner/name@v1", revision="main", cache_dir=hub_cache)
+
+
 @pytest.mark.parametrize("name", ["owner/name@v2", "owner/other", "someone/name@v1"])
 def test_hub_name_out_of_reach(hub_cache: Path, name: str) -> None:
     with pytest.raises(WeightsError, match=f"{name} is not in the cache"):
