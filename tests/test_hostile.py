@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facehub import FaceRecognizer, Gallery, commands, enrol, load_image
+from facehub import FaceRecognizer, Gallery, enrol, load_image
 from facehub.cli import main
 from facehub.demo.session import SessionGallery
 from facehub.errors import GalleryError, ImageError
@@ -76,7 +76,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recognizer: FaceRecognizer
 ) -> Run:
     """Run the command in this process with the weights loaded once: exit code and stderr."""
-    monkeypatch.setattr(commands, "_recognizer", lambda args: recognizer)
+    monkeypatch.setattr(FaceRecognizer, "from_pretrained", lambda name: recognizer)
 
     def run(*args: object) -> tuple[int, str]:
         assert isinstance(sys.stderr, io.TextIOWrapper)
