@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facehub.config import Stem
+from facehub.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -130,3 +132,23 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig
         return TrainConfig(**values)
     except TypeError as error:
         raise ValueError("the configuration needs at least data") from error
+
+
+def remember_config(config: TrainConfig, run: Path) -> None:
+    """Write a new run's `config.json`, or compare with the one that is there.
+
+    A setting that the file lacks had its default when the run began.
+
+    Raises:
+        ValueError: the run has another configuration.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    path = run / "config.json"
+    if not path.exists():
+        text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+        write_atomically(path, text.encode())
+        return
+    stored = json.loads(path.read_text())
+    known = {f.name for f in dataclasses.fields(TrainConfig)} & stored.keys()
+    if TrainConfig(**{name: stored[name] for name in known}) != config:
+        raise ValueError(f"{run} holds a run with another configuration; choose a new folder")

@@ -38,6 +38,16 @@ class Processes:
         distributed.all_reduce(values)
         return values / self.count
 
+    def agree(self, *numbers: int) -> bool:
+        """Whether all processes hold the same numbers."""
+        if self.count == 1:
+            return True
+        mine = torch.tensor(numbers, device=self.device)
+        low, high = mine.clone(), mine.clone()
+        distributed.all_reduce(low, distributed.ReduceOp.MIN)
+        distributed.all_reduce(high, distributed.ReduceOp.MAX)
+        return torch.equal(low, high)
+
 
 @contextmanager
 def processes() -> Iterator[Processes]:

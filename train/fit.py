@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,14 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from facehub.errors import FaceHubError
 from train.augment import augment
 from train.checkpoint import load_checkpoint, save_checkpoint
-from train.config import TrainConfig
+from train.config import TrainConfig, remember_config
 from train.distributed import Processes, processes
+from train.optimizer import follow, make_optimizer
 from train.pack import PackedFaces, open_pack
-from train.records import plot, write_events, write_metrics
+from train.records import check_libraries, plot, write_events, write_metrics
 from train.schedule import LinearMargin, Plateau, cooldown, warmup
 from train.step import PARTS, TrainingStep
 from train.validate import embed_at, heldout_tar
@@ -30,8 +31,8 @@ MIN_IMPOSTORS = 1000  # held-out pairs of different people that a score needs
 SCORE = "tar_0.001"
 
 
-class DivergedError(RuntimeError):
-    """The loss became NaN or infinite; the last good checkpoint is kept."""
+class DivergedError(FaceHubError):
+    """The loss or its gradients became NaN or infinite; the last good checkpoint is kept."""
 
 
 def fit(config: TrainConfig, run: Path) -> None:
@@ -42,7 +43,8 @@ def fit(config: TrainConfig, run: Path) -> None:
         run: folder for the checkpoint, the records, and the best weights so far in `best/`.
 
     Raises:
-        DivergedError: the loss is no longer finite.
+        DivergedError: the loss or its gradients are no longer finite.
+        MissingLibraryError: what draws the records is not installed.
         ValueError: the run folder belongs to another configuration, or the data is no good.
     """
     with processes() as group:
@@ -56,14 +58,15 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
     identities, labels = np.unique(faces.labels[training], return_inverse=True)
     _check_data(config, faces, len(training), group)
     if group.is_first:
-        _remember_config(config, run)
+        check_libraries()
+        remember_config(config, run)
 
     torch.manual_seed(config.seed)
     step_module = TrainingStep(config, faces.names[training], len(identities)).to(device)
     encoder, head = step_module.encoder, step_module.head
     encoder.to(memory_format=torch.channels_last)
-    averaged = copy.deepcopy(encoder).requires_grad_(False).eval()
-    optimizer = _optimizer(config, step_module)
+    averaged = copy.deepcopy(encoder).requires_grad_(False) if config.ema > 0 else encoder
+    optimizer = make_optimizer(config, step_module)
     scaler = torch.amp.GradScaler(device.type, enabled=config.amp == "fp16")
     margin = LinearMargin(config.margin_min, config.margin_max, config.margin_epochs)
     plateau = Plateau(config.plateau_factor, config.plateau_patience, config.plateau_threshold)
@@ -71,7 +74,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
     epoch, step, sums, rows = 0, 0, torch.zeros(len(PARTS)), []
     state = load_checkpoint(run)
     if state is None and config.init:
-        step_module.load_state_dict(_other_run(Path(config.init))["modules"])
+        _start_from(Path(config.init), step_module)
         averaged.load_state_dict(encoder.state_dict())
     if state is not None:
         step_module.load_state_dict(state["modules"])
@@ -80,9 +83,11 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
         scaler.load_state_dict(state["scaler"])
         plateau = Plateau(**state["plateau"])
         epoch, step, sums, rows = state["epoch"], state["step"], state["sums"], state["rows"]
+    if not group.agree(epoch, step):
+        raise ValueError(f"the processes disagree on the checkpoint in {run}: they must share it")
     loss_of: nn.Module = step_module
-    if group.count > 1:
-        loss_of = DistributedDataParallel(step_module)
+    if group.count > 1:  # what is saved is the first one's: its own batch statistics
+        loss_of = DistributedDataParallel(step_module, broadcast_buffers=False)
 
     def checkpoint() -> None:
         if group.is_first:
@@ -149,21 +154,28 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
                     scaler.scale(loss / config.accumulate).backward()
                 values += found / config.accumulate
             values = group.mean(values).cpu()
-            if not torch.isfinite(values).all():
-                raise DivergedError(f"loss {values[0]} in epoch {epoch + 1}, step {step + 1}")
             scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(step_module.parameters(), config.clip)
+            norm = nn.utils.clip_grad_norm_(step_module.parameters(), config.clip)
+            # A scaler skips a step whose gradients overflow, and scales the next ones less.
+            forgiven = scaler.is_enabled() and scaler.get_scale() >= 1
+            if not (torch.isfinite(values).all() and (forgiven or torch.isfinite(norm))):
+                raise DivergedError(
+                    f"loss {values[0]:.3g}, length of the gradients {norm:.3g} "
+                    f"in epoch {epoch + 1}, step {step + 1}"
+                )
             scaler.step(optimizer)
             scaler.update()
             step += 1
             sums += values
-            _average(averaged, encoder, config.ema, (epoch - first_epoch) * n_steps + step)
+            if config.ema > 0:
+                follow(averaged, encoder, config.ema, (epoch - first_epoch) * n_steps + step)
 
             progress.update(len(batch))
             progress.set_postfix(
                 loss=f"{sums[0] / step:.3f}", margin=f"{head.margin:.2f}", refresh=False
             )
-            if time.monotonic() - last_checkpoint > 60 * config.checkpoint_minutes:
+            minutes = (time.monotonic() - last_checkpoint) / 60
+            if step < n_steps and minutes > config.checkpoint_minutes:
                 checkpoint()
                 last_checkpoint = time.monotonic()
         progress.close()
@@ -175,6 +187,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
             plateau.step(means["loss"])
         epoch += 1
         if group.is_first:
+            averaged.eval()
             heldout = embed_at(averaged, faces.crops[faces.heldout], (height, width))
             row: dict[str, Any] = {
                 "epoch": epoch,
@@ -198,11 +211,16 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
         last_checkpoint = time.monotonic()
 
 
-def _other_run(run: Path) -> dict[str, Any]:
+def _start_from(run: Path, step_module: TrainingStep) -> None:
     state = load_checkpoint(run)
     if state is None:
         raise ValueError(f"{run} holds no checkpoint to start from")
-    return state
+    try:
+        step_module.load_state_dict(state["modules"])
+    except RuntimeError as error:
+        raise ValueError(
+            f"{run} does not fit: stem, training identities and teacher must be as in this run"
+        ) from error
 
 
 def _is_best(rows: list[dict[str, Any]]) -> bool:
@@ -213,49 +231,15 @@ def _is_best(rows: list[dict[str, Any]]) -> bool:
 
 
 def _check_data(config: TrainConfig, faces: PackedFaces, n_training: int, group: Processes) -> None:
-    heldout = faces.labels[faces.heldout]
-    if (heldout[:, None] != heldout).sum() < 2 * MIN_IMPOSTORS:
+    sizes = np.unique(faces.labels[faces.heldout], return_counts=True)[1]
+    if sizes.sum() ** 2 - (sizes**2).sum() < 2 * MIN_IMPOSTORS:
         raise ValueError(f"{config.data} has too few held-out faces to choose a checkpoint by")
+    if sizes.max() < 2:
+        raise ValueError(f"{config.data} has no held-out identity with two faces")
     if n_training < config.batch_size:
         raise ValueError(f"{config.data} has fewer training faces than a batch")
     if config.batch_size % (config.accumulate * group.count):
         raise ValueError("batch_size must be a multiple of accumulate times the processes")
-
-
-def _remember_config(config: TrainConfig, run: Path) -> None:
-    run.mkdir(parents=True, exist_ok=True)
-    path = run / "config.json"
-    text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-    if path.exists() and path.read_text() != text:
-        raise ValueError(f"{run} holds a run with another configuration; choose a new folder")
-    path.write_text(text)
-
-
-def _optimizer(config: TrainConfig, module: nn.Module) -> torch.optim.Optimizer:
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
-    ]
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True)
-
-
-@torch.no_grad()
-def _average(averaged: nn.Module, model: nn.Module, decay: float, steps: int) -> None:
-    """Exponential moving average of weights and batch statistics; a plain copy for decay 0."""
-    if decay <= 0:
-        averaged.load_state_dict(model.state_dict())
-        return
-    decay = min(decay, (1 + steps) / (10 + steps))  # follow closely at first
-    for mean, value in zip(
-        averaged.state_dict().values(), model.state_dict().values(), strict=True
-    ):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
 
 
 def _sharing(module: nn.Module, is_last: bool) -> contextlib.AbstractContextManager[Any]:

@@ -6,9 +6,29 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from facehub.errors import FaceHubError
 from facehub.files import write_atomically
 
 METRICS = "metrics.csv"
+
+
+class MissingLibraryError(FaceHubError):
+    """What draws the records is not installed."""
+
+
+def check_libraries() -> None:
+    """Find out before hours of training whether their records can be written.
+
+    Raises:
+        MissingLibraryError: TensorBoard or Matplotlib is missing.
+    """
+    try:
+        import matplotlib.figure
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError as error:
+        raise MissingLibraryError(
+            f"training needs TensorBoard and Matplotlib ({error}): pip install -e '.[train]'"
+        ) from error
 
 
 def write_metrics(run: Path, rows: list[dict[str, Any]]) -> None:

@@ -1,10 +1,11 @@
 """Configurations: files, overrides, and what they refuse."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from train.config import TrainConfig, load_config
+from train.config import TrainConfig, load_config, remember_config
 
 CONFIGS = sorted((Path(__file__).parents[2] / "train" / "configs").glob("*.toml"))
 
@@ -56,3 +57,21 @@ def test_sizes_by_epoch() -> None:
         (3, 112, 96),
         (3, 112, 96),
     ]
+
+
+def test_a_run_remembers_its_configuration(tmp_path: Path) -> None:
+    config = TrainConfig(data="x")
+    remember_config(config, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    before = path.stat()
+    remember_config(config, tmp_path / "run")
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    with pytest.raises(ValueError, match="another configuration"):
+        remember_config(TrainConfig(data="y"), tmp_path / "run")
+
+
+def test_a_run_from_before_a_setting_had_its_default(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"data": "x", "dropped": 1}))
+    remember_config(TrainConfig(data="x"), tmp_path)
+    with pytest.raises(ValueError, match="another configuration"):
+        remember_config(TrainConfig(data="x", clip=1.0), tmp_path)

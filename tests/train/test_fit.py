@@ -1,23 +1,31 @@
-"""The training loop on a small made data set: it learns, resumes exactly, and stops on NaN."""
+"""The training loop on a small made data set: it learns, resumes exactly, and stops on NaN.
+
+fp16 works on a CPU too, so the scaler is tested everywhere.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from facehub.encoder import FaceEncoder
+from facehub.errors import FaceHubError
 from train import fit as module
 from train.checkpoint import load_checkpoint
-from train.config import TrainConfig
+from train.config import TrainConfig, remember_config
+from train.distributed import Processes
 from train.fit import DivergedError, fit
-from train.records import read_metrics
+from train.pack import PackedFaces
+from train.records import MissingLibraryError, read_metrics
 
 
 @pytest.fixture
@@ -57,28 +65,47 @@ def test_it_learns_and_keeps_records(config: TrainConfig, tmp_path: Path) -> Non
     assert best.config.stem == "imagenet"
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "ema", "amp"),
+    [("adamw", 0.5, "off"), ("sgd", 0.0, "off"), ("adamw", 0.5, "fp16")],
+)
 def test_a_killed_run_goes_on_to_the_same_weights(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    optimizer: str,
+    ema: float,
+    amp: str,
 ) -> None:
+    config = dataclasses.replace(config, optimizer=optimizer, ema=ema, amp=amp)
     fit(config, tmp_path / "whole")
 
     config = dataclasses.replace(config, checkpoint_minutes=0.0)  # at every step; 3 make an epoch
-    steps = 0
-    real = module.augment
+    remember_config(config, tmp_path / "killed")
+    steps, validations = 0, 0
+    augment, embed_at = module.augment, module.embed_at
 
-    def killed(*args: object) -> torch.Tensor:
+    def step_killed(*args: object) -> torch.Tensor:
         nonlocal steps
         steps += 1
-        if steps in (2, 6):  # in the middle of an epoch, and just before the end
+        if steps in (2, 8):  # in the middle of an epoch, and just before the end
             raise KeyboardInterrupt
-        return real(*args)
+        return augment(*args)
 
-    monkeypatch.setattr(module, "augment", killed)
-    for _ in range(2):
+    def validation_killed(*args: object) -> np.ndarray:
+        nonlocal validations
+        validations += 1
+        if validations == 1:
+            raise KeyboardInterrupt
+        return embed_at(*args)
+
+    monkeypatch.setattr(module, "augment", step_killed)
+    monkeypatch.setattr(module, "embed_at", validation_killed)
+    for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             fit(config, tmp_path / "killed")
     fit(config, tmp_path / "killed")
-    assert steps == 6 + 2  # both steps that were killed were done again
+    assert steps == 6 + 3  # the steps that were killed, and the one before the validation, again
 
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert whole.keys() == resumed.keys()
@@ -108,11 +135,85 @@ def test_a_diverging_loss_stops_and_keeps_the_checkpoint(
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert state["epoch"] == 1
     assert all(torch.isfinite(v).all() for v in weights(tmp_path).values())
+    assert issubclass(DivergedError, FaceHubError)  # so the command line prints one line
+
+
+def poison_gradients(monkeypatch: pytest.MonkeyPatch, first: int, last: int) -> None:
+    """Infinite gradients of a finite loss, in these steps."""
+    steps = 0
+
+    class Poisoned(module.TrainingStep):
+        def forward(self, *args: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            nonlocal steps
+            steps += 1
+            loss, parts = super().forward(*args)
+            if first <= steps <= last:
+                loss.register_hook(lambda gradient: gradient * float("inf"))
+            return loss, parts
+
+    monkeypatch.setattr(module, "TrainingStep", Poisoned)
+
+
+def test_diverging_gradients_stop_and_keep_the_checkpoint(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison_gradients(monkeypatch, 5, 5)
+    with pytest.raises(DivergedError, match="epoch 2, step 2"):
+        fit(dataclasses.replace(config, checkpoint_minutes=0.0), tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert (state["epoch"], state["step"]) == (1, 1)
+    assert all(torch.isfinite(v).all() for v in weights(tmp_path).values())
+
+
+def test_the_scaler_skips_overflows_but_not_for_ever(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 4 the scale falls to a half in steps 5, 6 and 7; so the eighth is the last straw."""
+    monkeypatch.setattr(
+        torch.amp, "GradScaler", functools.partial(torch.amp.GradScaler, init_scale=4.0)
+    )
+    poison_gradients(monkeypatch, 5, 100)
+    with pytest.raises(DivergedError, match="epoch 3, step 2"):
+        fit(dataclasses.replace(config, epochs=3, amp="fp16", checkpoint_minutes=0.0), tmp_path)
+    assert all(torch.isfinite(v).all() for v in weights(tmp_path).values())
+
+
+def test_the_face_stem_trains(config: TrainConfig, tmp_path: Path) -> None:
+    fit(dataclasses.replace(config, stem="face", epochs=1, batch_size=48), tmp_path)
+    assert FaceEncoder.from_pretrained(tmp_path / "best").config.stem == "face"
 
 
 def test_a_run_folder_refuses_another_configuration(config: TrainConfig, tmp_path: Path) -> None:
-    fit(dataclasses.replace(config, epochs=1), tmp_path)
+    remember_config(dataclasses.replace(config, epochs=1), tmp_path)
     with pytest.raises(ValueError, match="another configuration"):
+        fit(config, tmp_path)
+
+
+def test_processes_that_do_not_share_the_run_folder_are_refused(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Processes, "agree", lambda self, *numbers: False)
+    with pytest.raises(ValueError, match="must share it"):
+        fit(config, tmp_path)
+
+
+def test_a_missing_library_is_said_at_once(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingLibraryError, match=r"pip install -e '\.\[train\]'"):
+        fit(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_held_out_faces_without_a_genuine_pair(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.arange(100)
+    crops = np.zeros((100, 112, 96, 3), np.uint8)
+    faces = PackedFaces(crops, labels.astype(str), labels, labels < 50)
+    monkeypatch.setattr(module, "open_pack", lambda folder: faces)
+    with pytest.raises(ValueError, match="no held-out identity with two faces"):
         fit(config, tmp_path)
 
 
@@ -127,8 +228,10 @@ def curve(run: Path) -> list[list[float]]:
 
 
 def test_two_processes_follow_the_curve_of_one(config: TrainConfig, tmp_path: Path) -> None:
-    """Batch norm sees half a batch at a time in both: in two processes, or in two parts."""
-    fit(dataclasses.replace(config, accumulate=2), tmp_path / "one")
+    """Batch norm sees a quarter of a batch at a time: in four parts, or in two of two processes."""
+    config = dataclasses.replace(config, optimizer="sgd", learning_rate=0.01)
+    fit(dataclasses.replace(config, accumulate=4), tmp_path / "one")
+    config = dataclasses.replace(config, accumulate=2)
     overrides = [f"{k}={json.dumps(v)}" for k, v in dataclasses.asdict(config).items() if v != ""]
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command += ["-m", "train", "fit", str(tmp_path / "two"), *overrides]
@@ -176,10 +279,21 @@ def test_a_run_that_is_not_there(config: TrainConfig, tmp_path: Path) -> None:
         fit(dataclasses.replace(config, init=str(tmp_path / "none")), tmp_path / "run")
 
 
+def test_a_run_that_does_not_fit(config: TrainConfig, tmp_path: Path) -> None:
+    fit(dataclasses.replace(config, epochs=1, batch_size=48), tmp_path / "first")
+    other = dataclasses.replace(config, init=str(tmp_path / "first"), stem="face")
+    with pytest.raises(ValueError, match=r"first does not fit: stem, training identities"):
+        fit(other, tmp_path / "second")
+
+
 def test_a_change_of_size_is_no_plateau(config: TrainConfig, tmp_path: Path) -> None:
     """The loss rises with the size: the learning rate must not fall for it."""
     changing = dataclasses.replace(
-        config, epochs=2, sizes=((0, 32, 32), (1, 64, 56)), margin_epochs=0, plateau_patience=0
+        config,
+        sizes=((0, 32, 32), (1, 64, 56)),
+        margin_epochs=0,
+        plateau_patience=0,
+        plateau_threshold=0.99,  # compared with the first epoch, any loss would be a plateau
     )
     fit(changing, tmp_path / "run")
     state = load_checkpoint(tmp_path / "run")

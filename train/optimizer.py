@@ -1,0 +1,33 @@
+"""The optimiser, and the moving average of the weights that it leaves."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from train.config import TrainConfig
+
+
+def make_optimizer(config: TrainConfig, module: nn.Module) -> torch.optim.Optimizer:
+    """SGD or AdamW; biases and batch norms without weight decay."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True)
+
+
+@torch.no_grad()
+def follow(averaged: nn.Module, model: nn.Module, decay: float, steps: int) -> None:
+    """Move the exponential average of weights and batch statistics towards the model's."""
+    decay = min(decay, (1 + steps) / (10 + steps))  # follow closely at first
+    for mean, value in zip(
+        averaged.state_dict().values(), model.state_dict().values(), strict=True
+    ):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
