@@ -1,6 +1,6 @@
 """Compare ONNX Runtime with PyTorch: largest difference over many faces, and latency.
 
-python benchmarks/engines.py FACES.zip [--count 512]    # aligned crops, IDENTITY/IMAGE
+python benchmarks/engines.py FACES [--count 512]    # aligned: folder, zip or RecordIO
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from train.heldout import read_heldout
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("faces", type=Path, help="zip of aligned faces, IDENTITY/IMAGE")
+    parser.add_argument("faces", type=Path, help="aligned faces: folder, zip or RecordIO")
     parser.add_argument("--count", type=int, default=512, help="faces to compare")
     args = parser.parse_args()
 

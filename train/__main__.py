@@ -11,6 +11,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from facehub.encoder import FaceEncoder
 from facehub.errors import FaceHubError
 from facehub.files import write_atomically
@@ -55,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
 
     calibrate = commands.add_parser("calibrate", help="choose the threshold on held-out identities")
     calibrate.add_argument("weights", type=Path, help="weight folder; its config.json is rewritten")
-    calibrate.add_argument("faces", type=Path, help="zip of aligned faces, IDENTITY/IMAGE")
+    calibrate.add_argument("faces", type=Path, help="aligned faces: folder, zip or RecordIO")
     calibrate.add_argument("--dataset", required=True, help="what to call these faces")
     goal = calibrate.add_mutually_exclusive_group(required=True)
     goal.add_argument("--fmr", type=float, help="choose the threshold for this false match rate")
@@ -117,7 +119,7 @@ def run_fit(args: argparse.Namespace) -> None:
 def run_evaluate(args: argparse.Namespace) -> None:
     from train.evaluate import describe, evaluate
 
-    encoder = FaceEncoder.from_pretrained(args.weights or default_weights())
+    encoder = _load(args.weights or default_weights())
     report = evaluate(args.lfw, encoder, flip=args.flip, output=args.output)
     print(json.dumps(dataclasses.asdict(report), indent=2) if args.json else describe(report))
 
@@ -133,7 +135,7 @@ def run_calibrate(args: argparse.Namespace) -> None:
     from train.calibrate import calibrate
     from train.heldout import read_heldout
 
-    encoder = FaceEncoder.from_pretrained(args.weights)
+    encoder = _load(args.weights)
     crops, labels = read_heldout(args.faces)
     encoder.config = calibrate(
         encoder.config,
@@ -150,6 +152,12 @@ def run_calibrate(args: argparse.Namespace) -> None:
     print(f"uncertain from {encoder.config.threshold - encoder.config.uncertain_margin:.3f}")
     print(f"threshold {encoder.config.threshold:.3f}: FMR {found.fmr:.2g}, FNMR {found.fnmr:.4f}")
     print(f"{found.impostor_pairs:,} impostor pairs, {found.genuine_pairs:,} genuine pairs")
+
+
+def _load(weights: str | Path) -> FaceEncoder:
+    """On the GPU where there is one."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return FaceEncoder.from_pretrained(weights, map_location=device)
 
 
 def run_publish(args: argparse.Namespace) -> None:

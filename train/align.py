@@ -6,8 +6,9 @@ import csv
 import io
 import multiprocessing
 import os
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from PIL import Image
 from tqdm import tqdm
@@ -15,8 +16,7 @@ from tqdm import tqdm
 from facehub.alignment import align_faces, central_face
 from facehub.errors import ImageError
 from facehub.files import write_atomically
-from facehub.images import load_image
-from train.sources import Source, open_source
+from train.sources import Source, empty_identities, open_source, read_picture
 
 FAILURES = "failures.csv"
 QUALITY = 95  # of the WebP files
@@ -28,8 +28,8 @@ _source: Source | None = None  # of a worker process
 def align(source: Path, target: Path, workers: int | None = None) -> dict[str, int]:
     """Write `target/IDENTITY/IMAGE.webp` for every picture; goes on where it was interrupted.
 
-    Of several faces the one nearest the middle is taken. What failed is listed, with the reason, in
-    `target/failures.csv`, and tried again by the next call.
+    Of several faces the one nearest the middle is taken. What failed or was left out is listed,
+    with the reason, in `target/failures.csv`; what failed is tried again by the next call.
 
     Args:
         source: folder, zip or RecordIO, see `open_source`.
@@ -37,11 +37,13 @@ def align(source: Path, target: Path, workers: int | None = None) -> dict[str, i
         workers: processes; None for one per core.
 
     Returns:
-        Counts: aligned, already_there, no_face, unreadable.
+        Counts: aligned, already_there, no_face, unreadable, ignored (by name; and empty folders),
+        empty (identities without a picture).
     """
-    names = open_source(source).names
+    pictures = open_source(source)
     target.mkdir(parents=True, exist_ok=True)
-    missing = [name for name in names if not _output(target, name).exists()]
+    outputs = _outputs(pictures.names)
+    missing = [pair for pair in outputs.items() if not (target / pair[1]).exists()]
     chunks = [missing[i : i + _CHUNK] for i in range(0, len(missing), _CHUNK)]
     failures: list[tuple[str, str]] = []
     with (
@@ -56,15 +58,19 @@ def align(source: Path, target: Path, workers: int | None = None) -> dict[str, i
         for failed, count in pool.map(_align_chunk, chunks, [target] * len(chunks)):
             failures += failed
             progress.update(count)
+    empty = empty_identities(pictures, outputs.keys() - dict(failures).keys())
+    left_out = {**pictures.ignored, **empty}
     text = io.StringIO()
-    csv.writer(text).writerows([("picture", "reason"), *failures])
+    csv.writer(text).writerows([("picture", "reason"), *failures, *left_out.items()])
     write_atomically(target / FAILURES, text.getvalue().encode())
     no_face = sum(reason == "no face" for _, reason in failures)
     return {
         "aligned": len(missing) - len(failures),
-        "already_there": len(names) - len(missing),
+        "already_there": len(outputs) - len(missing),
         "no_face": no_face,
         "unreadable": len(failures) - no_face,
+        "ignored": len(pictures.ignored),
+        "empty": len(empty),
     }
 
 
@@ -73,12 +79,12 @@ def _open(path: Path) -> None:
     _source = open_source(path)
 
 
-def _align_chunk(names: list[str], target: Path) -> tuple[list[tuple[str, str]], int]:
+def _align_chunk(pairs: list[tuple[str, str]], target: Path) -> tuple[list[tuple[str, str]], int]:
     assert _source is not None
     failures = []
-    for name in names:
+    for name, output in pairs:
         try:
-            image = load_image(_source.read(name))
+            image = read_picture(_source, name)
         except ImageError as error:
             failures.append((name, str(error)))
             continue
@@ -88,11 +94,14 @@ def _align_chunk(names: list[str], target: Path) -> tuple[list[tuple[str, str]],
             continue
         buffer = io.BytesIO()
         Image.fromarray(central_face(faces, image.shape).crop).save(buffer, "WEBP", quality=QUALITY)
-        output = _output(target, name)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(output, buffer.getvalue())
-    return failures, len(names)
+        path = target / output
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, buffer.getvalue())
+    return failures, len(pairs)
 
 
-def _output(target: Path, name: str) -> Path:
-    return target / Path(name).with_suffix(".webp")
+def _outputs(names: list[str]) -> dict[str, str]:
+    """The file to write for each picture: 1.webp, or 1.jpg.webp where there is a 1.png too."""
+    stems = {name: str(PurePosixPath(name).with_suffix("")) for name in names}
+    count = Counter(stems.values())
+    return {name: f"{stem if count[stem] == 1 else name}.webp" for name, stem in stems.items()}

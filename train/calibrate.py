@@ -69,8 +69,8 @@ def calibrate(
 
 def all_pairs(embeddings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Every pair of different pictures once: similarity float32 (P,) and same bool (P,)."""
-    upper = np.triu_indices(len(embeddings), k=1)
-    return (embeddings @ embeddings.T)[upper], (labels[:, None] == labels[None])[upper]
+    upper = ~np.tri(len(embeddings), dtype=bool)  # row and column numbers would need 16 times this
+    return (embeddings @ embeddings.T)[upper], (labels[:, None] == labels)[upper]
 
 
 def _rounded_up(threshold: float) -> float:

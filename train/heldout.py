@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facehub.images import load_image
-from train.sources import ZipSource
+from train.sources import identity_of, open_source, read_picture
 
 HELDOUT_SHARE = 20  # one identity in so many
 
@@ -18,23 +17,23 @@ def is_heldout(identity: str) -> bool:
     return zlib.crc32(identity.encode()) % HELDOUT_SHARE == 0
 
 
-def read_heldout(archive: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read the held-out faces of a zip with members `IDENTITY/IMAGE.webp`.
+def read_heldout(faces: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read the held-out faces of a data set.
 
     Args:
-        archive: faces already aligned to the template.
+        faces: already aligned to the template, see `open_source`.
 
     Returns:
         crops, uint8 (N, 112, 96, 3), RGB; labels, int (N,), one number per identity.
     """
     crops, labels = [], []
     numbers: dict[str, int] = {}
-    pictures = ZipSource(archive)
+    pictures = open_source(faces)
     for name in pictures.names:
-        identity = name.rpartition("/")[0]
+        identity = identity_of(name)
         if is_heldout(identity):
-            crops.append(load_image(pictures.read(name)))
+            crops.append(read_picture(pictures, name))
             labels.append(numbers.setdefault(identity, len(numbers)))
     if not crops:
-        raise ValueError(f"{archive} has no held-out identity")
+        raise ValueError(f"{faces} has no held-out identity")
     return np.stack(crops), np.array(labels)

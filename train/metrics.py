@@ -74,7 +74,8 @@ def operating_points(
     for fmr in fmrs:
         if len(impostor) * fmr >= 1:
             threshold = threshold_at_fmr(impostor, fmr)
-            rejected = int((genuine < threshold).sum())
+            accepted = int((genuine >= threshold).sum())  # not one where embeddings are NaN
+            rejected = len(genuine) - accepted
             points.append(OperatingPoint(fmr, threshold, rate(rejected, len(genuine))))
     return tuple(points)
 
@@ -132,5 +133,6 @@ def threshold_at_fmr(impostor: np.ndarray, fmr: float) -> float:
     allowed = int(len(impostor) * fmr)
     if allowed >= len(impostor):
         return float(impostor.min())
-    ranked = np.sort(impostor)[::-1]
-    return float(np.nextafter(ranked[allowed], np.float32(np.inf), dtype=np.float32))
+    place = len(impostor) - 1 - allowed
+    highest_rejected = np.partition(impostor, place)[place]
+    return float(np.nextafter(highest_rejected, np.float32(np.inf), dtype=np.float32))

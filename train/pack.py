@@ -10,10 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from facehub.errors import ImageError
-from facehub.images import load_image
+from facehub.files import write_atomically
 from facehub.template import DEFAULT_TEMPLATE
 from train.heldout import is_heldout
-from train.sources import open_source
+from train.sources import empty_identities, identity_of, open_source, read_picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,11 @@ def pack(source: Path, target: Path) -> dict[str, int]:
         target: folder to make: `crops.npy`, `index.json` with the names and what was left out.
 
     Returns:
-        Counts: pictures, identities, unreadable, wrong_size, single (identities of one picture).
+        Counts: pictures, identities, unreadable, wrong_size, ignored (by name; and empty folders),
+        empty (identities without a picture), single (identities of one).
+
+    Raises:
+        ValueError: there is no picture to pack.
     """
     pictures = open_source(source)
     t = DEFAULT_TEMPLATE
@@ -55,7 +59,7 @@ def pack(source: Path, target: Path) -> dict[str, int]:
     wrong_size = 0
     for name in tqdm(pictures.names, unit="img", leave=False):
         try:
-            crop = load_image(pictures.read(name))
+            crop = read_picture(pictures, name)
         except ImageError as error:
             left_out[name] = str(error)
             continue
@@ -66,15 +70,23 @@ def pack(source: Path, target: Path) -> dict[str, int]:
         crops[len(names)] = crop
         names.append(name)
     crops.flush()
+    if not names:
+        temporary.unlink()
+        name, reason = next(iter(left_out.items()))
+        raise ValueError(f"{source} holds no picture to pack ({name}: {reason})")
+    empty = empty_identities(pictures, names)
+    (target / "index.json").unlink(missing_ok=True)  # if killed: no pack, not the wrong names
     temporary.replace(target / "crops.npy")
-    (target / "index.json").write_text(json.dumps({"names": names, "left_out": left_out}))
-    identities = [name.rpartition("/")[0] for name in names]
-    _, sizes = np.unique(identities, return_counts=True)
+    index = {"names": names, "left_out": {**pictures.ignored, **empty, **left_out}}
+    write_atomically(target / "index.json", json.dumps(index).encode())
+    _, sizes = np.unique([identity_of(name) for name in names], return_counts=True)
     return {
         "pictures": len(names),
         "identities": len(sizes),
         "unreadable": len(left_out) - wrong_size,
         "wrong_size": wrong_size,
+        "ignored": len(pictures.ignored),
+        "empty": len(empty),
         "single": int((sizes == 1).sum()),
     }
 
@@ -92,7 +104,7 @@ def open_pack(folder: Path) -> PackedFaces:
         raise ValueError(f"{folder} is not a packed data set; make one with `pack`") from error
     if len(crops) < len(names):
         raise ValueError(f"{folder} is damaged: {len(crops)} pictures for {len(names)} names")
-    identities = [name.rpartition("/")[0] for name in names]
+    identities = [identity_of(name) for name in names]
     _, labels = np.unique(identities, return_inverse=True)
     heldout = np.array([is_heldout(identity) for identity in identities])
     return PackedFaces(crops[: len(names)], np.array(names), labels.astype(np.int64), heldout)

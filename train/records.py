@@ -23,7 +23,7 @@ def check_libraries() -> None:
         MissingLibraryError: TensorBoard or Matplotlib is missing.
     """
     try:
-        import matplotlib.figure
+        import matplotlib.figure  # noqa: F401
         import torch.utils.tensorboard  # noqa: F401
     except ImportError as error:
         raise MissingLibraryError(

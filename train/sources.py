@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 import zipfile
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from facehub.images import SUFFIXES
+from facehub.errors import ImageDecodeError
+from facehub.images import SUFFIXES, load_image
 
 _MAGIC = 0xCED7230A
 _HEADER = struct.Struct("<IfQQ")  # flag, label, id, id2
@@ -20,9 +22,11 @@ class Source(Protocol):
 
     Attributes:
         names: "IDENTITY/IMAGE" of every picture, sorted.
+        ignored: why, for each picture outside a sub-folder, other file in one, and empty folder.
     """
 
     names: list[str]
+    ignored: dict[str, str]
 
     def read(self, name: str) -> bytes:
         """The encoded picture."""
@@ -52,12 +56,38 @@ def open_source(path: Path) -> Source:
     return source
 
 
+def read_picture(source: Source, name: str) -> np.ndarray:
+    """Decode a picture: uint8 (H, W, 3), RGB.
+
+    Raises:
+        ImageError: it cannot be read or decoded.
+    """
+    try:
+        data = source.read(name)
+    except Exception as error:  # a damaged archive makes zipfile raise almost anything
+        raise ImageDecodeError(f"The picture cannot be read: {error}.") from error
+    return load_image(data)
+
+
+def identity_of(name: str) -> str:
+    """The folder part of a picture's name."""
+    return name.rpartition("/")[0]
+
+
+def empty_identities(source: Source, kept: Iterable[str]) -> dict[str, str]:
+    """Reasons for "IDENTITY/": those of which not one picture was kept."""
+    everyone = {identity_of(name) for name in (*source.names, *source.ignored)} - {""}
+    return {f"{i}/": "no picture left" for i in sorted(everyone - {identity_of(n) for n in kept})}
+
+
 class FolderSource:
     """A folder with one sub-folder per identity."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.names = sorted(filter(_is_picture, _relative(root)))
+        self.names, self.ignored = _sort_out(
+            path.relative_to(root).as_posix() + "/" * path.is_dir() for path in root.rglob("*")
+        )
 
     def read(self, name: str) -> bytes:
         return (self.root / name).read_bytes()
@@ -68,7 +98,7 @@ class ZipSource:
 
     def __init__(self, path: Path) -> None:
         self.archive = zipfile.ZipFile(path)
-        self.names = sorted(filter(_is_picture, self.archive.namelist()))
+        self.names, self.ignored = _sort_out(self.archive.namelist())
 
     def read(self, name: str) -> bytes:
         return self.archive.read(name)
@@ -77,14 +107,14 @@ class ZipSource:
 class RecordSource:
     """InsightFace's `train.rec`, as MXNet wrote it; `train.idx` and `property` are not needed.
 
-    The first record says where the pictures end; the records after that only describe identities.
-    Names are made: the label, and the record's number.
+    Records without a payload are left out: number 0, first or last, which describes the data set,
+    and those that describe identities. Names are made: the label, and the record's number.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.offsets: dict[str, int] = {}
-        end = None
+        self.ignored: dict[str, str] = {}
         with path.open("rb") as file:
             size = path.stat().st_size
             offset = 0
@@ -93,11 +123,7 @@ class RecordSource:
                 start, offset = offset, self._skip(file, offset, size)
                 file.seek(start + 8)
                 label, number, payload = _label(file.read(64))
-                if start == 0 and label.size > 1:
-                    end = int(label[0])
-                    continue
-                length = offset - start - 8
-                if (end is None or number < end) and length - payload > 4:
+                if offset - start - 8 > payload:
                     self.offsets[f"{int(label[0]):07d}/{number:08d}"] = start
         self.names = sorted(self.offsets)
 
@@ -147,9 +173,21 @@ def _label(data: bytes) -> tuple[np.ndarray, int, int]:
     return np.frombuffer(data, "<f4", count, start), number, start + 4 * flag
 
 
-def _relative(root: Path) -> list[str]:
-    return [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
-
-
-def _is_picture(name: str) -> bool:
-    return "/" in name and Path(name).suffix.lower() in SUFFIXES
+def _sort_out(entries: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    """`names` and `ignored` of a `Source` from its files, and its folders, which end with "/"."""
+    entries = sorted(set(entries))
+    parents = {identity_of(entry.rstrip("/")) for entry in entries}
+    parents |= {str(above) for parent in parents for above in PurePosixPath(parent).parents}
+    names, ignored = [], {}
+    for entry in entries:
+        is_picture = PurePosixPath(entry).suffix.lower() in SUFFIXES
+        if entry.endswith("/"):
+            if entry[:-1] not in parents:
+                ignored[entry] = "an empty folder"
+        elif "/" in entry and is_picture:
+            names.append(entry)
+        elif "/" in entry:
+            ignored[entry] = "not the name of a JPEG, PNG or WebP picture"
+        elif is_picture:
+            ignored[entry] = "not in a sub-folder"
+    return names, ignored

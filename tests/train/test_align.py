@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from facehub.alignment import align_faces
-from train.align import align
+from train.align import _outputs, align
 
 
 def test_align(tmp_path: Path, astronaut: np.ndarray, nobody: np.ndarray) -> None:
@@ -20,9 +20,12 @@ def test_align(tmp_path: Path, astronaut: np.ndarray, nobody: np.ndarray) -> Non
     Image.fromarray(astronaut[:, ::-1]).save(raw / "b" / "1.png")
     Image.fromarray(nobody).save(raw / "b" / "nobody.png")
     (raw / "b" / "text.jpg").write_text("no picture")
+    (raw / "c").mkdir()
+    Image.fromarray(nobody).save(raw / "c" / "1.bmp")
 
     counts = align(raw, aligned, workers=1)
-    assert counts == {"aligned": 2, "already_there": 0, "no_face": 1, "unreadable": 1}
+    rest = {"no_face": 1, "unreadable": 1, "ignored": 1, "empty": 1}
+    assert counts == {"aligned": 2, "already_there": 0, **rest}
     with Image.open(aligned / "a" / "1.webp") as image:
         crop = np.asarray(image.convert("RGB")).astype(int)
     expected = align_faces(astronaut)[0].crop.astype(int)
@@ -31,13 +34,25 @@ def test_align(tmp_path: Path, astronaut: np.ndarray, nobody: np.ndarray) -> Non
 
     with (aligned / "failures.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["picture"] for row in rows] == ["b/nobody.png", "b/text.jpg"]
+    assert [row["picture"] for row in rows] == ["b/nobody.png", "b/text.jpg", "c/1.bmp", "c/"]
     assert rows[0]["reason"] == "no face"
     assert "not a picture" in rows[1]["reason"]
+    assert rows[2]["reason"] == "not the name of a JPEG, PNG or WebP picture"
+    assert rows[3]["reason"] == "no picture left"
 
     (aligned / "a" / "1.webp").unlink()
     before = (aligned / "b" / "1.webp").stat().st_mtime_ns
     counts = align(raw, aligned, workers=1)
-    assert counts == {"aligned": 1, "already_there": 1, "no_face": 1, "unreadable": 1}
+    assert counts == {"aligned": 1, "already_there": 1, **rest}
     assert (aligned / "a" / "1.webp").exists()
     assert (aligned / "b" / "1.webp").stat().st_mtime_ns == before
+
+
+def test_pictures_that_differ_in_their_suffix_only_keep_it() -> None:
+    assert _outputs(["a/1.jpg", "a/1.png", "a/2.b.jpg", "b/1.jpg", "0000001/00000007"]) == {
+        "a/1.jpg": "a/1.jpg.webp",
+        "a/1.png": "a/1.png.webp",
+        "a/2.b.jpg": "a/2.b.webp",
+        "b/1.jpg": "b/1.webp",
+        "0000001/00000007": "0000001/00000007.webp",
+    }

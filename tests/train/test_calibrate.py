@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,17 @@ def test_all_pairs() -> None:
     expected = np.cos(np.radians([10, 61, 75, 51, 65, 14]))
     np.testing.assert_allclose(similarity, expected, atol=1e-6)
     assert same.tolist() == [True, False, False, False, False, True]
+
+
+def test_all_pairs_of_many_faces_fit_into_memory() -> None:
+    """Beside the matrix of similarities, n^2 float32, less than half of it for each result."""
+    n = 1000
+    embeddings, labels = np.zeros((n, 4), np.float32), np.arange(n)
+    tracemalloc.start()
+    all_pairs(embeddings, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * n * n
 
 
 def test_target() -> None:

@@ -57,8 +57,14 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
-def test_read_heldout(archive: Path) -> None:
-    crops, labels = read_heldout(archive)
+@pytest.mark.parametrize("form", ["zip", "folder"])
+def test_read_heldout(archive: Path, form: str) -> None:
+    faces = archive
+    if form == "folder":  # as `align` writes it
+        faces = archive.with_suffix("")
+        with zipfile.ZipFile(archive) as file:
+            file.extractall(faces)
+    crops, labels = read_heldout(faces)
     assert crops.shape == (4, 112, 96, 3)
     assert crops.dtype == np.uint8
     assert crops[:, 50, 50, 0].tolist() == [1, 2, 4, 7]

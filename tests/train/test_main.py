@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
-from facehub import FaceRecognizer
+from facehub import FaceEncoder, FaceRecognizer
 from facehub.weights import read_config
+from train import __main__ as module
 from train.__main__ import main
 
 
@@ -76,8 +78,8 @@ def test_calibrate_keeps_the_threshold(weights: Path, faces: Path) -> None:
     ("change", "message"),
     [
         ({"--fmr": "0.001"}, "135 impostor pairs cannot show a false match rate of 0.001"),
-        ({"faces": "nothing.zip"}, "No such file"),
-        ({"faces": "text.zip"}, "not a zip file"),
+        ({"faces": "nothing.zip"}, "nothing.zip is not a folder, a zip or a RecordIO data set"),
+        ({"faces": "text.zip"}, "text.zip is not a folder, a zip or a RecordIO data set"),
         ({"weights": "nothing"}, "There is no folder"),
     ],
     ids=["too few pairs", "no faces", "not a zip", "no weights"],
@@ -101,6 +103,16 @@ def test_calibrate_that_fails(
     assert stderr.startswith("error: ")
     assert message in stderr
     assert (weights / "config.json").read_bytes() == config
+
+
+def test_a_gpu_is_used_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(
+        FaceEncoder, "from_pretrained", lambda folder, map_location: devices.append(map_location)
+    )
+    module._load("weights")
+    assert devices == ["cuda"]
 
 
 def test_evaluate_that_fails(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,3 +129,10 @@ def test_operating_points_leave_out_what_cannot_be_shown() -> None:
     assert point.fmr == 0.01
     assert point.threshold == pytest.approx(0.98)
     assert (point.fnmr.count, point.fnmr.total) == (2, 4)
+
+
+def test_operating_points_of_nan_are_no_success() -> None:
+    """Embeddings of NaN, as from weights that diverged, reject every genuine pair."""
+    nan = np.full(100, np.nan, np.float32)
+    (point,) = operating_points(nan, nan, (0.01,))
+    assert point.fnmr.value == 1

@@ -1,5 +1,6 @@
 """Packing a folder or zip of aligned faces."""
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from train import pack as module
 from train.pack import open_pack, pack
 
 
@@ -20,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     (root / "c").mkdir()
     (root / "c" / "0.jpg").write_text("no picture")
     Image.new("RGB", (50, 50)).save(root / "c" / "1.png")
-    (root / "notes.txt").write_text("not a face")
+    (root / "a" / "notes.txt").write_text("not a face")
     return root
 
 
@@ -38,6 +40,8 @@ def test_pack_and_open(folder: Path, tmp_path: Path, zipped: bool) -> None:
         "identities": 2,
         "unreadable": 1,
         "wrong_size": 1,
+        "ignored": 1,
+        "empty": 1,
         "single": 0,
     }
     faces = open_pack(tmp_path / "pack")
@@ -46,14 +50,39 @@ def test_pack_and_open(folder: Path, tmp_path: Path, zipped: bool) -> None:
     assert faces.crops[:, 0, 0, 0].tolist() == [10, 11, 20, 21]
     assert faces.crops.shape == (4, 112, 96, 3)
     assert isinstance(faces.crops, np.memmap)
-    index = (tmp_path / "pack" / "index.json").read_text()
-    assert "c/0.jpg" in index  # what was left out is on record
-    assert "50 x 50 pixels" in index
+    left_out = json.loads((tmp_path / "pack" / "index.json").read_text())["left_out"]
+    assert left_out.keys() == {"a/notes.txt", "c/", "c/0.jpg", "c/1.png"}
+    assert "50 x 50 pixels" in left_out["c/1.png"]
+    assert left_out["c/"] == "no picture left"
 
 
 def test_nothing_to_pack(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no picture in a sub-folder"):
         pack(tmp_path, tmp_path / "pack")
+
+
+def test_no_picture_to_pack(tmp_path: Path) -> None:
+    (tmp_path / "faces" / "c").mkdir(parents=True)
+    Image.new("RGB", (50, 50)).save(tmp_path / "faces" / "c" / "1.png")
+    with pytest.raises(ValueError, match=r"no picture to pack \(c/1.png: 50 x 50 pixels"):
+        pack(tmp_path / "faces", tmp_path / "pack")
+    assert not any((tmp_path / "pack").iterdir())
+
+
+def test_a_kill_never_pairs_faces_with_the_names_of_others(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack(folder, tmp_path / "pack")
+    (folder / "a" / "0.png").unlink()
+
+    def killed(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "write_atomically", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pack(folder, tmp_path / "pack")
+    with pytest.raises(ValueError, match="not a packed data set"):
+        open_pack(tmp_path / "pack")
 
 
 def test_not_a_pack(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from train.sources import open_source
+from facehub.errors import ImageError
+from train.sources import FolderSource, open_source, read_picture
 
 MAGIC = struct.pack("<I", 0xCED7230A)
 
@@ -26,16 +28,19 @@ def record(number: int, label: list[float], payload: bytes) -> bytes:
 
 @pytest.fixture
 def rec(tmp_path: Path) -> Path:
-    """Three pictures of two identities; the third holds the magic number and so is split."""
+    """As `face2rec2.py` writes it: pictures with two labels each, then what describes them.
+
+    Three pictures of two identities; the third holds the magic number and so is split.
+    """
     split = record(3, [1.0, 9.0], b"picture " + MAGIC + b"three")
     before, after = split.split(MAGIC)
     content = [
-        part(record(0, [4.0, 6.0], b"")),  # pictures are records 1 to 3, identities 4 and 5
-        part(record(1, [0.0], b"picture one")),
-        part(record(2, [0.0], b"picture number two")),
+        part(record(1, [0.0, 1.0], b"picture one")),
+        part(record(2, [0.0, 1.0], b"picture number two")),
         part(before, 1) + part(after, 3),
         part(record(4, [1.0, 3.0], b"")),
         part(record(5, [3.0, 4.0], b"")),
+        part(record(0, [4.0, 6.0], b"")),  # pictures are records 1 to 3, identities 4 and 5
     ]
     path = tmp_path / "train.rec"
     path.write_bytes(b"".join(content))
@@ -51,6 +56,19 @@ def test_record_io(rec: Path, given: str) -> None:
         b"picture number two",
         b"picture " + MAGIC + b"three",
     ]
+
+
+def test_record_io_with_single_labels_and_the_describing_record_first(tmp_path: Path) -> None:
+    content = [
+        part(record(0, [3.0, 4.0], b"")),
+        part(record(1, [5.0], b"picture one")),
+        part(record(2, [6.0], b"x")),
+        part(record(3, [1.0, 3.0], b"")),
+    ]
+    (tmp_path / "train.rec").write_bytes(b"".join(content))
+    source = open_source(tmp_path)
+    assert source.names == ["0000005/00000001", "0000006/00000002"]
+    assert source.ignored == {}
 
 
 def test_record_io_without_a_describing_record(tmp_path: Path) -> None:
@@ -70,12 +88,43 @@ def test_damaged_record_io(rec: Path, damage: str) -> None:
 
 
 def test_folder_takes_pictures_in_sub_folders(tmp_path: Path) -> None:
-    for name in ("b/2.JPG", "a/1.png", "a/deep/3.webp", "a/notes.txt", "4.png"):
+    """What is left out has a reason, except for files that are no pictures beside the folders."""
+    for name in ("b/2.JPG", "a/1.png", "a/deep/3.webp", "a/5.bmp", "4.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "c").mkdir()
     source = open_source(tmp_path)
     assert source.names == ["a/1.png", "a/deep/3.webp", "b/2.JPG"]
     assert source.read("b/2.JPG") == b"b/2.JPG"
+    assert source.ignored == {
+        "4.png": "not in a sub-folder",
+        "a/5.bmp": "not the name of a JPEG, PNG or WebP picture",
+        "c/": "an empty folder",
+    }
+
+
+def test_a_zip_ignores_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("set/", "set/a/1.png", "set/c/", "set/b/2.bmp"):
+            archive.writestr(name, b"")
+    source = open_source(path)
+    assert source.names == ["set/a/1.png"]
+    assert list(source.ignored) == ["set/b/2.bmp", "set/c/"]
+
+
+def test_a_damaged_member_is_an_error_of_its_picture(tmp_path: Path) -> None:
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/1.png", b"content")
+    path.write_bytes(path.read_bytes().replace(b"content", b"Content"))
+    with pytest.raises(ImageError, match="cannot be read: Bad CRC-32"):
+        read_picture(open_source(path), "a/1.png")
+
+
+def test_a_missing_file_is_an_error_of_its_picture(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_picture(FolderSource(tmp_path), "a/1.png")
 
 
 def test_something_else(tmp_path: Path) -> None:
