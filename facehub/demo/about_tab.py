@@ -14,8 +14,9 @@ import numpy as np
 from facehub.config import Calibration
 from facehub.demo import texts
 from facehub.demo.settings import Settings
+from facehub.errors import FaceHubError
 from facehub.recognizer import FaceRecognizer
-from facehub.weights import default_weights
+from facehub.weights import default_weights, weights_folder
 
 FMRS = (1e-2, 1e-3, 1e-4)
 _WIDTH, _HEIGHT, _PAD = 640, 300, 46
@@ -31,8 +32,7 @@ def build(recognizer: FaceRecognizer, settings: Settings) -> None:
             engine=recognizer.engine.description,
         )
     ]
-    folder = Path(default_weights())
-    report = _evaluation(folder, recognizer.fingerprint)
+    folder, report = _evaluation(recognizer.fingerprint)
     if report is not None:
         parts.append(
             texts.ABOUT_LFW.format(
@@ -56,13 +56,15 @@ def build(recognizer: FaceRecognizer, settings: Settings) -> None:
     gr.Markdown(limits + (texts.ABOUT_SHARED if settings.gallery else ""))
 
 
-def _evaluation(folder: Path, fingerprint: str) -> dict[str, Any] | None:
-    """The evaluation beside the weights, if it is theirs."""
+def _evaluation(fingerprint: str) -> tuple[Path, dict[str, Any] | None]:
+    """The folder of the default weights, and the evaluation in it if it is theirs."""
+    folder = Path()
     try:
+        folder = weights_folder(default_weights(), local_files_only=True)
         report = json.loads((folder / "evaluation.json").read_text())
-    except (OSError, ValueError):
-        return None
-    return report if report.get("fingerprint") == fingerprint else None
+    except (OSError, ValueError, FaceHubError):
+        return folder, None
+    return folder, report if report.get("fingerprint") == fingerprint else None
 
 
 def _thresholds(calibration: Calibration) -> str:

@@ -12,7 +12,8 @@ from facehub.config import gallery_threshold
 from facehub.demo import render, texts
 from facehub.demo.errors import problem, shown
 from facehub.demo.photo import Photo, photo_input, read_photo
-from facehub.demo.session import SessionGallery
+from facehub.demo.session import SessionGallery, photo_key
+from facehub.demo.settings import COMPUTED
 from facehub.demo.uploads import file_input, uploads
 from facehub.errors import FaceHubError
 from facehub.gallery import Gallery
@@ -23,34 +24,37 @@ FRAME_EVERY, LIVE_LIMIT = 0.35, 120.0  # seconds
 
 
 def build(
-    recognizer: FaceRecognizer, examples: Path, lifetime: float, shared: SessionGallery | None
+    page: gr.Blocks, recognizer: FaceRecognizer, examples: Path, shared: SessionGallery | None
 ) -> None:
     """Lay out the tab inside the current `gr.Blocks`.
 
     Args:
+        page: that the tab is part of.
         recognizer: weights in use.
         examples: folder of the example pictures; none are offered where it is missing.
-        lifetime: seconds without use after which a session's gallery is forgotten.
         shared: one gallery for all sessions, or None for one each.
     """
     config = recognizer.config
+    no_wall = texts.WALL_EMPTY_SHARED if shared else texts.WALL_EMPTY
 
     def new_session() -> SessionGallery:
         return SessionGallery(recognizer.empty_gallery())
 
     def after_change(session: SessionGallery) -> tuple[Any, ...]:
         """Session, wall, and both choosers."""
-        people = gr.Dropdown(choices=list(session.gallery), value=None)
-        return session, render.wall(session, config), people, gr.Dropdown(choices=[], value=None)
+        now = session.now
+        people = gr.Dropdown(choices=list(now.gallery), value=None)
+        wall = render.wall(now, config, no_wall)
+        return session, wall, people, gr.Dropdown(choices=[], value=None)
 
     def chosen(session: SessionGallery, person: str | None) -> str:
         if person is None or person not in session.gallery:
             raise problem(texts.NO_PERSON)
         return person
 
-    def named(session: SessionGallery, photo: Photo) -> list[IdentifiedFace]:
-        threshold = gallery_threshold(config, session.gallery.n_templates)
-        return identify_faces(photo.faces, session.gallery, threshold=threshold, top_k=3)
+    def named(gallery: Gallery, photo: Photo) -> list[IdentifiedFace]:
+        threshold = gallery_threshold(config, gallery.n_templates)
+        return identify_faces(photo.faces, gallery, threshold=threshold, top_k=3)
 
     def on_enrol(session: SessionGallery, name: str, files: list[str] | None, snapshot: Any) -> Any:
         pictures = list(files or []) + ([snapshot] if snapshot is not None else [])
@@ -75,16 +79,16 @@ def build(
         return *after_change(session), render.message(count), None
 
     def on_person(session: SessionGallery, person: str | None) -> Any:
-        if person is None or person not in session.gallery:
-            return gr.Dropdown(choices=[], value=None)
-        sources = [example.source for example in session.gallery.examples(person)]
-        return gr.Dropdown(choices=[(s, i) for i, s in enumerate(sources)], value=None)
+        gallery = session.gallery
+        photos = gallery.examples(person) if person in gallery else ()
+        return gr.Dropdown(choices=[(p.source, photo_key(p)) for p in photos], value=None)
 
     def on_remove(session: SessionGallery, person: str | None) -> Any:
-        session.remove(chosen(session, person))
+        with shown():
+            session.remove(chosen(session, person))
         return after_change(session)
 
-    def on_remove_photo(session: SessionGallery, person: str | None, photo: int | None) -> Any:
+    def on_remove_photo(session: SessionGallery, person: str | None, photo: str | None) -> Any:
         person = chosen(session, person)
         if photo is None:
             raise problem(texts.NO_PHOTO)
@@ -106,7 +110,8 @@ def build(
         return *after_change(session), ""
 
     def on_delete(session: SessionGallery) -> Any:
-        session.replace(recognizer.empty_gallery())
+        with shown():
+            session.replace(recognizer.empty_gallery())
         empty = render.message(texts.PROBE_EMPTY)
         return *after_change(session), render.message(texts.DELETED), None, None, empty
 
@@ -125,14 +130,15 @@ def build(
     def on_identify(session: SessionGallery, photo: Photo | None) -> str:
         if photo is None:
             raise problem(texts.NO_PROBE)
-        return render.identification(photo, named(session, photo), session, config)
+        now = session.now
+        return render.identification(photo, named(now.gallery, photo), now, config)
 
     def on_frame(session: SessionGallery, frame: Any) -> str:
         if frame is None:
             return render.message(texts.LIVE_EMPTY)
         with shown():
             photo = read_photo(frame, recognizer)
-        return render.boxed(photo, named(session, photo))
+        return render.boxed(photo, named(session.gallery, photo))
 
     def on_example(session: SessionGallery) -> Any:
         session.replace(recognizer.empty_gallery())
@@ -146,10 +152,10 @@ def build(
 
     def on_api(photo: Any, people: list[str], names: list[str]) -> dict[str, Any]:
         """Identify faces. `people` are photos, `names` says whom each of them shows."""
-        if photo is None or not people or not isinstance(names, list) or len(names) != len(people):
-            raise problem(texts.API_IDENTIFY)
-        gallery = new_session()
-        with shown(), uploads(photo, *people):
+        with shown(), uploads(photo, *(people or ())):
+            if not (photo and people and isinstance(names, list) and len(names) == len(people)):
+                raise problem(texts.API_IDENTIFY)
+            gallery = new_session()
             for name, file in zip(names, people, strict=True):
                 gallery.enrol(str(name), file, Path(file).name, recognizer)
             faces = identify(photo, gallery.gallery, top_k=3, recognizer=recognizer)
@@ -168,9 +174,9 @@ def build(
             ]
         }
 
-    private: dict[str, Any] = {"api_visibility": "private"}
-    session = gr.State(shared or new_session(), time_to_live=None if shared else lifetime)
-    found = gr.State(None, time_to_live=lifetime)
+    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": COMPUTED}
+    session = gr.State(shared or new_session())
+    found = gr.State()
     with gr.Row():
         with gr.Column(min_width=300):
             gr.Markdown(texts.STEP_ENROL)
@@ -198,7 +204,7 @@ def build(
                 )
             enrol_button = gr.Button(texts.ENROL, variant="primary", elem_id="enrol")
             notice = gr.HTML(elem_id="notice")
-            wall = gr.HTML(render.message(texts.WALL_EMPTY), elem_id="wall")
+            wall = gr.HTML(render.message(no_wall), elem_id="wall")
             with gr.Accordion(texts.CHANGE, open=False, elem_id="change"):
                 person = gr.Dropdown([], label=texts.PERSON, elem_id="person")
                 new_name = gr.Textbox(label=texts.NEW_NAME, max_length=100, elem_id="new-name")
@@ -229,6 +235,8 @@ def build(
                 live = gr.HTML(render.message(texts.LIVE_EMPTY), elem_id="live-faces")
 
     changed = [session, wall, person, one_photo]
+    if shared:
+        page.load(after_change, session, changed, **private)
     enrol_button.click(
         on_enrol,
         [session, name, files, snapshot],
@@ -262,7 +270,7 @@ def build(
         time_limit=LIVE_LIMIT,
         concurrency_limit=2,
         show_progress="hidden",
-        **private,
+        api_visibility="private",
     )
     with gr.Group(visible=False):
         api_inputs = [
@@ -270,4 +278,6 @@ def build(
             file_input("people", file_count="multiple"),
             gr.JSON(label="names"),
         ]
-        gr.Button().click(on_api, api_inputs, gr.JSON(label="faces"), api_name="identify")
+        gr.Button().click(
+            on_api, api_inputs, gr.JSON(label="faces"), api_name="identify", concurrency_id=COMPUTED
+        )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from facehub.demo import about_tab, identify_tab, render, texts, verify_tab
+from facehub.demo.guard import Guard
+from facehub.demo.housekeeping import housekeeping
 from facehub.demo.session import SessionGallery
 from facehub.demo.settings import Settings
 from facehub.demo.uploads import take_over
@@ -15,7 +19,7 @@ from facehub.gallery import Gallery
 from facehub.recognizer import FaceRecognizer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-UPLOAD_LIFETIME = 600  # seconds; of uploads that nothing was done with
+SESSIONS = 300  # held at once; the one that was not used for longest makes room
 
 
 def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Blocks:
@@ -36,33 +40,38 @@ def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Bl
     take_over()
     recognizer.config = settings.apply(recognizer.config)
     shared = None if settings.gallery is None else _shared_gallery(settings.gallery, recognizer)
-    lifetime = 60.0 * settings.session_minutes
-    with gr.Blocks(
-        title=texts.TITLE, analytics_enabled=False, delete_cache=(60, UPLOAD_LIFETIME)
-    ) as page:
+    with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as page:
         gr.Markdown(texts.INTRO)
         gr.Markdown(texts.CONSENT_SHARED if shared else texts.CONSENT, elem_id="consent")
         with gr.Tab(texts.VERIFY_TAB):
-            verify_tab.build(recognizer, EXAMPLES, lifetime)
+            verify_tab.build(recognizer, EXAMPLES)
         with gr.Tab(texts.IDENTIFY_TAB):
-            identify_tab.build(recognizer, EXAMPLES, lifetime, shared)
+            identify_tab.build(page, recognizer, EXAMPLES, shared)
         with gr.Tab(texts.ABOUT_TAB):
             about_tab.build(recognizer, settings)
         gr.Markdown(texts.LIMITS)
-    page.queue(max_size=settings.queue_size, default_concurrency_limit=settings.workers)
+    page.queue(
+        max_size=settings.queue_size, default_concurrency_limit=settings.workers, api_open=False
+    )
     return page
 
 
 def launch_options(settings: Settings | None = None) -> dict[str, Any]:
-    """Arguments for `Blocks.launch`: no history, no monitoring, limited uploads, local fonts."""
+    """Arguments for `Blocks.launch`: limits, nothing kept, local fonts."""
     settings = settings or Settings.from_environment()
     theme = gr.themes.Soft(
         font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     )
+    max_file_size = settings.max_upload_mb * 2**20
     return {
         "theme": theme,
         "css": render.CSS,
-        "max_file_size": settings.max_upload_mb * 2**20,
+        "max_file_size": max_file_size,
+        "state_session_capacity": SESSIONS,
+        "app_kwargs": {
+            "middleware": [Middleware(Guard, max_body=4 * max_file_size)],
+            "lifespan": functools.partial(housekeeping, lifetime=60.0 * settings.session_minutes),
+        },
         "auth": list(settings.auth) or None,
         "run_history": False,
         "enable_monitoring": False,

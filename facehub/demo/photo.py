@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from gradio.data_classes import ImageData
-from gradio.image_utils import decode_base64_to_image
 
 from facehub.demo import texts
 from facehub.demo.errors import problem
@@ -72,11 +72,14 @@ def photo_input(label: str, **kwargs: Any) -> gr.Image:
 
 
 def _original(payload: ImageData | None) -> Any:
-    """The path of the uploaded file, an image sent inline, or None."""
+    """The path of the uploaded file, the bytes of an image sent inline, or None."""
     if payload is None:
         return None
     if payload.url and payload.url.startswith("data:"):
-        return decode_base64_to_image(payload.url)
+        try:
+            return base64.b64decode(payload.url.partition(",")[2], validate=True)
+        except ValueError:
+            raise problem(texts.DAMAGED) from None
     if not payload.path or not Path(payload.path).is_file():
         raise problem(texts.EXPIRED)
     return payload.path

@@ -12,7 +12,8 @@ from facehub.config import EncoderConfig, gallery_threshold
 from facehub.demo import texts
 from facehub.demo.photo import Photo
 from facehub.demo.picture import data_uri
-from facehub.demo.session import SessionGallery
+from facehub.demo.session import Enrolled
+from facehub.gallery import Gallery
 from facehub.gallery_review import review_gallery
 from facehub.identification import IdentifiedFace
 from facehub.quality import ADVICE, QualityIssue
@@ -124,30 +125,30 @@ def photo_note(photo: Photo, chooser: str) -> str:
     return f'<style>{styles}</style><div class="fh-note" role="status">{escape(text)}</div>'
 
 
-def wall(session: SessionGallery, config: EncoderConfig) -> str:
+def wall(enrolled: Enrolled, config: EncoderConfig, empty: str = texts.WALL_EMPTY) -> str:
     """Everybody in the gallery, with their photos' crops and count, and what looks wrong."""
     people = []
-    for name in session.gallery:
-        examples = session.gallery.examples(name)
-        crops = "".join(_crop(session.crops, e.source, name) for e in examples[:6])
+    for name in enrolled.gallery:
+        examples = enrolled.gallery.examples(name)
+        crops = "".join(_crop(enrolled.crops, e.source, name) for e in examples[:6])
         count = texts.COUNT[len(examples) > 1].format(count=len(examples))
         people.append(
             f'<div class="fh-person">{crops}<br><b>{escape(name)}</b><br>{escape(count)}</div>'
         )
     if not people:
-        return message(texts.WALL_EMPTY)
-    return f'<div class="fh-wall">{"".join(people)}</div>{_findings(session, config)}'
+        return message(empty)
+    return f'<div class="fh-wall">{"".join(people)}</div>{_findings(enrolled.gallery, config)}'
 
 
 def identification(
-    photo: Photo, faces: Sequence[IdentifiedFace], session: SessionGallery, config: EncoderConfig
+    photo: Photo, faces: Sequence[IdentifiedFace], enrolled: Enrolled, config: EncoderConfig
 ) -> str:
     """The picture with every face boxed and named, a table of candidates, and the threshold.
 
     Args:
         photo: the searched picture.
         faces: what was found in it.
-        session: the gallery.
+        enrolled: the gallery that they were looked for in.
         config: of the weights.
     """
     if not faces:
@@ -158,7 +159,7 @@ def identification(
         label = f"{number}. {face.name or texts.UNKNOWN}"
         issues = [i for i in face.probe.issues if i is not QualityIssue.SEVERAL_FACES]
         candidates = "".join(
-            f'<div class="fh-candidate">{_crop(session.crops, c.source, c.name)}'
+            f'<div class="fh-candidate">{_crop(enrolled.crops, c.source, c.name)}'
             f"<span>{escape(c.name)} {c.similarity:.2f}</span></div>"
             for c in face.candidates
         )
@@ -169,7 +170,7 @@ def identification(
     return (
         f"{boxed(photo, faces)}"
         f'<table class="fh-table"><tr>{headings}</tr>'
-        f'{"".join(rows)}</table><p class="fh-note">{escape(_limit(session, config))}</p>'
+        f'{"".join(rows)}</table><p class="fh-note">{escape(_limit(enrolled.gallery, config))}</p>'
     )
 
 
@@ -233,22 +234,22 @@ def _rounded(n: float) -> str:
     return f"{round(n, digits):,.0f}" if n >= 10 else f"{n:.0f}"
 
 
-def _limit(session: SessionGallery, config: EncoderConfig) -> str:
-    count = session.gallery.n_templates
+def _limit(gallery: Gallery, config: EncoderConfig) -> str:
+    count = gallery.n_templates
     threshold = gallery_threshold(config, count)
     if config.calibration is None or not count:
         return texts.LIMIT_PLAIN.format(threshold=threshold)
     text = texts.LIMIT.format(
         threshold=threshold, photos=texts.COUNT[count > 1].format(count=count)
     )
-    if threshold > config.threshold:
-        text += texts.LIMIT_RAISED.format(base=config.threshold)
+    if threshold > (base := gallery_threshold(config, 1)):
+        text += texts.LIMIT_RAISED.format(base=base)
     return text
 
 
-def _findings(session: SessionGallery, config: EncoderConfig) -> str:
+def _findings(gallery: Gallery, config: EncoderConfig) -> str:
     found = review_gallery(
-        session.gallery, threshold=config.threshold, uncertain_margin=config.uncertain_margin
+        gallery, threshold=config.threshold, uncertain_margin=config.uncertain_margin
     )
     if not found:
         return ""

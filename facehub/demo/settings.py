@@ -11,6 +11,8 @@ from pathlib import Path
 from facehub.config import EncoderConfig
 from facehub.errors import FaceHubError
 
+COMPUTED = "computed"  # the handlers that share `workers`
+
 
 class SettingsError(FaceHubError):
     """An environment variable has a value that cannot be used."""
@@ -28,7 +30,7 @@ class Settings:
         gallery: file of one gallery that all sessions share and that is kept, or None.
         auth: (user, password) pairs; empty: no login.
         queue_size: requests that may wait; further ones are told that the server is busy.
-        workers: requests computed at once.
+        workers: requests computed at once, besides two frames of webcams.
     """
 
     threshold: float | None = None

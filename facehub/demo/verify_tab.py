@@ -11,6 +11,7 @@ import gradio as gr
 from facehub.demo import render, texts
 from facehub.demo.errors import problem, shown
 from facehub.demo.photo import Photo, photo_input, read_photo
+from facehub.demo.settings import COMPUTED
 from facehub.demo.uploads import uploads
 from facehub.errors import FaceHubError
 from facehub.images import ImageSource
@@ -23,13 +24,12 @@ EXAMPLES = {
 }
 
 
-def build(recognizer: FaceRecognizer, examples: Path, lifetime: float) -> None:
+def build(recognizer: FaceRecognizer, examples: Path) -> None:
     """Lay out the tab inside the current `gr.Blocks`.
 
     Args:
         recognizer: weights in use.
         examples: folder of the example pictures; none are offered where it is missing.
-        lifetime: seconds without use after which pictures are forgotten.
     """
 
     def slot(photo: Photo | None, name: str, face: int | None = None) -> tuple[Any, ...]:
@@ -81,9 +81,9 @@ def build(recognizer: FaceRecognizer, examples: Path, lifetime: float) -> None:
         first: ImageSource, second: ImageSource, policy: PairPolicy = "exactly_one"
     ) -> dict[str, Any]:
         """Compare two pictures. Returns decision, similarity, threshold, reason and warnings."""
-        if first is None or second is None:
-            raise problem(texts.TWO_PICTURES)
         with shown(), uploads(first, second):
+            if first is None or second is None:
+                raise problem(texts.TWO_PICTURES)
             result = verify(first, second, policy=policy, recognizer=recognizer)
         return {
             "decision": result.decision.value,
@@ -103,7 +103,7 @@ def build(recognizer: FaceRecognizer, examples: Path, lifetime: float) -> None:
                 picture = photo_input(label, height=320, elem_id=name)
                 note = gr.HTML(elem_id=f"{name}-note")
                 choice = gr.Radio([], label=question, visible=False, elem_id=f"{name}-face")
-            sides[name] = gr.State(None, time_to_live=lifetime), picture, note, choice
+            sides[name] = gr.State(), picture, note, choice
     with gr.Row():
         clear = gr.Button(texts.CLEAR, elem_id="clear", min_width=80)
         swap = gr.Button(texts.SWAP, elem_id="swap", min_width=80)
@@ -113,7 +113,11 @@ def build(recognizer: FaceRecognizer, examples: Path, lifetime: float) -> None:
         label=texts.SHARE, buttons=["copy"], interactive=False, visible=False, elem_id="share"
     )
 
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress_on": [result]}
+    private: dict[str, Any] = {
+        "api_visibility": "private",
+        "show_progress_on": [result],
+        "concurrency_id": COMPUTED,
+    }
     for name, side in sides.items():
         state, picture, note, _ = side
         handler = functools.partial(on_photo, name)
@@ -153,4 +157,6 @@ def build(recognizer: FaceRecognizer, examples: Path, lifetime: float) -> None:
             photo_input(texts.SECOND),
             gr.Radio(["exactly_one", "largest", "best_pair"], value="exactly_one", label="policy"),
         ]
-        gr.Button().click(on_api, api_inputs, gr.JSON(label="result"), api_name="verify")
+        gr.Button().click(
+            on_api, api_inputs, gr.JSON(label="result"), api_name="verify", concurrency_id=COMPUTED
+        )

@@ -1,4 +1,4 @@
-"""The page, served once for all tests of the demo."""
+"""The page, served once for all tests of the demo, and others with settings of their own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from facehub.demo.page import build, launch_options
+from facehub.demo.settings import Settings
 from facehub.recognizer import default_recognizer
 
 
@@ -16,3 +17,20 @@ def page_url() -> Iterator[str]:
     _, url, _ = page.launch(**launch_options(), prevent_thread_lock=True, quiet=True)
     yield url
     page.close()
+
+
+@pytest.fixture
+def serve() -> Iterator:
+    """Serve another page with other settings; all are closed at the end."""
+    pages = []
+
+    def start(settings: Settings) -> tuple:
+        page = build(default_recognizer(), settings)
+        pages.append(page)
+        options = launch_options(settings)
+        _, url, _ = page.launch(**options, prevent_thread_lock=True, quiet=True)
+        return page, url
+
+    yield start
+    for page in pages:
+        page.close()

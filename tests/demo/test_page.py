@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -15,6 +16,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from facehub.demo.page import launch_options
+from tests.demo.routes import ask, picture
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,17 +111,31 @@ def test_picture_without_a_face(client: Client, examples: Path, tmp_path: Path) 
     assert "first picture: No face was found" in found["reason"]
 
 
-def test_files_of_the_server_are_out_of_reach(client: Client) -> None:
-    secret = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
-    with pytest.raises(AppError):
-        client.predict(secret, secret, "exactly_one", api_name="/verify")
+@pytest.mark.parametrize("path", ["/etc/passwd", str(ROOT / "weights" / "config.json")])
+def test_files_of_the_server_are_out_of_reach(page_url: str, path: str) -> None:
+    secret = picture(path)
+    for endpoint, rest in (("verify", "exactly_one"), ("identify", ["Ada"])):
+        second = [secret] if endpoint == "identify" else secret
+        status, text = ask(page_url, endpoint, secret, second, rest)
+        assert status == 200
+        assert "event: error" in text
+        assert "not a picture" not in text  # it was not even looked at
+        assert "root:" not in text
+        assert "fingerprint" not in text
 
 
-def test_settings_that_faces_need() -> None:
+def test_settings_that_faces_need(page_url: str) -> None:
     options = launch_options()
     assert options["run_history"] is False
     assert options["enable_monitoring"] is False
     assert 0 < options["max_file_size"] <= 32 * 2**20
+    config = httpx.get(f"{page_url}config").json()
+    assert not config.get("run_history")
+    buttons = [block["props"].get("buttons") for block in config["components"]]
+    pictures = [block for block in config["components"] if block["type"] == "image"]
+    assert len(pictures) >= 7
+    assert all(block["props"]["buttons"] == ["fullscreen"] for block in pictures)
+    assert not any({"share", "download"} & set(names or ()) for names in buttons)
 
 
 def test_damaged_weights_end_the_app_with_one_line(tmp_path: Path) -> None:

@@ -88,10 +88,22 @@ def test_the_limit_rises_with_the_gallery(examples: Path) -> None:
         session.enrol(file, examples / file, file, recognizer)
     photo = read_photo(examples / "both.jpg", recognizer)
     faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
-    html = render.identification(photo, faces, session, CONFIG)
+    html = render.identification(photo, faces, session.now, CONFIG)
     # 1 % in a gallery of two is 0.5 % for each: between 0.02 at 0.4 and 0.0002 at 0.8.
     assert "named from similarity 0.52 on" in html
     assert "higher than the 0.50 for one photo" in html
+
+
+def test_one_photo_is_no_large_gallery(examples: Path) -> None:
+    recognizer = default_recognizer()
+    session = SessionGallery(Gallery(recognizer.fingerprint))
+    session.enrol("Grace", examples / "grace_hopper.jpg", "g", recognizer)
+    photo = read_photo(examples / "grace_hopper.jpg", recognizer)
+    faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
+    config = dataclasses.replace(CONFIG, threshold=0.2)  # lower than 1 % of strangers needs
+    html = render.identification(photo, faces, session.now, config)
+    assert "named from similarity 0.46 on" in html  # between 0.02 at 0.4 and 0.0002 at 0.8
+    assert "higher than" not in html
 
 
 def test_wall_points_out_a_copy(examples: Path) -> None:
@@ -99,7 +111,7 @@ def test_wall_points_out_a_copy(examples: Path) -> None:
     session = SessionGallery(Gallery(recognizer.fingerprint))
     for name in ("Eileen", "Grace"):
         session.enrol(name, examples / "eileen_collins.jpg", "e.jpg", recognizer)
-    html = render.wall(session, recognizer.config)
+    html = render.wall(session.now, recognizer.config)
     assert "Grace: 2. e.jpg is a copy of 1. e.jpg (Eileen)." in html
 
 
@@ -128,8 +140,8 @@ def test_names_cannot_inject_html(examples: Path) -> None:
     photo = read_photo(examples / "eileen_collins.jpg", recognizer)
     faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
     for html in (
-        render.wall(session, recognizer.config),
-        render.identification(photo, faces, session, recognizer.config),
+        render.wall(session.now, recognizer.config),
+        render.identification(photo, faces, session.now, recognizer.config),
         render.message(evil, [evil]),
     ):
         assert "<img src=x" not in html
@@ -141,7 +153,7 @@ def test_identification_boxes_are_in_per_cent_of_the_picture(examples: Path) -> 
     session = SessionGallery(Gallery(recognizer.fingerprint))
     photo = read_photo(examples / "both.jpg", recognizer)
     faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
-    html = render.identification(photo, faces, session, recognizer.config)
+    html = render.identification(photo, faces, session.now, recognizer.config)
     assert html.count("fh-box fh-unknown") == len(faces) == 2
     x0 = faces[0].probe.face.box[0]
     assert f"left:{100 * x0 / photo.size[0]:.2f}%" in html
@@ -150,5 +162,5 @@ def test_identification_boxes_are_in_per_cent_of_the_picture(examples: Path) -> 
 def test_no_face() -> None:
     session = SessionGallery(Gallery("sha256:x"))
     photo = Photo(np.zeros((9, 9, 3), np.uint8), (9, 9), ())
-    assert texts.NO_FACE in render.identification(photo, [], session, CONFIG)
+    assert texts.NO_FACE in render.identification(photo, [], session.now, CONFIG)
     assert texts.NO_FACE_HERE in render.photo_note(photo, "first-face")

@@ -4,10 +4,11 @@ import copy
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facehub.demo import session as module
-from facehub.demo.session import SessionGallery, name_from_file
+from facehub.demo.session import SessionGallery, name_from_file, photo_key
 from facehub.errors import GalleryError, NoFaceError
 from facehub.gallery import Gallery
 from facehub.recognizer import default_recognizer
@@ -24,7 +25,12 @@ def session() -> SessionGallery:
         ("ada.jpg", "ada"),
         ("ada_lovelace-2.jpg", "ada lovelace"),
         ("Grace Hopper (3).png", "Grace Hopper"),
-        ("IMG_2041.jpg", "IMG"),
+        ("IMG_2041.jpg", "IMG 2041"),  # strangers, perhaps
+        ("DSC01234.JPG", "DSC01234"),
+        ("PXL_20240101_101112123.jpg", "PXL 20240101 101112123"),
+        ("IMG-20240101-WA0003.jpg", "IMG 20240101 WA0003"),
+        ("P. Curie 2.jpg", "P Curie"),
+        ("(1).jpg", "(1)"),
         ("123.jpg", "123"),
     ],
 )
@@ -55,8 +61,6 @@ def test_enrol_many_reports_what_failed_and_keeps_the_rest(
 
 
 def test_failed_enrol_changes_nothing(session: SessionGallery) -> None:
-    import numpy as np
-
     with pytest.raises(NoFaceError):
         session.enrol("Nobody", np.zeros((64, 64, 3), np.uint8), "x", default_recognizer())
     assert len(session.gallery) == 0
@@ -74,7 +78,8 @@ def test_remove_forgets_the_crops(session: SessionGallery, examples: Path) -> No
 def test_remove_one_photo(session: SessionGallery, examples: Path) -> None:
     for file in ("eileen_collins.jpg", "eileen_collins_tilted.jpg"):
         session.enrol("Eileen", examples / file, file, default_recognizer())
-    session.remove("Eileen", 0)
+    first, _ = session.gallery.examples("Eileen")
+    session.remove("Eileen", photo_key(first))
     assert list(session.crops) == ["2. eileen_collins_tilted.jpg"]
     assert len(session.gallery.examples("Eileen")) == 1
 
@@ -122,3 +127,80 @@ def test_a_full_gallery_refuses_more(
     with pytest.raises(GalleryError, match="at most 1 photos"):
         session.enrol("Grace", examples / "grace_hopper.jpg", "g", default_recognizer())
     assert list(session.gallery) == ["Eileen"]
+
+
+def test_a_photo_is_removed_by_what_it_is_and_not_by_its_place(
+    session: SessionGallery, examples: Path
+) -> None:
+    for file in ("eileen_collins.jpg", "eileen_collins_tilted.jpg"):
+        session.enrol("Eileen", examples / file, file, default_recognizer())
+    first, second = map(photo_key, session.gallery.examples("Eileen"))
+    session.remove("Eileen", first)  # by another user, meanwhile
+    session.remove("Eileen", second)
+    assert list(session.gallery) == []
+    session.enrol("Eileen", examples / "eileen_collins.jpg", "e.jpg", default_recognizer())
+    with pytest.raises(GalleryError, match="no longer in the gallery"):
+        session.remove("Eileen", second)
+    assert len(session.gallery.examples("Eileen")) == 1
+
+
+def test_who_reads_sees_one_moment(session: SessionGallery, examples: Path) -> None:
+    session.enrol("Eileen", examples / "eileen_collins.jpg", "e", default_recognizer())
+    session.enrol("Grace", examples / "grace_hopper.jpg", "g", default_recognizer())
+    now, seen = session.now, []
+    for name in now.gallery:  # while another user changes it
+        seen.append(name)
+        session.rename(name, f"{name} the Second")
+        session.remove(f"{name} the Second")
+    assert seen == list(now.gallery) == ["Eileen", "Grace"]
+    assert list(now.crops) == ["1. e", "2. g"]
+    assert list(session.gallery) == []
+    assert session.crops == {}
+
+
+def test_what_cannot_be_kept_is_not_shown_either(examples: Path, tmp_path: Path) -> None:
+    file = tmp_path / "folder" / "gallery.safetensors"
+    shared = SessionGallery(Gallery(default_recognizer().fingerprint), file)
+    with pytest.raises(GalleryError, match="cannot be written"):
+        shared.enrol("Eileen", examples / "eileen_collins.jpg", "e", default_recognizer())
+    assert list(shared.gallery) == []
+
+
+def test_a_gallery_that_is_too_large_is_not_taken_over(
+    session: SessionGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PHOTOS", 1)
+    large = Gallery(default_recognizer().fingerprint)
+    for name in ("Ada", "Bob"):
+        large.add(name, np.ones(512))
+    with pytest.raises(GalleryError, match="at most 1 photos"):
+        session.replace(large)
+    assert list(session.gallery) == []
+
+
+def test_a_zip_without_folders_shows_one_person(
+    session: SessionGallery, examples: Path, tmp_path: Path
+) -> None:
+    files = []
+    for name, photo in (("Ada", "eileen_collins.jpg"), ("Bob", "grace_hopper.jpg")):
+        files.append(str(tmp_path / f"{name}.zip"))
+        with zipfile.ZipFile(files[-1], "w") as file:
+            file.write(examples / photo, "IMG_0001.jpg")
+    assert session.enrol_many("", files, default_recognizer()) == (2, [])
+    assert list(session.gallery) == ["Ada", "Bob"]
+
+
+def test_no_more_than_so_many_pictures_are_looked_at(
+    session: SessionGallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_TRIED", 3)
+    files = []
+    for number in range(2):
+        files.append(str(tmp_path / f"{number}.zip"))
+        with zipfile.ZipFile(files[-1], "w") as file:
+            for member in range(4):
+                file.writestr(f"{number}/{member}.jpg", b"no picture")
+    count, failures = session.enrol_many("", files, default_recognizer())
+    assert count == 0
+    assert len(failures) == 4
+    assert failures[-1] == "0/3.jpg: No more than 3 pictures are looked at in one go."

@@ -1,0 +1,44 @@
+"""The page's routes without `gradio_client`, which uploads files that it is given paths of."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+
+def picture(path: str) -> dict[str, Any]:
+    """A picture as the page's routes take it."""
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def upload(url: str, file: Path, name: str | None = None) -> str:
+    """Upload a file; returns its path on the server."""
+    files = {"files": (name or file.name, file.read_bytes())}
+    return httpx.post(f"{url}gradio_api/upload", files=files).json()[0]
+
+
+def ask(url: str, endpoint: str, *data: Any, session: str | None = None) -> tuple[int, str]:
+    """Status and text of the answer of `/verify` or `/identify`."""
+    body = {"data": data, "session_hash": session}
+    call = httpx.post(f"{url}gradio_api/call/{endpoint}", json=body, timeout=60)
+    if call.status_code != 200:
+        return call.status_code, call.text
+    answer = f"{url}gradio_api/call/{endpoint}/{call.json()['event_id']}"
+    return 200, httpx.get(answer, timeout=60).text
+
+
+def trigger(url: str, handler: int, *data: Any) -> str:
+    """What a handler of the page says, by its number."""
+    session = f"test-{handler}"
+    body = {"data": data, "fn_index": handler, "session_hash": session}
+    httpx.post(f"{url}gradio_api/queue/join", json=body).raise_for_status()
+    answer = f"{url}gradio_api/queue/data?session_hash={session}"
+    return httpx.get(answer, timeout=60).text
+
+
+def uploads() -> set[Path]:
+    """Everything in the upload folder, folders too."""
+    return set(Path(os.environ["GRADIO_TEMP_DIR"]).rglob("*"))
