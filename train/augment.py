@@ -10,7 +10,7 @@ SCALE, ROTATION, SHIFT = 0.05, 5.0, 0.03  # standard deviations: share, degrees,
 
 
 def augment(x: Tensor, size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """Flip, move, recolour, blur and cover faces, each crop in its own way.
+    """Flip, move, recolour, coarsen, blur and cover faces, each crop in its own way.
 
     Args:
         x: float32 (N, 3, 112, 96), RGB, -1 to 1.
@@ -23,6 +23,7 @@ def augment(x: Tensor, size: tuple[int, int], generator: torch.Generator) -> Ten
     x = _move(x, size, generator)
     x = _recolour(x, generator)
     x = _low_resolution(x, generator)
+    x = _blur(x, generator)
     return _cover(x, generator).clamp(-1, 1)
 
 
@@ -68,7 +69,7 @@ def _recolour(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _low_resolution(x: Tensor, generator: torch.Generator) -> Tensor:
-    """One in ten as from a small or blurred picture."""
+    """One in ten as from a small picture."""
     chosen = (_uniform(len(x), generator, x) < 0.1).nonzero().flatten()
     factor = 0.35 + 0.4 * float(torch.rand((), generator=generator))
     if len(chosen) == 0:
@@ -78,6 +79,21 @@ def _low_resolution(x: Tensor, generator: torch.Generator) -> Tensor:
     low = functional.interpolate(x[chosen], small, mode="bilinear", antialias=True)
     low = functional.interpolate(low, size, mode="bilinear")
     return x.index_copy(0, chosen, low)
+
+
+def _blur(x: Tensor, generator: torch.Generator) -> Tensor:
+    """One in ten out of focus: a Gaussian of half a pixel to one and a half."""
+    chosen = (_uniform(len(x), generator, x) < 0.1).nonzero().flatten()
+    sigma = 0.5 + _uniform(len(x), generator, x)[chosen]
+    rows, columns = (_gaussian(side, sigma) for side in x.shape[2:])
+    return x.index_copy(0, chosen, rows @ x[chosen] @ columns.transpose(2, 3))
+
+
+def _gaussian(side: int, sigma: Tensor) -> Tensor:
+    """(n, 1, side, side) matrices that blur a line of pixels, each with its own sigma."""
+    at = torch.arange(side, device=sigma.device)
+    weights = torch.exp(-0.5 * ((at - at[:, None]) / sigma[:, None, None, None]).square())
+    return weights / weights.sum(3, keepdim=True)
 
 
 def _cover(x: Tensor, generator: torch.Generator) -> Tensor:
