@@ -80,7 +80,7 @@ def build(
 
     def on_person(session: SessionGallery, person: str | None) -> Any:
         gallery = session.gallery
-        photos = gallery.examples(person) if person in gallery else ()
+        photos = gallery.examples(person) if person and person in gallery else ()
         return gr.Dropdown(choices=[(p.source, photo_key(p)) for p in photos], value=None)
 
     def on_remove(session: SessionGallery, person: str | None) -> Any:
