@@ -144,21 +144,31 @@ def _results(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
         value, low, high = (100 * found[key] for key in ("value", "low", "high"))
         return f"{value:.2f} % [{low:.2f}, {high:.2f}]"
 
+    def deviation(found: dict[str, float], name: str) -> str:
+        return f" ± {100 * found[name]:.1f}" if name in found else ""
+
     accuracy, everything = evaluation["accuracy"], evaluation["all_pairs"]
+    folds = f"std over folds {accuracy['std']:.2f}"
+    if "correct" in accuracy:
+        folds += f"; {accuracy['correct']['total']:,} pairs: {interval(accuracy['correct'])}"
     pairs = f"{everything['impostor']:,} impostor pairs"
     return [
-        ("10-fold accuracy", f"{accuracy['mean']:.2f} % (std over folds {accuracy['std']:.2f})"),
+        ("10-fold accuracy", f"{accuracy['mean']:.2f} % ({folds})"),
         ("FMR at the threshold", interval(evaluation["fmr"])),
         ("FNMR at the threshold", interval(evaluation["fnmr"])),
         *((f"FNMR at FMR {p['fmr']:g}", interval(p["fnmr"])) for p in evaluation["points"]),
         *(
-            (f"FNMR at FMR {p['fmr']:g}, all against all ({pairs})", interval(p["fnmr"]))
+            (
+                f"FNMR at FMR {p['fmr']:g}, all against all ({pairs})",
+                f"{100 * p['fnmr']['value']:.2f} %",
+            )
             for p in everything["points"]
         ),
         *(
             (
                 f"gallery of {found['gallery_size']:,} people, one picture each",
-                f"rank-1 {100 * found['rank1']:.1f} %, FNIR {100 * found['fnir']:.1f} % "
+                f"rank-1 {100 * found['rank1']:.1f}{deviation(found, 'rank1_std')} %, "
+                f"FNIR {100 * found['fnir']:.1f}{deviation(found, 'fnir_std')} % "
                 f"at FPIR {100 * found['fpir']:g} %",
             )
             for found in evaluation["identification"]

@@ -35,7 +35,7 @@ class AllPairs:
     Attributes:
         genuine: pairs of one person.
         impostor: pairs of different people.
-        points: FNMR at FMRs; the intervals are too narrow, as pairs share pictures.
+        points: FNMR at FMRs; their intervals are too narrow, as pairs share pictures: not shown.
     """
 
     genuine: int
@@ -45,7 +45,10 @@ class AllPairs:
 
 @dataclass(frozen=True)
 class Report:
-    """What the weights reach on LFW. A picture without a face counts as an error of genuine pairs.
+    """What the weights reach on LFW.
+
+    A pair with a picture without a face counts as "different people", everywhere: it is an error
+    where it is genuine, and right where it is not.
 
     Attributes:
         fingerprint: of the weights.
@@ -119,25 +122,36 @@ def evaluate(
 
 
 def describe(report: Report) -> str:
-    """The report as a person reads it."""
+    """The report as a person reads it: 95 % intervals in brackets."""
+    correct = report.accuracy.correct
     lines = [
         f"weights             {report.fingerprint}",
         f"10-fold accuracy    {report.accuracy.mean:.2f} % "
+        f"[{100 * correct.low:.2f}, {100 * correct.high:.2f}] "
         f"(std over folds {report.accuracy.std:.2f})",
         f"no face found       {report.no_face} of {report.n_pictures} pictures",
         f"at threshold {report.threshold:.3f}  FMR {_interval(report.fmr)}, "
         f"FNMR {_interval(report.fnmr)}",
     ]
-    lines += [f"FNMR at FMR {p.fmr:<8g}{_interval(p.fnmr)}" for p in report.points]
+    shown = {p.fmr: _interval(p.fnmr) for p in report.points}
+    lines += _fnmr_lines(PROTOCOL_FMRS, shown)
     everything = report.all_pairs
     lines.append(f"all against all     {everything.impostor:,} impostor pairs")
-    lines += [f"FNMR at FMR {p.fmr:<8g}{p.fnmr.value:.4f}" for p in everything.points]
-    lines += [
-        f"gallery of {found.gallery_size:<9}rank-1 {found.rank1:.4f}, "
-        f"FNIR {found.fnir:.4f} at FPIR {found.fpir:g}"
+    lines += _fnmr_lines(ALL_PAIRS_FMRS, {p.fmr: f"{p.fnmr.value:.4f}" for p in everything.points})
+    searched = {
+        found.gallery_size: f"rank-1 {found.rank1:.4f} (std over {found.draws} draws "
+        f"{found.rank1_std:.4f}), FNIR {found.fnir:.4f} ({found.fnir_std:.4f}) "
+        f"at FPIR {found.fpir:g}"
         for found in report.identification
+    }
+    lines += [
+        f"gallery of {size:<9}{searched.get(size, 'too few people')}" for size in GALLERY_SIZES
     ]
     return "\n".join(lines)
+
+
+def _fnmr_lines(fmrs: tuple[float, ...], shown: dict[float, str]) -> list[str]:
+    return [f"FNMR at FMR {f:<8g}{shown.get(f, 'too few impostor pairs')}" for f in fmrs]
 
 
 def plot(path: Path, genuine: np.ndarray, impostor: np.ndarray, threshold: float) -> None:

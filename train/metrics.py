@@ -16,11 +16,13 @@ class KFoldAccuracy:
         mean: over the folds.
         std: over the folds.
         thresholds: chosen for each fold on the other folds.
+        correct: pairs decided rightly, of all folds.
     """
 
     mean: float
     std: float
     thresholds: tuple[float, ...]
+    correct: Rate
 
 
 @dataclass(frozen=True)
@@ -85,18 +87,25 @@ def kfold_accuracy(similarity: np.ndarray, same: np.ndarray, n_folds: int = 10) 
 
     Args:
         similarity: float (P,), fold after fold, of equal size. Minus infinity for a pair that could
-            not be compared: it counts as "different".
+            not be compared: it counts as "different", which is right for an impostor pair.
         same: bool (P,).
         n_folds: number of folds.
     """
     folds = np.array_split(np.arange(len(similarity)), n_folds)
-    accuracy, thresholds = [], []
+    accuracy, thresholds, correct = [], [], 0
     for fold in folds:
         rest = np.setdiff1d(np.arange(len(similarity)), fold)
         threshold = best_threshold(similarity[rest], same[rest])
         thresholds.append(threshold)
-        accuracy.append(100 * np.mean((similarity[fold] >= threshold) == same[fold]))
-    return KFoldAccuracy(float(np.mean(accuracy)), float(np.std(accuracy)), tuple(thresholds))
+        right = (similarity[fold] >= threshold) == same[fold]
+        accuracy.append(100 * np.mean(right))
+        correct += int(right.sum())
+    return KFoldAccuracy(
+        float(np.mean(accuracy)),
+        float(np.std(accuracy)),
+        tuple(thresholds),
+        rate(correct, len(similarity)),
+    )
 
 
 def best_threshold(similarity: np.ndarray, same: np.ndarray) -> float:

@@ -17,8 +17,10 @@ class OpenSet:
         gallery_size: people enrolled.
         draws: number of random galleries.
         rank1: share of mated probes whose person ranks first, whatever the similarity.
+        rank1_std: over the galleries.
         fpir: share of strangers that may be taken for somebody, at which the threshold is set.
         fnir: share of mated probes whose person does not rank first or is below that threshold.
+        fnir_std: over the galleries.
         threshold: that threshold.
         mated_probes: of a draw, on average.
         stranger_probes: of a draw, on average.
@@ -27,8 +29,10 @@ class OpenSet:
     gallery_size: int
     draws: int
     rank1: float
+    rank1_std: float
     fpir: float
     fnir: float
+    fnir_std: float
     threshold: float
     mated_probes: float
     stranger_probes: float
@@ -77,4 +81,16 @@ def open_set(
         accepted = first & (scores.max(axis=1) >= threshold)
         results.append((first.mean(), 1 - accepted.mean(), threshold, len(mated), len(strangers)))
     rank1, fnir, threshold, n_mated, n_strangers = (float(v) for v in np.mean(results, axis=0))
-    return OpenSet(gallery_size, draws, rank1, fpir, fnir, threshold, n_mated, n_strangers)
+    rank1_std, fnir_std = (float(v) for v in np.std(results, axis=0)[:2])
+    return OpenSet(
+        gallery_size=gallery_size,
+        draws=draws,
+        rank1=rank1,
+        rank1_std=rank1_std,
+        fpir=fpir,
+        fnir=fnir,
+        fnir_std=fnir_std,
+        threshold=threshold,
+        mated_probes=n_mated,
+        stranger_probes=n_strangers,
+    )

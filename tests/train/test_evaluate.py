@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from facehub import FaceRecognizer
-from train.evaluate import describe, evaluate
+from train.evaluate import AllPairs, Report, describe, evaluate
+from train.metrics import KFoldAccuracy, OperatingPoint, rate
+from train.openset import OpenSet
 
 
 def png(picture: np.ndarray) -> bytes:
@@ -41,6 +43,7 @@ def test_evaluate(recognizer: FaceRecognizer, archive: Path, tmp_path: Path) -> 
     report = evaluate(archive, recognizer.encoder, output=tmp_path / "out")
     assert report.accuracy.mean == pytest.approx(99.5)
     assert report.accuracy.std == pytest.approx(0)
+    assert (report.accuracy.correct.count, report.accuracy.correct.total) == (1990, 2000)
     assert (report.n_pictures, report.no_face) == (5, 1)
     assert report.threshold == recognizer.config.threshold
     assert (report.fmr.count, report.fmr.total) == (0, 1000)
@@ -55,3 +58,34 @@ def test_evaluate(recognizer: FaceRecognizer, archive: Path, tmp_path: Path) -> 
     assert written["fnmr"]["count"] == 10
     with Image.open(tmp_path / "out" / "evaluation.png") as image:
         assert image.size == (1210, 495)
+
+
+def test_describe_what_was_measured() -> None:
+    found = rate(10, 100)
+    report = Report(
+        fingerprint="sha256:0",
+        flip=False,
+        accuracy=KFoldAccuracy(90.0, 1.0, (0.5,), rate(90, 100)),
+        n_pictures=9,
+        no_face=0,
+        threshold=0.5,
+        fmr=found,
+        fnmr=found,
+        points=(OperatingPoint(0.01, 0.5, found),),
+        all_pairs=AllPairs(100, 10_000, (OperatingPoint(0.001, 0.6, found),)),
+        identification=(OpenSet(100, 10, 0.9, 0.02, 0.01, 0.4, 0.03, 0.6, 50, 500),),
+    )
+    lines = describe(report).splitlines()
+    assert lines[1] == "10-fold accuracy    90.00 % [82.56, 94.48] (std over folds 1.00)"
+    assert lines[4:] == [
+        "FNMR at FMR 0.01    0.1000 [0.0552, 0.1744]",
+        "FNMR at FMR 0.001   too few impostor pairs",
+        "all against all     10,000 impostor pairs",
+        "FNMR at FMR 0.01    too few impostor pairs",
+        "FNMR at FMR 0.001   0.1000",
+        "FNMR at FMR 0.0001  too few impostor pairs",
+        "FNMR at FMR 1e-05   too few impostor pairs",
+        "gallery of 100      rank-1 0.9000 (std over 10 draws 0.0200), FNIR 0.4000 (0.0300) "
+        "at FPIR 0.01",
+        "gallery of 1000     too few people",
+    ]

@@ -68,6 +68,7 @@ def test_kfold_accuracy() -> None:
     assert result.thresholds == pytest.approx((0.71, 0.6))
     assert result.mean == pytest.approx((100 + 75) / 2)
     assert result.std == pytest.approx(12.5)
+    assert (result.correct.count, result.correct.total) == (7, 8)
 
 
 def test_kfold_accuracy_counts_what_could_not_be_compared() -> None:

@@ -36,6 +36,23 @@ def test_a_missing_face_is_an_error_and_is_never_enrolled() -> None:
     assert found.rank1 == pytest.approx(0.5)
     assert found.fnir == pytest.approx(0.5)
     assert found.stranger_probes == 60
+    assert (found.rank1_std, found.fnir_std) == (0, 0)  # the same in every draw
+
+
+def test_galleries_differ() -> None:
+    """Half of the people look like somebody else: a draw has more of them or fewer."""
+    embeddings, labels = people(50, 2, 0.5), np.repeat(np.arange(50), 2)
+    embeddings[1:50:2] = np.nan
+    found = open_set(
+        np.concatenate([embeddings, people(50, 1, 0.5)]),
+        np.concatenate([labels, np.arange(50)]),
+        20,
+        fpir=0.05,
+        draws=3,
+    )
+    assert found is not None
+    assert 0 < found.rank1_std < 0.2
+    assert found.rank1_std == pytest.approx(found.fnir_std)
 
 
 def test_strangers_who_look_like_somebody_cost_the_mated_probes() -> None:

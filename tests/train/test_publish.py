@@ -21,6 +21,7 @@ from facehub.weights import read_config
 from tests.local_hub import LocalHub
 from train import publish as module
 from train.__main__ import main
+from train.card import render_card
 from train.config import TrainConfig
 from train.fit import fit
 from train.publish import ReleaseError, make_release, release_folder
@@ -137,9 +138,16 @@ def test_card_is_filled_from_the_evaluation(run: Path, faces: Path) -> None:
     assert "{{" not in card.text.replace("version = {{", "")
     assert "{%" not in card.text
 
+    point = {"fmr": 0.001, "fnmr": {"value": 0.5, "low": 0.4, "high": 0.6}}
+    evaluation["all_pairs"]["points"] = [point]
+    sizes = {"gallery_size": 100, "rank1": 0.9, "fnir": 0.4, "fpir": 0.01}
+    evaluation["identification"] = [{**sizes, "rank1_std": 0.02, "fnir_std": 0.03}]
     evaluation["accuracy"]["mean"] = 12.34
     (folder / "evaluation.json").write_text(json.dumps(evaluation))
-    assert "12.34 %" in make_release(folder, NAME)["README.md"].decode()
+    text = render_card(folder, NAME)
+    assert "12.34 % (std over folds 0.00; 2,000 pairs: 100.00 % [99.81, 100.00])" in text
+    assert "impostor pairs) | 50.00 % |" in text  # pairs that share pictures have no interval
+    assert "rank-1 90.0 ± 2.0 %, FNIR 40.0 ± 3.0 % at FPIR 1 %" in text
 
 
 def test_card_snippets_run_as_printed(
