@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import functools
 import http.client
+import itertools
 import json
 import os
 import secrets
@@ -25,6 +27,13 @@ ROOT = Path(__file__).parents[1]
 PICTURES = [ROOT / "examples" / f"{name}.jpg" for name in ("eileen_collins", "grace_hopper")]
 THREADS = os.cpu_count() or 1
 BOUNDARY = "facehub-load"
+DECISIONS = ("same", "different", "uncertain")
+BUSY = "busy"
+REQUESTS = 5  # of a client before it is another visitor
+
+
+class BusyError(Exception):
+    """The app said that it has no room for one more request."""
 
 
 def main() -> None:
@@ -59,17 +68,22 @@ def main() -> None:
     finally:
         app.send_signal(signal.SIGTERM)
         app.wait(20)
-    done = outcomes["same"] + outcomes["different"] + outcomes["uncertain"]
-    rate = done / args.seconds
+    rate = sum(outcomes[decision] for decision in DECISIONS) / args.seconds
     print(f"{args.clients} clients, {args.seconds:.0f} s: {dict(outcomes)}")
     print(f"throughput {rate:.1f} comparisons/s, {100 * rate / alone:.0f} % of the library alone")
     print(f"of the cores' time, the clients took {100 * own / args.seconds / THREADS:.0f} %")
+    if len(latencies) > 1:
+        print(
+            f"latency: median {statistics.median(latencies):.2f} s, "
+            f"95 % {statistics.quantiles(latencies, n=20)[-1]:.2f} s"
+        )
     print(
-        f"latency: median {statistics.median(latencies):.2f} s, "
-        f"95 % {statistics.quantiles(latencies, n=20)[-1]:.2f} s"
+        "memory of the app and its uploads, MiB, every 10 s: "
+        + ", ".join(f"{m:.0f}" for m in memory)
     )
-    print("memory of the app, MiB, every 10 s: " + ", ".join(f"{m:.0f}" for m in memory))
     print(f"files of clients left: {len(left)}; folder left after the end: {folder.exists()}")
+    if rate == 0 or left or folder.exists() or set(outcomes) - {*DECISIONS, BUSY}:
+        sys.exit("error: a client got something else than a decision or an honest busy")
 
 
 def _alone(seconds: float) -> float:
@@ -96,51 +110,65 @@ def _load(
 ) -> tuple[collections.Counter[str], list[float], list[float], Path]:
     outcomes: collections.Counter[str] = collections.Counter()
     latencies: list[float] = []
-    folders: set[Path] = set()
+    folder = _upload_folder(port)
     end = time.monotonic() + seconds
 
     def visit(_: int) -> None:
-        session = secrets.token_hex(8)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-        while time.monotonic() < end:
+        for number in itertools.count():
             started = time.monotonic()
+            if started >= end:
+                return
+            if number % REQUESTS == 0:
+                session = secrets.token_hex(8)
             try:
-                outcome, folder = _compare(connection, session)
-                folders.add(folder)
+                outcome = _compare(connection, session)
             except Exception as error:
                 outcome = repr(error)
                 connection.close()
-            outcomes[outcome] += 1
-            latencies.append(time.monotonic() - started)
+            now = time.monotonic()
+            if now < end:
+                latencies.append(now - started)
+            if now < end or outcome not in DECISIONS:  # an answer that came late counts not
+                outcomes[outcome] += 1
 
     with ThreadPoolExecutor(clients) as pool:
         visits = [pool.submit(visit, i) for i in range(clients)]
-        memory = [_resident_mib(pid)]
+        memory = [_memory_mib(pid, folder)]
         while wait(visits, timeout=10).not_done:
-            memory.append(_resident_mib(pid))
-    (folder,) = folders
+            memory.append(_memory_mib(pid, folder))
     return outcomes, latencies, memory, folder
 
 
-def _compare(connection: http.client.HTTPConnection, session: str) -> tuple[str, Path]:
-    """Upload the pictures and compare them, as a page does: (outcome, folder of the uploads)."""
-    paths = json.loads(
-        _request(
-            connection,
-            "POST",
-            "/gradio_api/upload",
-            _multipart(),
-            f"multipart/form-data; boundary={BOUNDARY}",
-        )
-    )
+def _upload(connection: http.client.HTTPConnection) -> list[str]:
+    kind = f"multipart/form-data; boundary={BOUNDARY}"
+    return json.loads(_request(connection, "POST", "/gradio_api/upload", _multipart(), kind))
+
+
+def _upload_folder(port: int) -> Path:
+    """Where the app keeps uploads, learnt from one that is removed here again."""
+    paths = [Path(path) for path in _upload(http.client.HTTPConnection("127.0.0.1", port))]
+    for path in paths:
+        path.unlink()
+        path.parent.rmdir()
+    return paths[0].parents[1]
+
+
+def _compare(connection: http.client.HTTPConnection, session: str) -> str:
+    """Upload and compare the pictures, as a page does: a decision, busy, or what went wrong."""
+    paths = _upload(connection)
     data = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
     body = json.dumps({"data": [*data, "exactly_one"], "session_hash": session}).encode()
-    answer = _request(connection, "POST", "/gradio_api/call/verify", body, "application/json")
+    try:
+        answer = _request(connection, "POST", "/gradio_api/call/verify", body, "application/json")
+    except BusyError:
+        for path in paths:  # the app would keep them for ten minutes
+            Path(path).unlink()
+        return BUSY
     text = _request(connection, "GET", f"/gradio_api/call/verify/{json.loads(answer)['event_id']}")
     kind = text.split("event: ")[-1].split("\n")[0]
     content = text.split("data: ")[-1].strip()
-    outcome = json.loads(content)[0]["decision"] if kind == "complete" else f"{kind} {content}"
-    return outcome, Path(paths[0]).parents[1]
+    return json.loads(content)[0]["decision"] if kind == "complete" else f"{kind} {content}"
 
 
 def _request(
@@ -153,6 +181,8 @@ def _request(
     connection.request(method, path, body, {"Content-Type": content_type} if body else {})
     response = connection.getresponse()
     text = response.read().decode()
+    if response.status == 503:
+        raise BusyError(text)
     if response.status != 200:
         raise RuntimeError(f"{response.status} {text[:60]}")
     return text
@@ -166,9 +196,14 @@ def _multipart() -> bytes:
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
 
-def _resident_mib(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+def _memory_mib(pid: int, folder: Path) -> float:
+    """Of the process, and of the uploads, which may lie in memory."""
+    resident = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]
+    uploads = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            uploads += path.stat().st_size
+    return int(resident) / 1024 + uploads / 2**20
 
 
 def _wait_for(port: int) -> None:
