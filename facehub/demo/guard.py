@@ -20,7 +20,7 @@ CLOSED = re.compile(
 )
 UPLOAD = re.compile(r"/gradio_api/upload/?$")
 HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]+)$")
-CHECK_EVERY = 8 * 2**20  # bytes of an upload after which the folder's size is looked at
+CHECK_EVERY = 8 * 2**20  # bytes of uploads after which the folder's size is looked at
 
 
 class Guard:
@@ -33,6 +33,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, max_body: int) -> None:
         self.app, self.max_body = app, max_body
+        self._unchecked, self._full = 0, False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
@@ -45,8 +46,33 @@ class Guard:
             return
         if beat := HEARTBEAT.search(path):
             _reopen(scope, beat[1])
-        body = _upload(receive) if UPLOAD.search(path) else _bounded(receive, self.max_body)
+        body = self._upload(receive) if UPLOAD.search(path) else _bounded(receive, self.max_body)
         await self.app(scope, body, send)
+
+    def _upload(self, receive: Receive) -> Receive:
+        """The body of an upload, until the folder is full or the client gone.
+
+        Both end in the one exception after which Gradio removes what it has written so far.
+        """
+        complete = False
+
+        async def body() -> Message:
+            nonlocal complete
+            message = await receive()
+            if complete:
+                return message
+            if message["type"] == "http.disconnect":
+                raise MultiPartException(texts.EXPIRED)
+            complete = not message.get("more_body", False)
+            self._unchecked += len(message.get("body", b""))
+            if self._full or self._unchecked >= CHECK_EVERY:
+                self._unchecked = 0
+                self._full = await run_sync(folder_size) > MAX_FOLDER
+                if self._full:
+                    raise MultiPartException(texts.UPLOADS_FULL)
+            return message
+
+        return body
 
 
 def _reopen(scope: Scope, session_hash: str) -> None:
@@ -65,31 +91,6 @@ def _bounded(receive: Receive, limit: int) -> Receive:
         size += len(message.get("body", b""))
         if size > limit:
             raise HTTPException(413, texts.TOO_LARGE)
-        return message
-
-    return body
-
-
-def _upload(receive: Receive) -> Receive:
-    """The body of an upload, until the folder is full or the client gone.
-
-    Both end in the one exception after which Gradio removes what it has written so far.
-    """
-    unchecked, complete = CHECK_EVERY, False
-
-    async def body() -> Message:
-        nonlocal unchecked, complete
-        message = await receive()
-        if complete:
-            return message
-        if message["type"] == "http.disconnect":
-            raise MultiPartException(texts.EXPIRED)
-        complete = not message.get("more_body", False)
-        unchecked += len(message.get("body", b""))
-        if unchecked >= CHECK_EVERY:
-            unchecked = 0
-            if await run_sync(folder_size) > MAX_FOLDER:
-                raise MultiPartException(texts.UPLOADS_FULL)
         return message
 
     return body
