@@ -161,7 +161,8 @@ ABOUT_LIMITS = """## What is not claimed
 
 ## Privacy
 - Pictures are read into memory, and their uploaded files removed at once.
-- A session's gallery is in memory and forgotten {minutes} minutes after its last use.
+- A session's pictures and gallery are in memory, and forgotten {minutes} minutes after their last
+  use, or five minutes after the page is closed.
 - Embeddings never leave the server. Nothing about faces is logged. There is no history.
 """
 ABOUT_SHARED = "- This server's host keeps one gallery on its disk, which all its users share.\n"
