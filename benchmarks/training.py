@@ -1,19 +1,26 @@
 """How fast this machine trains, against its own matrix product, and how fast a pack is read.
 
+A step is all that `fit` does for a batch: read, augment, forward with the teacher, backward, clip,
+optimise, average. Its floating-point operations are those of forward and backward alone.
+
 python benchmarks/training.py runs/celeba --config train/configs/celeba_cpu.toml
 """
 
 import argparse
+import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from train.config import load_config
-from train.pack import open_pack
+from train.augment import augment
+from train.config import TrainConfig, load_config
+from train.optimizer import follow, make_optimizer
+from train.pack import PackedFaces, open_pack
 from train.step import TrainingStep
 
 
@@ -38,14 +45,12 @@ def main() -> None:
 
     torch.set_num_threads(threads)
     for overrides in (["amp=off"], ["amp=bf16"]):
-        config = load_config(args.config, [*overrides, "teacher="])
+        config = load_config(args.config, overrides)
         half = config.amp == "bf16"
         peak = matrix_rate(torch.bfloat16 if half else torch.float32)
         print(f"matrix product, {config.amp:<10}{peak / 1e9:8.0f} GFLOP/s")
-        step = TrainingStep(config, faces.names, 8450)
-        step.encoder.to(memory_format=torch.channels_last)
         for _, height, width in config.sizes:
-            flops, seconds = training_cost(step, config.batch_size, height, width)
+            flops, seconds = training_cost(config, faces, height, width)
             print(
                 f"training {height} x {width:<13}{config.batch_size / seconds:8.0f} images/s, "
                 f"{flops / seconds / 1e9:.0f} GFLOP/s, "
@@ -53,19 +58,38 @@ def main() -> None:
             )
 
 
-def training_cost(step: TrainingStep, n: int, height: int, width: int) -> tuple[int, float]:
-    """Floating-point operations and seconds of one optimiser step on a batch that is there."""
-    optimizer = torch.optim.AdamW(step.parameters(), lr=1e-4)
-    x = torch.randn(n, 3, height, width).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, 8450, (n,))
+def training_cost(
+    config: TrainConfig, faces: PackedFaces, height: int, width: int
+) -> tuple[int, float]:
+    """Floating-point operations and seconds of one optimiser step."""
+    training = np.flatnonzero(~faces.heldout)
+    identities, labels = np.unique(faces.labels[training], return_inverse=True)
+    module = TrainingStep(config, faces.names[training], len(identities))
+    module.encoder.to(memory_format=torch.channels_last)
+    averaged = copy.deepcopy(module.encoder).requires_grad_(False)
+    optimizer = make_optimizer(config, module)
+    generator = torch.Generator().manual_seed(0)
+    chosen = np.sort(np.random.default_rng(0).choice(len(training), config.batch_size, False))
+
+    def read() -> torch.Tensor:
+        pixels = torch.from_numpy(faces.crops[training[chosen]])
+        x = augment(module.encoder.preprocess(pixels), (height, width), generator)
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def differentiate(x: torch.Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        module(x, torch.from_numpy(labels[chosen]), torch.from_numpy(chosen))[0].backward()
 
     def train() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        step(x, labels, labels)[0].backward()
+        differentiate(read())
+        nn.utils.clip_grad_norm_(module.parameters(), config.clip)
         optimizer.step()
+        if config.ema > 0:
+            follow(averaged, module.encoder, config.ema, 1000)
 
+    x = read()
     with FlopCounterMode(display=False) as counter:
-        train()
+        differentiate(x)
     return counter.get_total_flops(), median_of(train, 8)
 
 

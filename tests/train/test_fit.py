@@ -229,7 +229,9 @@ def curve(run: Path) -> list[list[float]]:
 
 def test_two_processes_follow_the_curve_of_one(config: TrainConfig, tmp_path: Path) -> None:
     """Batch norm sees a quarter of a batch at a time: in four parts, or in two of two processes."""
-    config = dataclasses.replace(config, optimizer="sgd", learning_rate=0.01)
+    config = dataclasses.replace(
+        config, optimizer="sgd", learning_rate=5e-3, batch_size=24, sizes=((0, 64, 56),)
+    )
     fit(dataclasses.replace(config, accumulate=4), tmp_path / "one")
     config = dataclasses.replace(config, accumulate=2)
     overrides = [f"{k}={json.dumps(v)}" for k, v in dataclasses.asdict(config).items() if v != ""]
