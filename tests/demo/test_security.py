@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 from facehub.demo import housekeeping
 from facehub.demo.settings import Settings
-from tests.demo.routes import ask, picture, upload
+from tests.demo.routes import ask, picture, upload, uploads
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,6 +76,15 @@ def test_bad_uploads_are_removed_too(client: Client, examples: Path, tmp_path: P
     with pytest.raises(AppError):
         client.predict(handle_file(text), handle_file(text), "exactly_one", api_name="/verify")
     assert _uploads() - before == set()
+
+
+def test_uploads_of_a_call_that_is_refused_are_removed_too(page_url: str, examples: Path) -> None:
+    before = uploads()
+    for data in ((None, "exactly_one"), ([], ["Ada"]), ([], None)):
+        one = picture(upload(page_url, examples / "grace_hopper.jpg"))
+        endpoint = "verify" if data[0] is None else "identify"
+        assert "event: error" in ask(page_url, endpoint, one, *data)[1]
+    assert uploads() == before  # and no folder
 
 
 def test_the_page_leaves_no_file_behind(browser: Browser, page_url: str, examples: Path) -> None:
