@@ -78,6 +78,12 @@ class Gallery:
         """Number of templates of all people."""
         return sum(len(examples) for examples in self._people.values())
 
+    def copy(self) -> Gallery:
+        """A gallery of the same people; changes to one are not seen in the other."""
+        other = Gallery(self.fingerprint, self.size)
+        other._people = dict(self._people)
+        return other
+
     def examples(self, name: str) -> tuple[Example, ...]:
         """A person's templates, in the order of enrolment."""
         return self._people[self._known(name)]

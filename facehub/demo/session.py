@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import threading
 import zipfile
@@ -165,7 +164,7 @@ class SessionGallery:
     def _change(self) -> Iterator[tuple[Gallery, dict[str, np.ndarray]]]:
         """A copy to change, which is kept unless the body raises."""
         with self._lock:
-            gallery, crops = copy.deepcopy(self.now.gallery), dict(self.now.crops)
+            gallery, crops = self.now.gallery.copy(), dict(self.now.crops)
             yield gallery, crops
             self._keep(Enrolled(gallery, crops))
 

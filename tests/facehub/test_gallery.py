@@ -53,6 +53,16 @@ def test_empty() -> None:
     assert (len(people), people.n_templates, list(people)) == (0, 0, [])
 
 
+def test_copy() -> None:
+    people = made(Ann=[X], Bob=[Y])
+    other = people.copy()
+    assert contents(other) == contents(people)
+    assert other.fingerprint == FINGERPRINT
+    people.add("Ann", Z)
+    other.remove("Bob")
+    assert [(len(g), g.n_templates) for g in (people, other)] == [(2, 3), (1, 1)]
+
+
 def test_template_becomes_a_unit_vector_of_its_own() -> None:
     people = made()
     template = np.array([3.0, 0, 4.0, 0])
