@@ -17,7 +17,8 @@ def picture(path: str) -> dict[str, Any]:
 def upload(url: str, file: Path, name: str | None = None) -> str:
     """Upload a file; returns its path on the server."""
     files = {"files": (name or file.name, file.read_bytes())}
-    return httpx.post(f"{url}gradio_api/upload", files=files).json()[0]
+    answer = httpx.post(f"{url}gradio_api/upload", files=files, timeout=60).raise_for_status()
+    return answer.json()[0]
 
 
 def ask(url: str, endpoint: str, *data: Any, session: str | None = None) -> tuple[int, str]:
