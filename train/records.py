@@ -82,7 +82,8 @@ def plot(run: Path) -> None:
             axes.axvline(stable[0], color="grey", linestyle=":", label="plateau schedule active")
         axes.set(title=title, xlabel="epoch", yscale=scale)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+        if axes.lines:
+            axes.legend(fontsize="small")
     figure.savefig(run / "curves.png", dpi=110)
 
 
