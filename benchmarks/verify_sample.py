@@ -26,7 +26,7 @@ def main() -> None:
     args = parser.parse_args()
 
     # Load the weights once, not for every pair.
-    setattr(commands, "_recognizer", lambda _: default_recognizer())  # noqa: B010
+    setattr(commands, "load_recognizer", lambda _: default_recognizer())  # noqa: B010
     counts: Counter[tuple[bool, str]] = Counter()
     with zipfile.ZipFile(args.lfw) as archive, tempfile.TemporaryDirectory() as folder:
         pairs = read_pairs(archive.read("pairs.txt").decode())
