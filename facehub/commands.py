@@ -137,7 +137,8 @@ def run_info(args: argparse.Namespace) -> int:
         "facehub": facehub.__version__,
         "weights": args.weights or default_weights(),
         "fingerprint": recognizer.fingerprint,
-        "encoder": f"{config.architecture}, {config.stem} stem, {config.embedding_size}-d",
+        "encoder": f"{config.architecture}, {config.stem} stem, {config.embedding_size}-d"
+        + (", crop and mirror image" if config.flip else ""),
         "crop": f"{config.template.width} x {config.template.height}",
         "threshold": config.threshold,
         "uncertain from": round(config.threshold - config.uncertain_margin, 6),

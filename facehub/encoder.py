@@ -38,6 +38,9 @@ class FaceEncoder(
 ):
     """ResNet18 trunk, global average pool, linear, batch norm, L2 normalisation.
 
+    Where `config.flip` is set, the crop's mirror image goes the same way, and the sum of both is
+    normalised.
+
     Args:
         config: architecture and all that travels with the weights.
     """
@@ -63,10 +66,13 @@ class FaceEncoder(
         Returns:
             float32 (N, 512), each row of length 1.
         """
-        return functional.normalize(self.features(x).float())
+        if not self.config.flip:
+            return functional.normalize(self.features(x).float())
+        both = functional.normalize(self.features(torch.cat([x, x.flip(3)])).float())
+        return functional.normalize(both[: len(x)] + both[len(x) :])
 
     def features(self, x: Tensor) -> Tensor:
-        """As `forward`, before the L2 normalisation."""
+        """As `forward`, before the L2 normalisation, and of the crops alone."""
         return self.norm(self.embedding(self.trunk(x)))
 
     def preprocess(self, crops: Tensor) -> Tensor:
@@ -75,13 +81,12 @@ class FaceEncoder(
         return (crops.permute(0, 3, 1, 2).float() - p.mean) / p.std
 
     @torch.inference_mode()
-    def embed(self, crops: np.ndarray, *, batch_size: int = 64, flip: bool = False) -> np.ndarray:
+    def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
         """Embed aligned crops.
 
         Args:
             crops: uint8 (N, 112, 96, 3), RGB, aligned with `config.template`; N may be 0.
             batch_size: crops in one pass.
-            flip: add the embedding of the mirrored crop before normalising (twice the time).
 
         Returns:
             float32 (N, 512), each row of length 1: cosine similarity is the dot product.
@@ -96,11 +101,7 @@ class FaceEncoder(
         rows = []
         for start in range(0, len(crops), batch_size):
             batch = torch.from_numpy(np.ascontiguousarray(crops[start : start + batch_size]))
-            x = self.preprocess(batch.to(device))
-            y = self(x)
-            if flip:
-                y = functional.normalize(y + self(x.flip(3)))
-            rows.append(y.cpu().numpy())
+            rows.append(self(self.preprocess(batch.to(device))).cpu().numpy())
         self.train(was_training)
         return (
             np.concatenate(rows) if rows else np.empty((0, self.config.embedding_size), np.float32)

@@ -19,7 +19,7 @@ class Engine(Protocol):
 
     description: str
 
-    def embed(self, crops: np.ndarray, *, batch_size: int = 64, flip: bool = False) -> np.ndarray:
+    def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
         """As `FaceEncoder.embed`."""
 
 
@@ -54,21 +54,14 @@ class OnnxEngine:
         self.embedding_size = encoder.config.embedding_size
         self.description = f"ONNX Runtime {onnxruntime.__version__} on cpu"
 
-    def embed(self, crops: np.ndarray, *, batch_size: int = 64, flip: bool = False) -> np.ndarray:
+    def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
         """As `FaceEncoder.embed`."""
         crops = check_crops(crops, self.template)
         rows = [np.empty((0, self.embedding_size), np.float32)]
         for start in range(0, len(crops), batch_size):
             batch = np.ascontiguousarray(crops[start : start + batch_size])
-            embeddings = self._run(batch)
-            if flip:
-                embeddings += self._run(np.ascontiguousarray(batch[:, :, ::-1]))
-                embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True).clip(1e-12)
-            rows.append(embeddings)
+            rows.append(self.session.run(["embeddings"], {"crops": batch})[0])
         return np.concatenate(rows)
-
-    def _run(self, batch: np.ndarray) -> np.ndarray:
-        return self.session.run(["embeddings"], {"crops": batch})[0]
 
 
 def make_engine(encoder: FaceEncoder, name: EngineName = "auto") -> Engine:

@@ -15,7 +15,7 @@ OPSET, IR_VERSION = 17, 8  # old enough for every runtime of the last years
 
 
 def to_onnx(encoder: FaceEncoder) -> bytes:
-    """Write the encoder as ONNX, with its preprocessing and L2 normalisation.
+    """Write the encoder as ONNX, with its preprocessing, mirror images and L2 normalisation.
 
     The input `crops` is uint8 (N, 112, 96, 3), RGB, aligned; the output `embeddings` is float32
     (N, 512), each row of length 1. Weights that float16 holds exactly are stored so, and computed
@@ -31,6 +31,8 @@ def to_onnx(encoder: FaceEncoder) -> bytes:
     x = graph.add("Transpose", x, perm=[0, 3, 1, 2])
     x = graph.add("Sub", x, graph.constant(np.float32(p.mean)))
     x = graph.add("Div", x, graph.constant(np.float32(p.std)))
+    if config.flip:
+        x = graph.add("Concat", x, graph.mirrored(x), axis=0)
     x = graph.add("Relu", graph.convolve(x, trunk.conv1, trunk.bn1))
     if config.stem == "imagenet":
         x = graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
@@ -43,10 +45,11 @@ def to_onnx(encoder: FaceEncoder) -> bytes:
             x = graph.add("Relu", graph.add("Add", y, x))
     x = graph.add("Flatten", graph.add("GlobalAveragePool", x))
     x = graph.add("MatMul", x, graph.weight(encoder.embedding.weight.T))
-    x = graph.normalise(x, encoder.norm)
-    length = graph.add("ReduceL2", x, axes=[1], keepdims=1)
-    length = graph.add("Max", length, graph.constant(np.float32(1e-12)))
-    graph.nodes.append(helper.make_node("Div", [x, length], ["embeddings"]))
+    x = graph.unit(graph.normalise(x, encoder.norm))
+    if config.flip:
+        graph.nodes.append(helper.make_node("Split", [x], ["crop", "mirrored"], axis=0))
+        x = graph.unit(graph.add("Add", "crop", "mirrored"))
+    graph.nodes.append(helper.make_node("Identity", [x], ["embeddings"]))
 
     crops = helper.make_tensor_value_info(
         "crops", TensorProto.UINT8, ["faces", t.height, t.width, 3]
@@ -100,6 +103,17 @@ class _Graph:
         parts += [norm.get_buffer("running_mean"), norm.get_buffer("running_var")]
         weights = [self.weight(part) for part in parts]
         return self.add("BatchNormalization", x, *weights, epsilon=norm.eps)
+
+    def mirrored(self, x: str) -> str:
+        """Columns from the last to the first."""
+        start, end, axis, step = -1, -(2**31), 3, -1
+        bounds = [self.constant(np.array([n], np.int64)) for n in (start, end, axis, step)]
+        return self.add("Slice", x, *bounds)
+
+    def unit(self, x: str) -> str:
+        """Rows of length 1."""
+        length = self.add("ReduceL2", x, axes=[1], keepdims=1)
+        return self.add("Div", x, self.add("Max", length, self.constant(np.float32(1e-12))))
 
     def convolve(self, x: str, convolution: nn.Conv2d, norm: nn.Module) -> str:
         kernel = convolution.weight

@@ -145,16 +145,17 @@ def read_tensors(folder: Path, *, sha256: str | None = None) -> dict[str, np.nda
 
 
 def fingerprint(tensors: Mapping[str, np.ndarray], config: EncoderConfig) -> str:
-    """Identify an embedding space: equal exactly for equal weights, preprocessing and template.
+    """Identify an embedding space: equal exactly for equal weights and ways to use them.
 
     Args:
         tensors: weights by name; float16 and float32 copies of the same values count as equal.
-        config: its preprocessing and template go in, its threshold and calibration do not.
+        config: its preprocessing, template and flip go in, its threshold and calibration do not.
 
     Returns:
         "sha256:" and 64 hexadecimal digits.
     """
-    digest = hashlib.sha256(repr((config.stem, config.preprocessing, config.template)).encode())
+    parts = (config.stem, config.preprocessing, config.template)
+    digest = hashlib.sha256(repr((*parts, "flip") if config.flip else parts).encode())
     for name in sorted(tensors):
         tensor = np.ascontiguousarray(tensors[name])
         if (

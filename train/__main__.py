@@ -44,7 +44,11 @@ def main(argv: list[str] | None = None) -> int:
     evaluate = commands.add_parser("evaluate", help="LFW, 10 folds, through the whole chain")
     evaluate.add_argument("lfw", type=Path, help="zip with pairs.txt and the pictures")
     evaluate.add_argument("--weights", help="folder or owner/name@revision (default: as the demo)")
-    evaluate.add_argument("--flip", action="store_true", help="add the mirrored face's embedding")
+    evaluate.add_argument(
+        "--flip",
+        action=argparse.BooleanOptionalAction,
+        help="add the mirrored face's embedding (default: as the weights' config says)",
+    )
     evaluate.add_argument("--output", type=Path, help="folder for evaluation.json and .png")
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     evaluate.set_defaults(run=run_evaluate)
@@ -53,6 +57,9 @@ def main(argv: list[str] | None = None) -> int:
     export.add_argument("run_folder", type=Path, help="folder of the run")
     export.add_argument("target", type=Path, nargs="?", help="folder to write (RUN/weights)")
     export.add_argument("--dataset", required=True, choices=sorted(DATASETS), help="for the card")
+    export.add_argument(
+        "--flip", action="store_true", help="embeddings that add the mirrored face's"
+    )
     export.set_defaults(run=run_export)
 
     calibrate = commands.add_parser("calibrate", help="choose the threshold on held-out identities")
@@ -120,7 +127,9 @@ def run_evaluate(args: argparse.Namespace) -> None:
     from train.evaluate import describe, evaluate
 
     encoder = _load(args.weights or default_weights())
-    report = evaluate(args.lfw, encoder, flip=args.flip, output=args.output)
+    if args.flip is not None:
+        encoder.config = dataclasses.replace(encoder.config, flip=args.flip)
+    report = evaluate(args.lfw, encoder, output=args.output)
     print(json.dumps(dataclasses.asdict(report), indent=2) if args.json else describe(report))
 
 
@@ -128,7 +137,8 @@ def run_export(args: argparse.Namespace) -> None:
     from train.export import export
 
     target = args.target or args.run_folder / "weights"
-    print(export(args.run_folder, target, dataset=args.dataset).config.fingerprint)
+    encoder = export(args.run_folder, target, dataset=args.dataset, flip=args.flip)
+    print(encoder.config.fingerprint)
 
 
 def run_calibrate(args: argparse.Namespace) -> None:

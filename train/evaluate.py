@@ -77,21 +77,18 @@ class Report:
     identification: tuple[OpenSet, ...]
 
 
-def evaluate(
-    archive: Path, encoder: FaceEncoder, *, flip: bool = False, output: Path | None = None
-) -> Report:
+def evaluate(archive: Path, encoder: FaceEncoder, *, output: Path | None = None) -> Report:
     """Evaluate on LFW, for reporting only: nothing is ever chosen on these pictures.
 
     Args:
         archive: zip with `pairs.txt` and `NAME/NAME_0001.jpg`.
         encoder: weights.
-        flip: add the embedding of the mirrored face.
         output: folder for `evaluation.json` and `evaluation.png`.
 
     Raises:
         ValueError: the archive lacks `pairs.txt` or a picture.
     """
-    faces = embed_lfw(archive, encoder, flip=flip)
+    faces = embed_lfw(archive, encoder)
     similarity, same = faces.similarities()
     threshold = encoder.config.threshold
     everything, everyone = all_pairs(faces.embeddings, faces.labels)
@@ -99,8 +96,8 @@ def evaluate(
     genuine, impostor = everything[everyone], everything[~everyone]
     galleries = [open_set(faces.embeddings, faces.labels, size) for size in GALLERY_SIZES]
     report = Report(
-        fingerprint=encoder.config.fingerprint,
-        flip=flip,
+        fingerprint=encoder.fingerprint(),
+        flip=encoder.config.flip,
         accuracy=kfold_accuracy(similarity, same),
         n_pictures=len(faces.names),
         no_face=int(np.isnan(faces.embeddings[:, 0]).sum()),

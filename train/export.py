@@ -19,7 +19,7 @@ from train.records import read_metrics
 
 
 @torch.no_grad()
-def export(run: Path, target: Path, *, dataset: str) -> FaceEncoder:
+def export(run: Path, target: Path, *, dataset: str, flip: bool = False) -> FaceEncoder:
     """Round weights to float16, which halves the file, and add the run's records.
 
     Args:
@@ -27,6 +27,7 @@ def export(run: Path, target: Path, *, dataset: str) -> FaceEncoder:
         target: folder to write; its calibration and evaluation are dropped, as they held for other
             weights.
         dataset: key of `card.DATASETS`, for the model card.
+        flip: whether embeddings are to add the mirror image's, see `EncoderConfig`.
 
     Returns:
         The encoder as it was written.
@@ -43,7 +44,7 @@ def export(run: Path, target: Path, *, dataset: str) -> FaceEncoder:
             for name, value in encoder.state_dict().items()
         }
     )
-    encoder.config = dataclasses.replace(encoder.config, calibration=None)
+    encoder.config = dataclasses.replace(encoder.config, calibration=None, flip=flip)
     target.mkdir(parents=True, exist_ok=True)
     for name in ("evaluation.json", "evaluation.png"):
         (target / name).unlink(missing_ok=True)

@@ -57,13 +57,12 @@ class LfwFaces:
         return similarity, np.array([pair.same for pair in self.pairs])
 
 
-def embed_lfw(archive: Path, encoder: FaceEncoder, *, flip: bool = False) -> LfwFaces:
+def embed_lfw(archive: Path, encoder: FaceEncoder) -> LfwFaces:
     """Decode, detect, align and encode every picture of the pairs.
 
     Args:
         archive: zip with `pairs.txt` and `NAME/NAME_0001.jpg`.
         encoder: weights.
-        flip: add the embedding of the mirrored face.
 
     Raises:
         ValueError: the archive lacks `pairs.txt` or a picture.
@@ -72,9 +71,7 @@ def embed_lfw(archive: Path, encoder: FaceEncoder, *, flip: bool = False) -> Lfw
         pairs = read_pairs(_read(file, "pairs.txt").decode())
         names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
         pictures = (_read(file, name) for name in names)
-        found = tqdm(
-            embed_pictures(pictures, encoder, flip), total=len(names), unit="img", leave=False
-        )
+        found = tqdm(embed_pictures(pictures, encoder), total=len(names), unit="img", leave=False)
         missing = np.full(encoder.config.embedding_size, np.nan, np.float32)
         embeddings = np.stack([missing if e is None else e for e in found])
     return LfwFaces(pairs, names, embeddings)
@@ -97,7 +94,7 @@ def read_pairs(text: str) -> list[Pair]:
 
 
 def embed_pictures(
-    pictures: Iterable[bytes], encoder: FaceEncoder, flip: bool = False, batch_size: int = 64
+    pictures: Iterable[bytes], encoder: FaceEncoder, batch_size: int = 64
 ) -> Iterator[np.ndarray | None]:
     """Embed the person each picture is about: LFW puts them in the middle. None: no face found."""
 
@@ -111,7 +108,7 @@ def embed_pictures(
         while batch := list(itertools.islice(source, batch_size)):
             crops = list(pool.map(central_crop, batch))
             found = [crop for crop in crops if crop is not None]
-            rows = iter(encoder.embed(np.stack(found), flip=flip)) if found else iter(())
+            rows = iter(encoder.embed(np.stack(found))) if found else iter(())
             yield from (None if crop is None else next(rows) for crop in crops)
 
 

@@ -78,6 +78,7 @@ def test_not_a_config(text: str) -> None:
         {"embedding_size": 10**9},
         {"embedding_size": "512"},
         {"embedding_size": 512.0},
+        {"flip": "yes"},
         {"threshold": 1.5},
         {"threshold": None},
         {"threshold": "high"},

@@ -41,6 +41,12 @@ def test_half_the_size_and_nearly_the_same_embeddings(run: Path, tmp_path: Path)
     assert (before * after).sum(1).min() > 0.9999
 
 
+def test_flip(run: Path, tmp_path: Path) -> None:
+    assert not export(run, tmp_path / "out", dataset="celeba").config.flip
+    export(run, tmp_path / "out", dataset="celeba", flip=True)
+    assert FaceEncoder.from_pretrained(tmp_path / "out").config.flip
+
+
 def test_records(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

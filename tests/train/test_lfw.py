@@ -61,13 +61,6 @@ def test_no_pictures(recognizer: FaceRecognizer) -> None:
     assert list(embed_pictures([], recognizer.encoder)) == []
 
 
-def test_flip_is_passed_on(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
-    (embedding,) = embed_pictures([png(astronaut)], recognizer.encoder, flip=True)
-    crop = recognizer.face(astronaut).face.crop
-    expected = recognizer.encoder.embed(crop[None], flip=True)[0]
-    np.testing.assert_allclose(embedding, expected, atol=1e-5)
-
-
 def test_similarities_of_pairs() -> None:
     embeddings = np.array([[1, 0], [0.6, 0.8], [np.nan, np.nan]], np.float32)
     names = ["A/A_0001.jpg", "A/A_0002.jpg", "B/B_0001.jpg"]

@@ -63,7 +63,7 @@ def run(_trained: Path, faces: Path, lfw: Path, tmp_path: Path) -> Path:
     """A run that is ready to be published."""
     run = shutil.copytree(_trained, tmp_path / "run")
     weights = str(run / "weights")
-    assert main(["export", str(run), "--dataset", "celeba"]) == 0
+    assert main(["export", str(run), "--dataset", "celeba", "--flip"]) == 0
     assert main(["calibrate", weights, str(faces), "--dataset", "noise", "--fmr", "0.1"]) == 0
     assert main(["evaluate", str(lfw), "--weights", weights, "--output", weights]) == 0
     return run
