@@ -118,13 +118,13 @@ def test_embed_takes_views(encoder: FaceEncoder, crops: np.ndarray) -> None:
 
 
 def test_flip_adds_the_mirrored_crop(encoder: FaceEncoder, crops: np.ndarray) -> None:
-    total = encoder.embed(crops) + encoder.embed(crops[:, :, ::-1])
+    plain, both = copy.deepcopy(encoder), copy.deepcopy(encoder)
+    plain.config, both.config = (replace(encoder.config, flip=flip) for flip in (False, True))
+    total = plain.embed(crops) + plain.embed(crops[:, :, ::-1])
     expected = total / np.linalg.norm(total, axis=1, keepdims=True)
-    other = copy.deepcopy(encoder)
-    other.config = replace(encoder.config, flip=True)
-    np.testing.assert_allclose(other.embed(crops), expected, atol=1e-5)
-    np.testing.assert_allclose(other.embed(crops[:, :, ::-1]), expected, atol=1e-5)
-    assert other.fingerprint() != encoder.fingerprint()  # a threshold for one is none for the other
+    np.testing.assert_allclose(both.embed(crops), expected, atol=1e-5)
+    np.testing.assert_allclose(both.embed(crops[:, :, ::-1]), expected, atol=1e-5)
+    assert plain.fingerprint() != both.fingerprint()  # a threshold for one is none for the other
 
 
 def test_embed_leaves_training_alone(crops: np.ndarray) -> None:
