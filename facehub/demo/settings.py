@@ -40,7 +40,7 @@ class Settings:
     gallery: Path | None = None
     auth: tuple[tuple[str, str], ...] = ()
     queue_size: int = 64
-    workers: int = 4
+    workers: int = max(2, os.cpu_count() or 2)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
