@@ -1,4 +1,4 @@
-"""`python -m train align | pack | fit | export | calibrate | evaluate | publish | space`."""
+"""`python -m train align | pack | teach | fit | export | calibrate | evaluate | publish | space`"""
 
 from __future__ import annotations
 
@@ -34,6 +34,15 @@ def main(argv: list[str] | None = None) -> int:
     pack.add_argument("source", type=Path, help="folder or zip (IDENTITY/IMAGE), or RecordIO")
     pack.add_argument("target", type=Path, help="folder to make")
     pack.set_defaults(run=run_pack)
+
+    teach = commands.add_parser("teach", help="embed packed faces with a network to distil from")
+    teach.add_argument("model", type=Path, help="face network in ONNX, RGB")
+    teach.add_argument("faces", type=Path, help="packed data set")
+    teach.add_argument("target", type=Path, help=".npz to write")
+    teach.add_argument("--mean", type=float, default=0.0, help="subtracted from pixels of 0 to 255")
+    teach.add_argument("--std", type=float, default=1.0, help="that divides them then")
+    teach.add_argument("--beside", type=Path, help="another teacher's .npz, to learn from both")
+    teach.set_defaults(run=run_teach)
 
     fit = commands.add_parser("fit", help="train, or go on with an interrupted run")
     fit.add_argument("run_folder", type=Path, help="folder of the run")
@@ -113,6 +122,14 @@ def run_pack(args: argparse.Namespace) -> None:
     from train.pack import pack
 
     for name, count in pack(args.source, args.target).items():
+        print(f"{name:<12}{count:>10,}")
+
+
+def run_teach(args: argparse.Namespace) -> None:
+    from train.teach import teach
+
+    options = {"mean": args.mean, "std": args.std, "beside": args.beside}
+    for name, count in teach(args.model, args.faces, args.target, **options).items():
         print(f"{name:<12}{count:>10,}")
 
 

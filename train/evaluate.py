@@ -152,20 +152,22 @@ def _fnmr_lines(fmrs: tuple[float, ...], shown: dict[float, str]) -> list[str]:
 
 
 def plot(path: Path, genuine: np.ndarray, impostor: np.ndarray, threshold: float) -> None:
-    """Draw the DET curve and the distributions of the similarities, all against all."""
+    """Draw the ROC and the distributions of the similarities, all against all."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
-    det, histogram = figure.subplots(1, 2)
+    roc, histogram = figure.subplots(1, 2)
     limits = np.linspace(-1, 1, 2001)
     fmr = 1 - np.searchsorted(np.sort(impostor), limits) / len(impostor)
-    fnmr = np.searchsorted(np.sort(genuine), limits) / len(genuine)
-    shown = (fmr >= 10 / len(impostor)) & (fnmr > 0)
-    det.loglog(fmr[shown], fnmr[shown])
-    det.set(title="Detection error trade-off, all against all", xlabel="FMR", ylabel="FNMR")
-    det.grid(which="both", alpha=0.3)
+    tar = 1 - np.searchsorted(np.sort(genuine), limits) / len(genuine)
+    shown = fmr >= 10 / len(impostor)
+    roc.semilogx(fmr[shown], tar[shown])
+    roc.plot((impostor >= threshold).mean(), (genuine >= threshold).mean(), "ko", markersize=5)
+    roc.set(title="ROC, all against all (dot: threshold)", xlabel="FMR", ylabel="TAR (1 - FNMR)")
+    roc.set_ylim(0, 1.02)
+    roc.grid(which="both", alpha=0.3)
     bins = np.linspace(-0.6, 1, 81)
     for values, label in ((impostor, "different people"), (genuine, "one person")):
         histogram.hist(values, bins, density=True, alpha=0.6, label=label)

@@ -215,11 +215,14 @@ def _start_from(run: Path, step_module: TrainingStep) -> None:
     state = load_checkpoint(run)
     if state is None:
         raise ValueError(f"{run} holds no checkpoint to start from")
+    own = step_module.state_dict()  # a teacher is followed anew, others are taken over
+    taken = {name: own[name] for name in own if name.startswith("teacher.")}
+    taken |= {k: v for k, v in state["modules"].items() if not k.startswith("teacher.")}
     try:
-        step_module.load_state_dict(state["modules"])
+        step_module.load_state_dict(taken)
     except RuntimeError as error:
         raise ValueError(
-            f"{run} does not fit: stem, training identities and teacher must be as in this run"
+            f"{run} does not fit: stem and training identities must be as in this run"
         ) from error
 
 

@@ -19,6 +19,7 @@ from facehub.gallery import Gallery
 from facehub.recognizer import FaceRecognizer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+FOLDERS = Path(__file__).with_name("folders.js")
 SESSIONS = 300  # held at once; the one that was not used for longest makes room
 
 
@@ -66,6 +67,7 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
     return {
         "theme": theme,
         "css": render.CSS,
+        "head": f"<script>{FOLDERS.read_text()}</script>",
         "max_file_size": max_file_size,
         "state_session_capacity": SESSIONS,
         "app_kwargs": {

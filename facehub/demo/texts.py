@@ -63,8 +63,8 @@ IDENTIFY_TAB = "Identify"
 STEP_ENROL = "### 1. Who should be recognised?"
 STEP_PROBE = "### 2. Who is in this picture?"
 NAME = "Name"
-NAME_HINT = "Empty: the file's name, its folder's in a zip, or the zip's"
-PHOTOS = "Photos, or zips of folders"
+NAME_HINT = "Empty: the folder's name, the zip's, or the file's"
+PHOTOS = "Photos, folders, or zips"
 SNAPSHOT = "Webcam or clipboard"
 ENROL = "Add to gallery"
 GALLERY_FILE = "Load a gallery file"
@@ -149,7 +149,7 @@ ABOUT_CURVE_LABELS = ("different people accepted (FMR)", "one person rejected (F
 ABOUT_CURVE_X = "cosine similarity"
 ABOUT_CURVE_MARK = "threshold {threshold:.2f}"
 ABOUT_PICTURES = {
-    "evaluation.png": "DET curve and similarities on LFW",
+    "evaluation.png": "ROC and similarities on LFW",
     "curves.png": "Loss, accuracy, margin and learning rate by epoch",
 }
 ABOUT_LIMITS = """## What is not claimed

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +15,11 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect, sync_playwright
 
 from facehub import Gallery, default_recognizer, enrol
+from facehub.demo import verify_tab
+from facehub.demo.settings import Settings
 
 pytestmark = pytest.mark.browser
 FLAGS = [
@@ -28,29 +33,49 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 ]
+PEOPLE = {
+    "Eileen Collins": ("eileen_collins.jpg", "eileen_collins_tilted.jpg"),
+    "Grace Hopper": ("grace_hopper.jpg",),
+}
 SIZES = {"desktop": (1200, 900), "phone": (390, 844)}
 SCREENSHOTS = os.environ.get("FACEHUB_SCREENSHOTS")  # a folder to keep them in
 
 
 @pytest.fixture(scope="module")
-def browser(
-    chromium: str, examples: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Browser]:
-    """Its webcam shows two people, and below them a patch that changes from frame to frame."""
-    picture = cv2.imread(str(examples / "both.jpg"))
-    height = 640 * picture.shape[0] // picture.shape[1]
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@contextlib.contextmanager
+def launch(playwright: Playwright, chromium: str, picture: Path, folder: Path) -> Iterator[Browser]:
+    """Its webcam shows a picture, and below it a patch that changes from frame to frame."""
+    seen = cv2.imread(str(picture))
+    scale = min(640 / seen.shape[1], 440 / seen.shape[0])
+    seen = cv2.resize(seen, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     frame = np.zeros((480, 640, 3), np.uint8)
-    frame[:height] = cv2.resize(picture, (640, height), interpolation=cv2.INTER_AREA)
-    webcam = tmp_path_factory.mktemp("webcam") / "both.mjpeg"
-    with webcam.open("wb") as file:
+    frame[: seen.shape[0], : seen.shape[1]] = seen
+    with (folder / "webcam.mjpeg").open("wb") as file:
         for number in range(20):
             frame[-40:] = 10 * number
             file.write(cv2.imencode(".jpg", frame)[1].tobytes())
-    with sync_playwright() as playwright:
-        flags = [*FLAGS, f"--use-file-for-fake-video-capture={webcam}"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+    flags = [*FLAGS, f"--use-file-for-fake-video-capture={folder / 'webcam.mjpeg'}"]
+    browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser(
+    playwright: Playwright,
+    chromium: str,
+    examples: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Browser]:
+    """Its webcam shows two people."""
+    folder = tmp_path_factory.mktemp("webcam")
+    with launch(playwright, chromium, examples / "both.jpg", folder) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(params=SIZES)
@@ -236,7 +261,64 @@ def test_enrol_a_zip(page: Page, examples: Path, tmp_path: Path) -> None:
     )
 
 
-def test_enrol_by_webcam(page: Page) -> None:
+def drop(page: Page, component: str, *paths: Path) -> None:
+    """What Chromium itself sends to the page when files or folders are dropped on it."""
+    box = page.locator(f"#{component}").bounding_box()
+    assert box is not None
+    client = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        at = {"type": kind, "x": box["x"] + box["width"] / 2, "y": box["y"] + 40}
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        client.send("Input.dispatchDragEvent", {**at, "data": data})
+
+
+def test_enrol_dropped_folders(page: Page, examples: Path, tmp_path: Path) -> None:
+    open_tab(page, "Identify")
+    for name, pictures in PEOPLE.items():
+        (tmp_path / "people" / name).mkdir(parents=True)
+        for number, picture in enumerate(pictures):
+            shutil.copy(examples / picture, tmp_path / "people" / name / f"IMG_{number}.jpg")
+    (tmp_path / "people" / "Grace Hopper" / "notes.txt").write_text("no picture")
+    drop(page, "photos", tmp_path / "people")
+    expect(page.locator("#photos")).to_contain_text("Grace Hopper")
+    page.click("#enrol")
+    expect(page.locator("#notice")).to_have_text("3 added.")
+    wall = page.locator("#wall .fh-person")
+    expect(wall).to_have_text(["Eileen Collins2 photos", "Grace Hopper1 photo"])
+
+
+def test_enrol_dropped_files(page: Page, examples: Path) -> None:
+    open_tab(page, "Identify")
+    drop(page, "photos", examples / "eileen_collins.jpg", examples / "grace_hopper.jpg")
+    expect(page.locator("#photos")).to_contain_text("grace_hopper")
+    page.click("#enrol")
+    wall = page.locator("#wall .fh-person")
+    expect(wall).to_have_text(["eileen collins1 photo", "grace hopper1 photo"])
+
+
+def test_enrol_by_webcam(
+    playwright: Playwright, chromium: str, page_url: str, examples: Path, tmp_path: Path
+) -> None:
+    with launch(playwright, chromium, examples / "eileen_collins.jpg", tmp_path) as browser:
+        page = browser.new_page()
+        page.goto(page_url)
+        open_tab(page, "Identify")
+        page.get_by_role("button", name="Webcam or clipboard").click()
+        snapshot = page.locator("#snapshot")
+        start_webcam(snapshot)
+        snapshot.get_by_label("capture photo").click()
+        expect(snapshot.locator("img")).to_be_visible()
+        page.fill("#name input, #name textarea", "Me")
+        page.click("#enrol")
+        expect(page.locator("#notice")).to_contain_text("1 added.")
+        upload(page, "probe", examples / "both.jpg")
+        expect(page.locator("#faces")).to_contain_text("Faces found: 2. Press Identify.")
+        page.click("#identify")
+        boxes = page.locator("#faces .fh-box")
+        expect(boxes).to_have_text(["1. Me", "2. unknown"])
+
+
+def test_two_people_before_the_webcam(page: Page) -> None:
     open_tab(page, "Identify")
     page.get_by_role("button", name="Webcam or clipboard").click()
     snapshot = page.locator("#snapshot")
@@ -338,6 +420,35 @@ def test_live_webcam(page: Page) -> None:
     )
     assert frames >= 3  # it moves
     camera.get_by_label("capture photo").click()
+
+
+def test_a_busy_server_says_so(
+    browser: Browser, serve, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One picture is being read, one waits; the third visitor is told so, and tries again."""
+    busy, go_on = threading.Event(), threading.Event()
+    read_photo = verify_tab.read_photo
+
+    def slow(*args, **kwargs):
+        busy.set()
+        assert go_on.wait(60)
+        return read_photo(*args, **kwargs)
+
+    monkeypatch.setattr(verify_tab, "read_photo", slow)
+    _, url = serve(Settings(queue_size=1, workers=1))
+    pages = [browser.new_page() for _ in range(3)]
+    for page in pages:
+        page.goto(url)
+    upload(pages[0], "first", examples / "grace_hopper.jpg")
+    assert busy.wait(20)
+    upload(pages[1], "first", examples / "grace_hopper.jpg")
+    expect(pages[1].locator("#first-note")).to_contain_text("queue")
+    upload(pages[2], "first", examples / "grace_hopper.jpg")
+    expect(pages[2].get_by_test_id("toast-body")).to_contain_text("ueue")
+    go_on.set()
+    for page in pages[:2]:
+        expect(page.locator("#first-note")).to_contain_text("One face found.")
+        page.close()
 
 
 def test_about(page: Page) -> None:
