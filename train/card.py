@@ -190,6 +190,8 @@ def _training(training: dict[str, Any], config: EncoderConfig, dataset: Dataset)
         if settings["teacher"]:
             text += "; distilled from another network's embeddings of the same faces"
         parts.append(f"Run {number} of {len(training['configs'])}: {text}.")
+    if any(settings["teacher"] for settings in training["configs"]):
+        parts.append("The teachers' own training data may show people of the evaluation.")
     parts.append("The checkpoint was chosen on identities held out of training; LFW chose nothing.")
     return " ".join(parts)
 

@@ -62,6 +62,7 @@ def plot(run: Path) -> None:
     """Draw `curves.png`: loss, accuracy, held-out TAR, margin and learning rate by epoch."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     rows = read_metrics(run)
     panels = [
@@ -81,9 +82,11 @@ def plot(run: Path) -> None:
         if stable:
             axes.axvline(stable[0], color="grey", linestyle=":", label="plateau schedule active")
         axes.set(title=title, xlabel="epoch", yscale=scale)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend(fontsize="small")
+    figure.axes[1].set_ylim(0, 102)  # leaves the legend a place
     figure.savefig(run / "curves.png", dpi=110)
 
 

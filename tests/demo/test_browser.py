@@ -447,7 +447,9 @@ def test_a_busy_server_says_so(
             break
         pages[1].wait_for_timeout(100)
     upload(pages[2], "first", examples / "grace_hopper.jpg")
-    expect(pages[2].get_by_test_id("toast-body")).to_contain_text("currently busy. Please try again.")
+    expect(pages[2].get_by_test_id("toast-body")).to_contain_text(
+        "currently busy. Please try again."
+    )
     go_on.set()
     for page in pages[:2]:
         expect(page.locator("#first-note")).to_contain_text("One face found.")

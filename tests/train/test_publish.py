@@ -135,6 +135,7 @@ def test_card_is_filled_from_the_evaluation(run: Path, faces: Path) -> None:
     assert f"{evaluation['accuracy']['mean']:.2f} %" in card.text
     assert f"Similarity {read_config(folder).threshold:.3f} or more" in card.text
     assert "48 aligned faces of 8 identities" in card.text
+    assert "teachers" not in card.text
     assert "{{" not in card.text.replace("version = {{", "")
     assert "{%" not in card.text
 
@@ -260,3 +261,6 @@ def test_onnx_that_differs_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_weights_of_this_checkout_can_be_published() -> None:
     files = make_release(ROOT / "weights", NAME)
     assert set(files) == FILES
+    card = files["README.md"].decode()
+    assert "distilled from another network's embeddings" in card
+    assert "The teachers' own training data may show people of the evaluation." in card
