@@ -33,6 +33,9 @@ def main(argv: list[str] | None = None) -> int:
     pack = commands.add_parser("pack", help="pack aligned faces for training")
     pack.add_argument("source", type=Path, help="folder or zip (IDENTITY/IMAGE), or RecordIO")
     pack.add_argument("target", type=Path, help="folder to make")
+    pack.add_argument(
+        "--middle", action="store_true", help="take the middle of ArcFace's 112 x 112 crops"
+    )
     pack.set_defaults(run=run_pack)
 
     teach = commands.add_parser("teach", help="embed packed faces with a network to distil from")
@@ -94,7 +97,11 @@ def main(argv: list[str] | None = None) -> int:
     _add_hub_options(space)
     space.set_defaults(run=run_space)
 
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    if rest and (args.run is not run_fit or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # argparse gives up on them where an option stands between, until Python 3.12.7
+        args.overrides += rest
     try:
         args.run(args)
     except (FaceHubError, OSError, ValueError, zipfile.BadZipFile) as error:
@@ -121,7 +128,7 @@ def run_align(args: argparse.Namespace) -> None:
 def run_pack(args: argparse.Namespace) -> None:
     from train.pack import pack
 
-    for name, count in pack(args.source, args.target).items():
+    for name, count in pack(args.source, args.target, middle=args.middle).items():
         print(f"{name:<12}{count:>10,}")
 
 

@@ -88,6 +88,7 @@ def render_card(folder: Path, repo: str) -> str:
             uncertain_from=f"{config.threshold - config.uncertain_margin:.3f}",
             calibration={
                 "dataset": c.dataset,
+                "was": "kept, and measured" if c.target_fmr is None else "chosen",
                 "fmr": f"{100 * c.fmr:.3g} %",
                 "fnmr": f"{100 * c.fnmr:.1f} %",
                 "impostor_pairs": f"{c.impostor_pairs:,}",

@@ -88,6 +88,8 @@ class TrainConfig:
             raise ValueError("sizes must start at epoch 0")
         if not 0 <= self.margin_min <= self.margin_max < 1.6:
             raise ValueError("margins must rise from 0 or more to less than 1.6 radians")
+        if bool(self.teacher) != (self.projection_weight > 0 or self.relation_weight > 0):
+            raise ValueError("a teacher needs projection_weight or relation_weight, and they it")
         for name in ("epochs", "batch_size", "accumulate", "learning_rate", "scale", "clip"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive")

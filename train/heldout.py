@@ -13,8 +13,11 @@ HELDOUT_SHARE = 20  # one identity in so many
 
 
 def is_heldout(identity: str) -> bool:
-    """Whether an identity is kept out of training: fixed for all time by a hash of its name."""
-    return zlib.crc32(identity.encode()) % HELDOUT_SHARE == 0
+    """Whether an identity is kept out of training: fixed for all time by a hash of its name.
+
+    Of "faces/00001" only the last part counts: with or without a folder above, it is the same.
+    """
+    return zlib.crc32(identity.rpartition("/")[2].encode()) % HELDOUT_SHARE == 0
 
 
 def read_heldout(faces: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -33,12 +33,14 @@ class PackedFaces:
     heldout: np.ndarray
 
 
-def pack(source: Path, target: Path) -> dict[str, int]:
+def pack(source: Path, target: Path, *, middle: bool = False) -> dict[str, int]:
     """Decode every picture of a data set into `target`.
 
     Args:
         source: aligned faces, 96 x 112, see `open_source`.
         target: folder to make: `crops.npy`, `index.json` with the names and what was left out.
+        middle: take the middle of crops of another width. ArcFace's 112 x 112 have the eyes where
+            ours have, 8 columns further right, for faces that look into the camera.
 
     Returns:
         Counts: pictures, identities, unreadable, wrong_size, ignored (by name; and empty folders),
@@ -63,6 +65,9 @@ def pack(source: Path, target: Path) -> dict[str, int]:
         except ImageError as error:
             left_out[name] = str(error)
             continue
+        margin = crop.shape[1] - t.width
+        if middle and margin > 0:
+            crop = crop[:, margin // 2 :][:, : t.width]
         if crop.shape != (t.height, t.width, 3):
             left_out[name] = f"{crop.shape[1]} x {crop.shape[0]} pixels; align the pictures first"
             wrong_size += 1

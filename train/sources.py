@@ -122,9 +122,14 @@ class RecordSource:
                 file.seek(offset)
                 start, offset = offset, self._skip(file, offset, size)
                 file.seek(start + 8)
-                label, number, payload = _label(file.read(64))
+                labels, number, payload = _label(file.read(64), path)
+                name = f"{int(labels[0]):07d}/{number:08d}"
+                if name in self.offsets:
+                    name += f"-{start}"
                 if offset - start - 8 > payload:
-                    self.offsets[f"{int(label[0]):07d}/{number:08d}"] = start
+                    self.offsets[name] = start
+                elif len(labels) == 1:  # several labels describe the data set or an identity
+                    self.ignored[name] = "a record without a picture"
         self.names = sorted(self.offsets)
 
     def read(self, name: str) -> bytes:
@@ -139,7 +144,7 @@ class RecordSource:
                     break
         # A record is split where its data holds the magic number, which is left out.
         data = struct.pack("<I", _MAGIC).join(parts)
-        return data[_label(data)[2] :]
+        return data[_label(data, self.path)[2] :]
 
     def _skip(self, file: BinaryIO, offset: int, size: int) -> int:
         """Where the next record starts."""
@@ -163,8 +168,10 @@ def _frame(head: bytes, path: Path) -> tuple[int, int]:
     return word >> 29, word & (1 << 29) - 1
 
 
-def _label(data: bytes) -> tuple[np.ndarray, int, int]:
+def _label(data: bytes, path: Path) -> tuple[np.ndarray, int, int]:
     """(labels, record number, where the payload starts)."""
+    if len(data) < _HEADER.size:
+        raise ValueError(f"{path} is damaged: a record is shorter than its head")
     flag, label, number, _ = _HEADER.unpack_from(data)
     start = _HEADER.size
     if flag == 0:

@@ -34,11 +34,11 @@ def teach(
     Args:
         model: ONNX file; float32 (N, 3, height, width) RGB in, (N, T) out, batch of any size or 1.
         faces: packed data set.
-        target: `.npz` to write: names, float16 (M, T), unit rows.
+        target: `.npz` to write: names, float16 (M, T), unit rows if there is no other teacher.
         mean: subtracted from the pixels (0 to 255).
         std: they are then divided by it.
         beside: another teacher's `.npz` of these faces, to be put before the network's vectors; the
-            two blocks are centred and have the same variance.
+            two blocks are centred, and the variances of each sum to 1.
 
     Returns:
         Counts: faces, and the length of a vector.
@@ -57,25 +57,28 @@ def teach(
     for start in tqdm(range(0, len(pack.crops), BATCH_SIZE), unit="batch", leave=False):
         x = np.pad(pack.crops[start : start + BATCH_SIZE], border, mode="reflect")
         x = ((x.astype(np.float32) - mean) / std).transpose(0, 3, 1, 2)
-        (found,) = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(x)})
+        try:
+            (found,) = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(x)})
+        except Exception as error:  # the runtime's own kinds
+            raise ValueError(f"{model} cannot be run on {len(x)} faces: {error}") from error
+        if found.ndim != 2 or len(found) != len(x):
+            raise ValueError(f"{model} gives {found.shape} for {len(x)} faces, not a vector each")
         parts.append(found)
     vectors = np.concatenate(parts)
-    if vectors.ndim != 2:
-        raise ValueError(f"{model} gives {vectors.ndim - 1} axes for a face, not a vector")
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(vectors).all():
         raise ValueError(f"{model} gives vectors of length 0 or that are not finite")
     if other is not None:
         vectors = np.concatenate([_standard(other), _standard(vectors)], axis=1)
     file = io.BytesIO()
-    np.savez(file, names=pack.names.astype(np.bytes_), embeddings=vectors.astype(np.float16))
+    np.savez(file, names=np.char.encode(pack.names, "utf-8"), embeddings=vectors.astype(np.float16))
     write_atomically(target, file.getvalue())
     return {"faces": len(vectors), "vector": vectors.shape[1]}
 
 
 def _standard(vectors: np.ndarray) -> np.ndarray:
     centred = vectors - vectors.mean(axis=0)
-    return centred / centred.std()
+    return centred / np.sqrt(centred.var(axis=0).sum())
 
 
 def _session(path: Path) -> tuple[onnxruntime.InferenceSession, tuple[int, int]]:
@@ -92,11 +95,13 @@ def _session(path: Path) -> tuple[onnxruntime.InferenceSession, tuple[int, int]]
     del graph.input[:]
     graph.input.extend(inputs)
     shape = [d.dim_value for d in inputs[0].type.tensor_type.shape.dim] if len(inputs) == 1 else []
-    if len(shape) != 4 or shape[1] != 3 or len(graph.output) != 1:
+    if len(shape) != 4 or shape[1] != 3 or 0 in shape[2:] or len(graph.output) != 1:
         raise ValueError(f"{path} does not take (N, 3, height, width) and give one output")
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=onnxruntime.get_available_providers()
+    )
     return session, (shape[2], shape[3])

@@ -35,6 +35,8 @@ def test_overrides_win_and_are_typed() -> None:
         ("epochs=0", "epochs must be positive"),
         ("optimizer=lion", "sgd or adamw"),
         ("amp=fp8", "fp16, bf16 or off"),
+        ("teacher=x.npz", "a teacher needs projection_weight or relation_weight, and they it"),
+        ("relation_weight=1", "a teacher needs projection_weight or relation_weight, and they it"),
         ("margin_max=2", "less than 1.6"),
         ("sizes=[[1,8,8]]", "start at epoch 0"),
     ],

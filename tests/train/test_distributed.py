@@ -21,7 +21,7 @@ def test_agree(tmp_path: Path) -> None:
     root = str(Path(__file__).parents[2])
     subprocess.run(
         [sys.executable, *command],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": root},
         check=True,
         capture_output=True,
         timeout=120,

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from facehub import FaceRecognizer
-from train.evaluate import AllPairs, Report, describe, evaluate
+from train.evaluate import AllPairs, Report, describe, evaluate, plot
 from train.metrics import KFoldAccuracy, OperatingPoint, rate
 from train.openset import OpenSet
 
@@ -58,6 +59,20 @@ def test_evaluate(recognizer: FaceRecognizer, archive: Path, tmp_path: Path) -> 
     assert written["fnmr"]["count"] == 10
     with Image.open(tmp_path / "out" / "evaluation.png") as image:
         assert image.size == (1210, 495)
+
+
+def test_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 40 impostor pairs 10 reach the threshold, of 4 genuine ones 3."""
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: drawn.append(figure))
+    impostor = np.repeat([-0.4, 0.1, 0.2, 0.6], 10)
+    plot(tmp_path / "plot.png", np.array([0.3, 0.55, 0.7, 0.8]), impostor, 0.5)
+    curve, dot = drawn[0].axes[0].lines
+    assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (0.25, 0.75)
+    points = curve.get_xydata().tolist()
+    assert points[0] == [1, 1]
+    assert [0.25, 0.75] in points
+    assert min(fmr for fmr, _ in points) == 0.25  # no rate from fewer than ten impostor pairs
 
 
 def test_describe_what_was_measured() -> None:

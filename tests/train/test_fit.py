@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,17 @@ def config(tiny_pack: str) -> TrainConfig:
     )
 
 
+@pytest.fixture
+def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def on_cuda() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA GPU on this machine")
+
+
 def weights(run: Path) -> dict[str, torch.Tensor]:
     state = torch.load(run / "checkpoint.pt", weights_only=True)
     return {**state["modules"], **{f"averaged.{k}": v for k, v in state["averaged"].items()}}
@@ -73,6 +85,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     config: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    on_cpu: None,
     optimizer: str,
     ema: float,
     amp: str,
@@ -227,7 +240,9 @@ def curve(run: Path) -> list[list[float]]:
     return [[row[name] for name in names] for row in read_metrics(run)]
 
 
-def test_two_processes_follow_the_curve_of_one(config: TrainConfig, tmp_path: Path) -> None:
+def test_two_processes_follow_the_curve_of_one(
+    config: TrainConfig, tmp_path: Path, on_cpu: None
+) -> None:
     """Batch norm sees a quarter of a batch at a time: in four parts, or in two of two processes."""
     config = dataclasses.replace(
         config, optimizer="sgd", learning_rate=5e-3, batch_size=24, sizes=((0, 64, 56),)
@@ -240,7 +255,7 @@ def test_two_processes_follow_the_curve_of_one(config: TrainConfig, tmp_path: Pa
     run = subprocess.run(
         [sys.executable, *command],
         cwd=Path(__file__).parents[2],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         timeout=300,
@@ -255,8 +270,93 @@ def test_accumulation_needs_a_batch_it_divides(config: TrainConfig, tmp_path: Pa
         fit(dataclasses.replace(config, accumulate=3), tmp_path)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
-def test_mixed_precision_on_cuda(config: TrainConfig, tmp_path: Path) -> None:
+def test_a_run_killed_from_outside(config: TrainConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(config, checkpoint_minutes=0.0, epochs=3)
+    overrides = [f"{k}={json.dumps(v)}" for k, v in dataclasses.asdict(config).items() if v != ""]
+
+    def start(name: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "train", "fit", str(tmp_path / name), *overrides]
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+        return subprocess.Popen(command, cwd=Path(__file__).parents[2], env=environment)
+
+    assert start("whole").wait(120) == 0
+    run = start("killed")
+    try:
+        while not (tmp_path / "killed" / "checkpoint.pt").exists():
+            assert run.poll() is None
+            time.sleep(0.01)
+    finally:
+        run.kill()
+        run.wait()
+    assert start("killed").wait(120) == 0
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_learning_rate_of_each_epoch(config: TrainConfig, tmp_path: Path) -> None:
+    """At the last of three steps. Only 99 % would count as a fall of the loss: the schedule acts
+    as soon as it may, after the second epoch with the full margin."""
+    config = dataclasses.replace(
+        config,
+        epochs=5,
+        learning_rate=0.8e-3,
+        warmup_epochs=1.0,
+        cooldown_epochs=2.0,
+        margin_epochs=2.0,
+        plateau_factor=0.5,
+        plateau_patience=0,
+        plateau_threshold=0.99,
+    )
+    fit(config, tmp_path)
+    rows = read_metrics(tmp_path)
+    rates = [row["learning_rate"] / 0.8e-3 for row in rows]
+    assert rates == pytest.approx([2 / 3, 1, 1, 2 / 3, 0.5 * 1 / 6], rel=1e-4)
+    assert [row["plateau_active"] for row in rows] == [0, 0, 1, 1, 1]
+
+
+def test_gradients_are_clipped(config: TrainConfig, tmp_path: Path) -> None:
+    plain = dataclasses.replace(config, optimizer="sgd", weight_decay=0.0, ema=0.0, epochs=1)
+    found = {}
+    for name, changes in {
+        "still": {"learning_rate": 1e-12},
+        "moving": {},
+        "clipped": {"clip": 1e-9},
+    }.items():
+        fit(dataclasses.replace(plain, **changes), tmp_path / name)
+        found[name] = weights(tmp_path / name)["head.weight"]
+    assert (found["moving"] - found["still"]).abs().max() > 1e-5
+    assert (found["clipped"] - found["still"]).abs().max() < 1e-8
+
+
+def test_best_is_of_the_last_size() -> None:
+    rows = [{"height": h, "tar_0.001": tar} for h, tar in ((64, 90), (112, 50), (112, 60))]
+    assert [module._is_best(rows[: n + 1]) for n in range(3)] == [True, True, True]
+    assert not module._is_best([*rows, {"height": 112, "tar_0.001": 59}])
+
+
+def test_a_resumed_run_on_cuda_ends_about_the_same(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_cuda: None
+) -> None:
+    config = dataclasses.replace(config, checkpoint_minutes=0.0, amp="fp16")
+    fit(config, tmp_path / "whole")
+    steps, augment = 0, module.augment
+
+    def killed(*args: object) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == 5:
+            raise KeyboardInterrupt
+        return augment(*args)
+
+    monkeypatch.setattr(module, "augment", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit(config, tmp_path / "killed")
+    fit(config, tmp_path / "killed")
+    whole, resumed = (curve(tmp_path / name) for name in ("whole", "killed"))
+    assert resumed[-1][0] == pytest.approx(whole[-1][0], rel=0.05)
+
+
+def test_mixed_precision_on_cuda(config: TrainConfig, tmp_path: Path, on_cuda: None) -> None:
     fit(dataclasses.replace(config, epochs=8, amp="fp16"), tmp_path)
     assert read_metrics(tmp_path)[-1]["accuracy"] > 60
 

@@ -20,6 +20,7 @@ from train.heldout import is_heldout, read_heldout
     [
         ("", True),  # crc32 0
         ("00038", True),
+        ("faces/00038", True),
         ("00001", False),
         ("123456789", False),  # crc32 0xcbf43926 = 3421780262, 2 modulo 20
         ("Aaron_Eckhart", False),

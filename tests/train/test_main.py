@@ -47,6 +47,34 @@ def test_evaluate(
     ]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("--config", "FILE", "epochs=3", "amp=off"), ("epochs=3", "--config", "FILE", "amp=off")],
+)
+def test_fit_takes_overrides_after_options(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run.toml").write_text('data = "faces"\nepochs = 9\n')
+    found = []
+    monkeypatch.setattr("train.fit.fit", lambda config, run: found.append((config, run)))
+    words = tuple(str(tmp_path / "run.toml") if word == "FILE" else word for word in words)
+    assert main(["fit", "run", *words]) == 0
+    ((config, run),) = found
+    assert (config.epochs, config.amp, config.data, run) == (3, "off", "faces", Path("run"))
+
+
+@pytest.mark.parametrize("words", [("fit", "run", "--epochs", "3"), ("pack", "a", "b", "c")])
+def test_unknown_arguments_are_refused(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(list(words))
+    assert stopped.value.code == 2
+    assert f"unrecognized arguments: {words[-2] if words[0] == 'fit' else 'c'}" in (
+        capsys.readouterr().err
+    )
+
+
 def test_evaluate_json(lfw: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(lfw), "--weights", str(weights), "--flip", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)

@@ -56,6 +56,19 @@ def test_pack_and_open(folder: Path, tmp_path: Path, zipped: bool) -> None:
     assert left_out["c/"] == "no picture left"
 
 
+def test_pack_the_middle_of_wider_crops(tmp_path: Path) -> None:
+    """The eyes of ArcFace's template, at x 38.3 and 73.5, come to lie at 30.3 and 65.5."""
+    picture = np.zeros((112, 112, 3), np.uint8)
+    picture[:, :, 0] = np.arange(112)
+    (tmp_path / "faces" / "a").mkdir(parents=True)
+    Image.fromarray(picture).save(tmp_path / "faces" / "a" / "0.png")
+    with pytest.raises(ValueError, match="112 x 112 pixels"):
+        pack(tmp_path / "faces", tmp_path / "pack")
+    counts = pack(tmp_path / "faces", tmp_path / "pack", middle=True)
+    assert (counts["pictures"], counts["single"]) == (1, 1)
+    assert open_pack(tmp_path / "pack").crops[0, 50, :, 0].tolist() == list(range(8, 104))
+
+
 def test_nothing_to_pack(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no picture in a sub-folder"):
         pack(tmp_path, tmp_path / "pack")

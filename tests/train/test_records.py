@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from train.records import plot, read_metrics, write_metrics
@@ -18,9 +20,22 @@ def test_round_trip(tmp_path: Path) -> None:
     assert (tmp_path / "metrics.csv").read_text().startswith("epoch,loss,margin,")
 
 
-def test_plot(tmp_path: Path) -> None:
+def test_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_metrics(tmp_path, ROWS)
+    drawn = []
+    save = Figure.savefig
+
+    def saved(figure: Figure, *args: object, **options: object) -> None:
+        drawn.append(figure)
+        save(figure, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", saved)
     plot(tmp_path)
+    loss, _, margin, rate = drawn[0].axes
+    assert loss.lines[0].get_xydata().tolist() == [[1, 9.5], [2, 7.25]]
+    assert margin.lines[0].get_ydata().tolist() == [0.1, 0.35]
+    assert margin.lines[1].get_xdata() == [2, 2]  # where the schedule becomes active
+    assert rate.lines[0].get_ydata().tolist() == [0.1, 0.1]
     with Image.open(tmp_path / "curves.png") as image:
         assert image.size == (1210, 770)
         assert len(image.convert("RGB").getcolors(10**6)) > 10  # something is drawn

@@ -47,6 +47,17 @@ def rec(tmp_path: Path) -> Path:
     return path
 
 
+def test_records_of_one_number_and_without_a_picture(tmp_path: Path) -> None:
+    content = [record(0, [3.0], text) for text in (b"one", b"two", b"")]
+    (tmp_path / "train.rec").write_bytes(b"".join(part(each) for each in content))
+    source = open_source(tmp_path)
+    assert [source.read(name) for name in source.names] == [b"one", b"two"]
+    assert list(source.ignored.values()) == ["a record without a picture"]
+    (tmp_path / "train.rec").write_bytes(part(b"short"))
+    with pytest.raises(ValueError, match="shorter than its head"):
+        open_source(tmp_path)
+
+
 @pytest.mark.parametrize("given", ["file", "folder"])
 def test_record_io(rec: Path, given: str) -> None:
     source = open_source(rec if given == "file" else rec.parent)
