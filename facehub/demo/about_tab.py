@@ -14,6 +14,7 @@ import numpy as np
 from facehub.config import Calibration
 from facehub.demo import texts
 from facehub.demo.settings import Settings
+from facehub.demo.uploads import in_memory
 from facehub.errors import FaceHubError
 from facehub.recognizer import FaceRecognizer
 from facehub.weights import default_weights, weights_folder
@@ -52,7 +53,8 @@ def build(recognizer: FaceRecognizer, settings: Settings) -> None:
             + "".join(_picture(folder / name, alt) for name, alt in texts.ABOUT_PICTURES.items())
             + "</div>"
         )
-    limits = texts.ABOUT_LIMITS.format(minutes=settings.session_minutes)
+    where = texts.ABOUT_IN_MEMORY if in_memory() else texts.ABOUT_ON_DISK
+    limits = texts.ABOUT_LIMITS.format(minutes=settings.session_minutes, where=where)
     gr.Markdown(limits + (texts.ABOUT_SHARED if settings.gallery else ""))
 
 
@@ -98,16 +100,16 @@ def _curve(calibration: Calibration, threshold: float) -> str:
         return _PAD / 2 + height * (_HEIGHT - 1.5 * _PAD)
 
     lines = []
-    for column, colour, dash, label in (
-        (1, "#dc2626", "", texts.ABOUT_CURVE_LABELS[0]),
-        (2, "#2563eb", "6 3", texts.ABOUT_CURVE_LABELS[1]),
+    for column, css, dash, label in (
+        (1, "fh-fmr", "", texts.ABOUT_CURVE_LABELS[0]),
+        (2, "fh-fnmr", "6 3", texts.ABOUT_CURVE_LABELS[1]),
     ):
         points = " ".join(f"{x(p[0]):.1f},{y(p[column]):.1f}" for p in calibration.curve)
         lines.append(
-            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5" '
-            f'stroke-dasharray="{dash}"/>'
-            f'<text x="{_PAD + 8}" y="{_HEIGHT - _PAD - 26 + 16 * (column - 1)}" font-size="12" '
-            f'fill="{colour}">{escape(label)}</text>'
+            f'<polyline class="{css}" points="{points}" fill="none" stroke="currentColor" '
+            f'stroke-width="2.5" stroke-dasharray="{dash}"/>'
+            f'<text class="{css}" x="{_PAD + 8}" y="{_HEIGHT - _PAD - 26 + 16 * (column - 1)}" '
+            f'font-size="12" fill="currentColor">{escape(label)}</text>'
         )
     for exponent in range(0, int(low) - 1, -1):
         height = y(10.0**exponent)

@@ -1,7 +1,9 @@
-"""Turn facehub's errors into what the page, or a client of its endpoints, shows."""
+"""Turn errors into what the page, a client of its endpoints, or the log shows."""
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,3 +24,13 @@ def shown() -> Iterator[None]:
         yield
     except FaceHubError as error:
         raise problem(str(error)) from None
+
+
+def print_frames() -> None:
+    """Print where the exception at hand was raised, and its type; its text may name people."""
+    error = sys.exception()
+    while error is not None:
+        print("Traceback (most recent call last):", file=sys.stderr)
+        traceback.print_tb(error.__traceback__)
+        print(type(error).__name__, file=sys.stderr)
+        error = error.__cause__ or error.__context__

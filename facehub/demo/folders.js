@@ -1,39 +1,58 @@
-// Gradio takes files only: a folder dropped on the photos to enrol becomes its pictures, each of
-// them named after the folder that it lies in, as in a zip.
-let pictureNumber = 0;
+// Gradio takes files only: a folder dropped on the photos to enrol becomes its pictures and zips.
+// A picture's name tells the folder that it lies in, whom it shows, as in a zip.
+const SLASH = "\u2215"; // in place of "/", which no file's name may hold; session.py splits there
+const PICTURE = /\.(jpe?g|png|webp)$/i;
 
-async function pictures(entry, folder) {
-  if (entry.isDirectory) {
-    const reader = entry.createReader();
-    const found = [];
-    let part;
-    do {
-      part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-      found.push(...part);
-    } while (part.length);
-    const inside = await Promise.all(found.map((each) => pictures(each, entry.name)));
-    return inside.flat();
+async function usable(entry, folder) {
+  try {
+    if (folder !== null && /^(\.|__)/.test(entry.name)) return [];
+    if (entry.isDirectory) {
+      const reader = entry.createReader();
+      const found = [];
+      let part;
+      do {
+        part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+        found.push(...part);
+      } while (part.length);
+      const inside = await Promise.all(found.map((each) => usable(each, entry.name)));
+      return inside.flat();
+    }
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+    if (folder === null || /\.zip$/i.test(file.name)) return [file];
+    if (!PICTURE.test(file.name)) return [];
+    return [new File([file], folder + SLASH + file.name, { type: file.type })];
+  } catch {
+    return []; // it cannot be read; the rest of the drop can
   }
-  const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-  if (folder === null) return [file];
-  if (!file.type.startsWith("image/") || file.name.startsWith(".")) return [];
-  const suffix = file.name.slice(file.name.lastIndexOf("."));
-  return [new File([file], `${folder} ${++pictureNumber}${suffix}`, { type: file.type })];
 }
+
+// A drop beside Gradio's own zone would leave the page, and its list of files refuses drops.
+document.addEventListener(
+  "dragover",
+  (event) => {
+    if (!event.target.closest?.("#photos")) return;
+    event.preventDefault();
+    event.stopPropagation();
+  },
+  true,
+);
 
 document.addEventListener(
   "drop",
   async (event) => {
-    const input = event.target.closest?.("#photos")?.querySelector("input[type=file]");
-    const items = [...(event.dataTransfer?.items ?? [])];
-    const entries = items.map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-    if (!input || !entries.some((entry) => entry.isDirectory)) return;
+    const photos = event.target.closest?.("#photos");
+    if (!photos) return;
     event.preventDefault();
     event.stopPropagation();
     event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true }));
-    const found = await Promise.all(entries.map((entry) => pictures(entry, null)));
+    const items = [...(event.dataTransfer?.items ?? [])];
+    const entries = items.map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+    const found = (await Promise.all(entries.map((entry) => usable(entry, null)))).flat();
+    document.querySelector("#nothing-dropped .fh-card").hidden = found.length > 0;
+    const input = photos.querySelector("input[type=file]");
+    if (!input || !found.length) return;
     const chosen = new DataTransfer();
-    for (const file of found.flat()) chosen.items.add(file);
+    for (const file of found) chosen.items.add(file);
     input.files = chosen.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   },

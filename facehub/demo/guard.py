@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facehub.demo import texts
+from facehub.demo.housekeeping import reopen
 from facehub.demo.uploads import MAX_FOLDER, folder_size
 
 # They write a visitor's page or recording to the disk, or fetch whatever address they are given.
@@ -19,6 +20,7 @@ CLOSED = re.compile(
     re.IGNORECASE,
 )
 UPLOAD = re.compile(r"/gradio_api/upload/?$")
+MAX_BODY = 16 * 2**20  # bytes of a request that is no upload: a frame of a webcam, at most
 HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]+)$")
 CHECK_EVERY = 8 * 2**20  # bytes of uploads after which the folder's size is looked at
 
@@ -45,7 +47,7 @@ class Guard:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
             return
         if beat := HEARTBEAT.search(path):
-            _reopen(scope, beat[1])
+            reopen(scope["app"].state_holder, beat[1])
         body = self._upload(receive) if UPLOAD.search(path) else _bounded(receive, self.max_body)
         await self.app(scope, body, send)
 
@@ -73,13 +75,6 @@ class Guard:
             return message
 
         return body
-
-
-def _reopen(scope: Scope, session_hash: str) -> None:
-    """A page that is back after its connection broke is not closed, as Gradio would still think."""
-    session = scope["app"].state_holder.session_data.get(session_hash)
-    if session is not None:
-        session.is_closed = False
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:

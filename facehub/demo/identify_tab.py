@@ -10,6 +10,7 @@ import gradio as gr
 
 from facehub.config import gallery_threshold
 from facehub.demo import render, texts
+from facehub.demo.choices import unchecked
 from facehub.demo.errors import problem, shown
 from facehub.demo.photo import Photo, photo_input, read_photo
 from facehub.demo.session import SessionGallery, photo_key
@@ -21,6 +22,7 @@ from facehub.identification import IdentifiedFace, identify, identify_faces
 from facehub.recognizer import FaceRecognizer
 
 FRAME_EVERY, LIVE_LIMIT = 0.35, 120.0  # seconds
+LIVE_AT_ONCE = 2
 
 
 def build(
@@ -40,107 +42,136 @@ def build(
     def new_session() -> SessionGallery:
         return SessionGallery(recognizer.empty_gallery())
 
-    def after_change(session: SessionGallery) -> tuple[Any, ...]:
-        """Session, wall, and both choosers."""
+    live_empty = texts.LIVE_EMPTY.format(count=LIVE_AT_ONCE, minutes=LIVE_LIMIT / 60)
+
+    def no_result(photo: Photo | None) -> str:
+        """In place of the names of a picture that is still to be searched."""
+        if photo is None:
+            return render.message(texts.PROBE_EMPTY)
+        if not photo.faces:
+            return render.message(texts.NO_FACE)
+        return render.message(texts.PROBE_READY.format(count=len(photo.faces)))
+
+    def after_change(session: SessionGallery, photo: Photo | None) -> tuple[Any, ...]:
+        """Session, wall, both choosers, and result, whose names hold no longer."""
         now = session.now
         people = gr.Dropdown(choices=list(now.gallery), value=None)
         wall = render.wall(now, config, no_wall)
-        return session, wall, people, gr.Dropdown(choices=[], value=None)
+        return session, wall, people, gr.Dropdown(choices=[], value=None), no_result(photo)
 
-    def chosen(session: SessionGallery, person: str | None) -> str:
-        if person is None or person not in session.gallery:
+    def chosen(session: SessionGallery, person: Any) -> str:
+        if person is None:
             raise problem(texts.NO_PERSON)
-        return person
+        if person not in session.gallery:
+            raise problem(texts.NO_SUCH_PERSON)
+        return str(person)
 
     def named(gallery: Gallery, photo: Photo) -> list[IdentifiedFace]:
         threshold = gallery_threshold(config, gallery.n_templates)
         return identify_faces(photo.faces, gallery, threshold=threshold, top_k=3)
 
-    def on_enrol(session: SessionGallery, name: str, files: list[str] | None, snapshot: Any) -> Any:
+    def on_enrol(
+        session: SessionGallery,
+        photo: Photo | None,
+        name: str,
+        files: list[str] | None,
+        snapshot: Any,
+    ) -> Any:
         pictures = list(files or []) + ([snapshot] if snapshot is not None else [])
         if not pictures:
             raise problem(texts.NO_PHOTOS)
+        if snapshot is not None and not (name or "").strip():
+            raise problem(texts.NO_NAME)  # its file's name says nothing, and is always the same
         with uploads(*pictures):
             count, failures = session.enrol_many(name or "", pictures, recognizer)
         notice = render.message(texts.ENROLLED.format(count=count), failures)
-        return *after_change(session), notice, None, None, ""
+        return *after_change(session, photo), notice, None, None, "" if count else name
 
-    def on_load(session: SessionGallery, file: str | None) -> Any:
+    def on_load(session: SessionGallery, photo: Photo | None, file: str | None) -> Any:
         if file is None:
-            return (gr.skip(),) * 6
+            raise problem(texts.EXPIRED)
         try:
             with uploads(file):
                 loaded = Gallery.load(file, fingerprint=recognizer.fingerprint)
             session.replace(loaded)
         except FaceHubError as error:
             text = str(error).replace(file, Path(file).name)  # no path of the server
-            return *(gr.skip(),) * 4, render.message(text), None
-        count = texts.LOADED.format(people=len(loaded), photos=loaded.n_templates)
-        return *after_change(session), render.message(count), None
+            return *(gr.skip(),) * 5, render.message(text), None
+        people, photos = len(loaded), loaded.n_templates
+        count = texts.LOADED.format(
+            people=texts.PEOPLE[people != 1].format(count=people),
+            photos=texts.COUNT[photos != 1].format(count=photos),
+        )
+        return *after_change(session, photo), render.message(count), None
 
-    def on_person(session: SessionGallery, person: str | None) -> Any:
+    def on_person(session: SessionGallery, person: Any) -> Any:
         gallery = session.gallery
-        photos = gallery.examples(person) if person and person in gallery else ()
+        photos = gallery.examples(person) if person in gallery else ()
         return gr.Dropdown(choices=[(p.source, photo_key(p)) for p in photos], value=None)
 
-    def on_remove(session: SessionGallery, person: str | None) -> Any:
+    def on_remove(session: SessionGallery, photo: Photo | None, person: Any) -> Any:
         with shown():
             session.remove(chosen(session, person))
-        return after_change(session)
+        return after_change(session, photo)
 
-    def on_remove_photo(session: SessionGallery, person: str | None, photo: str | None) -> Any:
+    def on_remove_photo(session: SessionGallery, photo: Photo | None, person: Any, key: Any) -> Any:
         person = chosen(session, person)
-        if photo is None:
+        if key is None:
             raise problem(texts.NO_PHOTO)
         with shown():
-            session.remove(person, photo)
-        return after_change(session)
+            session.remove(person, key)
+        return after_change(session, photo)
 
-    def on_rename(session: SessionGallery, person: str | None, new_name: str) -> Any:
+    def on_rename(session: SessionGallery, photo: Photo | None, person: Any, new_name: str) -> Any:
         with shown():
             session.rename(chosen(session, person), new_name)
-        return *after_change(session), ""
+        return *after_change(session, photo), ""
 
-    def on_merge(session: SessionGallery, person: str | None, other: str) -> Any:
+    def on_merge(session: SessionGallery, photo: Photo | None, person: Any, other: str) -> Any:
         person = chosen(session, person)
         if other.strip() not in session.gallery or other.strip() == person:
             raise problem(texts.NO_MERGE.format(name=other.strip() or "?"))
         with shown():
             session.rename(person, other, merge=True)
-        return *after_change(session), ""
+        return *after_change(session, photo), ""
 
     def on_delete(session: SessionGallery) -> Any:
         with shown():
             session.replace(recognizer.empty_gallery())
-        empty = render.message(texts.PROBE_EMPTY)
-        return *after_change(session), render.message(texts.DELETED), None, None, empty
+        return *after_change(session, None), render.message(texts.DELETED), None, None
 
     def on_probe(value: Any) -> Any:
         if value is None:
-            return None, None, render.message(texts.PROBE_EMPTY)
+            return None, None, no_result(None)
         try:
             photo = read_photo(value, recognizer, search="thorough")
         except FaceHubError as error:
             return None, None, render.message(str(error))
-        if not photo.faces:
-            return photo, photo, render.message(texts.NO_FACE)
-        ready = texts.PROBE_READY.format(count=len(photo.faces))
-        return photo, photo, render.message(ready)
+        return photo, photo, no_result(photo)
 
-    def on_identify(session: SessionGallery, photo: Photo | None) -> str:
-        if photo is None:
-            raise problem(texts.NO_PROBE)
+    def names(photo: Photo, session: SessionGallery) -> str:
         now = session.now
         return render.identification(photo, named(now.gallery, photo), now, config)
 
+    def on_identify(session: SessionGallery, photo: Photo | None) -> Any:
+        """Wall and result."""
+        if not len(session.gallery):
+            text = texts.NOBODY_SHARED if shared else texts.NOBODY
+            return render.message(no_wall), render.message(text)
+        if photo is None:
+            raise problem(texts.NO_PROBE)
+        return gr.skip(), names(photo, session)
+
     def on_frame(session: SessionGallery, frame: Any) -> str:
         if frame is None:
-            return render.message(texts.LIVE_EMPTY)
+            return render.message(live_empty)
         with shown():
             photo = read_photo(frame, recognizer)
         return render.boxed(photo, named(session.gallery, photo))
 
     def on_example(session: SessionGallery) -> Any:
+        if shared is not None:
+            raise problem(texts.NOT_REPLACED)
         session.replace(recognizer.empty_gallery())
         for name, file in (
             ("Eileen Collins", "eileen_collins.jpg"),
@@ -148,7 +179,7 @@ def build(
         ):
             session.enrol(name, examples / file, file, recognizer)
         photo = read_photo(examples / "both.jpg", recognizer, search="thorough")
-        return *after_change(session), photo, photo, on_identify(session, photo)
+        return *after_change(session, photo)[:-1], names(photo, session), photo, photo
 
     def on_api(photo: Any, people: list[str], names: list[str]) -> dict[str, Any]:
         """Identify faces. `people` are photos, `names` says whom each of them shows."""
@@ -203,15 +234,18 @@ def build(
                     elem_id="gallery-file",
                 )
             enrol_button = gr.Button(texts.ENROL, variant="primary", elem_id="enrol")
+            gr.HTML(render.hidden(texts.NOTHING_DROPPED), elem_id="nothing-dropped")
             notice = gr.HTML(elem_id="notice")
             wall = gr.HTML(render.message(no_wall), elem_id="wall")
             with gr.Accordion(texts.CHANGE, open=False, elem_id="change"):
                 person = gr.Dropdown([], label=texts.PERSON, elem_id="person")
+                unchecked(person)
                 new_name = gr.Textbox(label=texts.NEW_NAME, max_length=100, elem_id="new-name")
                 with gr.Row():
                     rename_button = gr.Button(texts.RENAME, elem_id="rename", min_width=80)
                     merge_button = gr.Button(texts.MERGE, elem_id="merge", min_width=80)
                 one_photo = gr.Dropdown([], label=texts.PHOTO, elem_id="one-photo")
+                unchecked(one_photo)
                 with gr.Row():
                     remove_photo_button = gr.Button(
                         texts.REMOVE_PHOTO, elem_id="remove-photo", min_width=80
@@ -232,43 +266,42 @@ def build(
                 camera = photo_input(
                     texts.LIVE, sources=["webcam"], streaming=True, height=240, elem_id="camera"
                 )
-                live = gr.HTML(render.message(texts.LIVE_EMPTY), elem_id="live-faces")
+                live = gr.HTML(render.message(live_empty), elem_id="live-faces")
 
-    changed = [session, wall, person, one_photo]
+    held = [session, found]
+    changed = [session, wall, person, one_photo, result]
     if shared:
-        page.load(after_change, session, changed, **private)
+        page.load(after_change, held, changed, **private)
     enrol_button.click(
         on_enrol,
-        [session, name, files, snapshot],
+        [*held, name, files, snapshot],
         [*changed, notice, files, snapshot, name],
         **private,
     )
-    gallery_file.upload(
-        on_load, [session, gallery_file], [*changed, notice, gallery_file], **private
-    )
+    gallery_file.upload(on_load, [*held, gallery_file], [*changed, notice, gallery_file], **private)
     person.change(on_person, [session, person], one_photo, show_progress="hidden", **private)
-    remove_button.click(on_remove, [session, person], changed, **private)
-    remove_photo_button.click(on_remove_photo, [session, person, one_photo], changed, **private)
+    remove_button.click(on_remove, [*held, person], changed, **private)
+    remove_photo_button.click(on_remove_photo, [*held, person, one_photo], changed, **private)
     on_name: list[tuple[Any, Callable[..., Any]]] = [
         (rename_button, on_rename),
         (merge_button, on_merge),
     ]
     for button, handler in on_name:
-        button.click(handler, [session, person, new_name], [*changed, new_name], **private)
-    delete_button.click(on_delete, session, [*changed, notice, probe, found, result], **private)
+        button.click(handler, [*held, person, new_name], [*changed, new_name], **private)
+    delete_button.click(on_delete, session, [*changed, notice, probe, found], **private)
     probe.clear(on_probe, probe, [found, probe, result], **private)
     # What was there counts no longer while the new picture is being read.
     forgotten = probe.upload(lambda: (None, ""), outputs=[found, result], queue=False, **private)
     forgotten.then(on_probe, probe, [found, probe, result], **private)
-    identify_button.click(on_identify, [session, found], result, **private)
-    example_button.click(on_example, session, [*changed, found, probe, result], **private)
+    identify_button.click(on_identify, held, [wall, result], show_progress_on=result, **private)
+    example_button.click(on_example, session, [*changed, found, probe], **private)
     camera.stream(
         on_frame,
         [session, camera],
         live,
         stream_every=FRAME_EVERY,
         time_limit=LIVE_LIMIT,
-        concurrency_limit=2,
+        concurrency_limit=LIVE_AT_ONCE,
         show_progress="hidden",
         api_visibility="private",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,16 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from facehub.demo import about_tab, identify_tab, render, texts, verify_tab
-from facehub.demo.guard import Guard
+from facehub.demo.guard import MAX_BODY, Guard
 from facehub.demo.housekeeping import housekeeping
 from facehub.demo.session import SessionGallery
 from facehub.demo.settings import Settings
-from facehub.demo.uploads import take_over
+from facehub.demo.takeover import take_over
 from facehub.gallery import Gallery
 from facehub.recognizer import FaceRecognizer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FOLDERS = Path(__file__).with_name("folders.js")
+SCRIPTS = [Path(__file__).with_name(name) for name in ("folders.js", "confirm.js")]
 SESSIONS = 300  # held at once; the one that was not used for longest makes room
 
 
@@ -67,11 +68,11 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
     return {
         "theme": theme,
         "css": render.CSS,
-        "head": f"<script>{FOLDERS.read_text()}</script>",
+        "head": _head(),
         "max_file_size": max_file_size,
         "state_session_capacity": SESSIONS,
         "app_kwargs": {
-            "middleware": [Middleware(Guard, max_body=4 * max_file_size)],
+            "middleware": [Middleware(Guard, max_body=MAX_BODY)],
             "lifespan": functools.partial(housekeeping, lifetime=60.0 * settings.session_minutes),
         },
         "auth": list(settings.auth) or None,
@@ -80,6 +81,12 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
         "footer_links": ["api"],
         "ssr_mode": False,
     }
+
+
+def _head() -> str:
+    questions = {"delete": texts.CONFIRM_DELETE, "replace": texts.CONFIRM_REPLACE}
+    parts = [f"const CONFIRM = {json.dumps(questions)};", *(path.read_text() for path in SCRIPTS)]
+    return f"<script>{chr(10).join(parts)}</script>"
 
 
 def _shared_gallery(file: Path, recognizer: FaceRecognizer) -> SessionGallery:

@@ -50,6 +50,8 @@ font-size:.8rem;padding:1px 6px;border-radius:4px;white-space:nowrap}
 .fh-odds{font-weight:600}
 .fh-about img{max-width:100%;background:#fff;border-radius:8px}
 .fh-about svg{max-width:100%;height:auto}
+.fh-fmr{color:#b91c1c}.fh-fnmr{color:#1d4ed8}
+.dark .fh-fmr{color:#f87171}.dark .fh-fnmr{color:#60a5fa}
 .prose .fh-table tr{border:0}
 .prose .fh-table{width:100%;margin-top:1rem;border:0;border-collapse:collapse}
 .prose .fh-table td,.prose .fh-table th{padding:.35rem .6rem;text-align:left;
@@ -196,6 +198,11 @@ def message(text: str, details: Iterable[str] = ()) -> str:
     items = "".join(f"<li>{escape(detail)}</li>" for detail in details)
     list_ = f'<ul class="fh-warn">{items}</ul>' if items else ""
     return f'<div class="fh-card" role="status">{escape(text)}{list_}</div>'
+
+
+def hidden(text: str) -> str:
+    """A notice that a script shows when it is true."""
+    return f'<div role="status"><div class="fh-card" hidden>{escape(text)}</div></div>'
 
 
 def _score_bar(result: VerificationResult) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from facehub.identification import enrol
 from facehub.images import MAX_BYTES, SUFFIXES, ImageSource
 from facehub.recognizer import FaceRecognizer
 
+SLASH = "\u2215"  # folders.js puts it between a folder and a file, where no "/" is allowed
 MAX_PHOTOS = 300
 MAX_TRIED = 2 * MAX_PHOTOS  # pictures looked at in one go
 CAMERA = re.compile(  # the words that cameras and phones name files with
@@ -98,8 +100,8 @@ class SessionGallery:
         """Add several photos.
 
         Args:
-            name: who they show; empty to take each file's name, or in a zip its folder's, or the
-                zip's own.
+            name: who they show; empty to take each file's name, or its folder's, or for a zip
+                without folders the zip's own.
             files: paths of uploads: pictures, or zips of pictures.
             recognizer: weights in use.
 
@@ -170,7 +172,11 @@ class SessionGallery:
 
     def _keep(self, enrolled: Enrolled) -> None:
         if self.file is not None:
-            enrolled.gallery.save(self.file)
+            try:
+                enrolled.gallery.save(self.file)
+            except GalleryError as error:
+                print(error, file=sys.stderr)  # its path is for the host only
+                raise GalleryError(texts.NOT_WRITTEN) from None
         self.now = enrolled
 
 
@@ -195,7 +201,11 @@ def _pictures(files: list[str]) -> Iterator[tuple[str, str, ImageSource | FaceHu
     for file in files:
         name = Path(file).name if isinstance(file, str) else texts.SNAPSHOT
         if not name.lower().endswith(".zip"):
-            yield name, name_from_file(name), file
+            folder, slash, inside = name.partition(SLASH)
+            if slash:
+                yield f"{folder}/{inside}", folder, file
+            else:
+                yield name, name_from_file(name), file
             continue
         try:
             with zipfile.ZipFile(file) as archive:

@@ -9,11 +9,13 @@ Compare two faces, or build a small gallery and ask who is in a picture.
 """
 CONSENT = (
     "By adding a picture you confirm that you may use it and that the people in it agree. "
-    "Pictures stay in this server's memory for your session only: nothing is stored or logged."
+    "They are held for your session only, and nothing about them is logged. An uploaded file is "
+    "removed when it has been read."
 )
 CONSENT_SHARED = (
     "By adding a picture you confirm that you may use it and that the people in it agree. "
-    "This server keeps one gallery for all its users: enrolled faces stay in it until removed."
+    "This server keeps one gallery for all its users: enrolled faces stay in it until removed. An "
+    "uploaded file is removed when it has been read."
 )
 
 # --- Verify ---------------------------------------------------------------------------------------
@@ -30,7 +32,11 @@ EXAMPLE_SAME = "Example: one person"
 EXAMPLE_DIFFERENT = "Example: two people"
 EXAMPLES = "Public-domain portraits: NASA (Eileen Collins), US Navy (Grace Hopper)."
 VERIFY_EMPTY = "Choose two pictures, then press Compare."
-TWO_PICTURES = "Choose two pictures first, and wait until both have been read."
+TWO_PICTURES = (
+    "Choose two pictures first, and wait until both have been read. Where they are shown and this "
+    "does not help, the session has expired: choose them again."
+)
+NO_SUCH_FACE = "There is no such face in the picture. Choose the picture again."
 READY = "Press Compare."
 ONE_FACE = "One face found."
 FACES = "{count} faces found: choose one below. The largest is chosen now."
@@ -64,12 +70,13 @@ STEP_ENROL = "### 1. Who should be recognised?"
 STEP_PROBE = "### 2. Who is in this picture?"
 NAME = "Name"
 NAME_HINT = "Empty: the folder's name, the zip's, or the file's"
-PHOTOS = "Photos, folders, or zips"
+PHOTOS = "Photos or zips; folders can be dropped here"
+NOTHING_DROPPED = "Nothing dropped can be used: no JPEG, PNG or WebP picture and no zip was found."
 SNAPSHOT = "Webcam or clipboard"
 ENROL = "Add to gallery"
 GALLERY_FILE = "Load a gallery file"
 GALLERY_HINT = "Replaces the gallery. Made by `facehub enrol`."
-LOADED = "{people} people, {photos} photos loaded."
+LOADED = "{people} with {photos} loaded."
 CHANGE = "Change the gallery"
 PERSON = "Person"
 PHOTO = "One photo of this person"
@@ -82,15 +89,31 @@ DELETE = "Delete the whole gallery"
 PROBE = "Picture to search"
 IDENTIFY = "Identify"
 LIVE = "Live webcam"
-LIVE_EMPTY = "Start the webcam to see who is in front of it. Frames are looked at and forgotten."
+LIVE_EMPTY = (
+    "Start the webcam to see who is in front of it. Frames are looked at and forgotten. {count} "
+    "visitors can be live at once, each for {minutes:.0f} minutes at a time."
+)
 EXAMPLE_GALLERY = "Try an example: replaces the gallery"
 WALL_EMPTY = "The gallery is empty. It lasts for this session only."
 WALL_EMPTY_SHARED = "The gallery is empty. All users share it, and it lasts until it is changed."
 PROBE_EMPTY = "Choose a picture, then press Identify."
 PROBE_READY = "Faces found: {count}. Press Identify."
 NO_PHOTOS = "Choose at least one photo first."
-NO_PROBE = "Choose a picture first, and wait until it has been read."
+NO_NAME = "Type a name for the webcam picture."
+NO_PROBE = (
+    "Choose a picture first, and wait until it has been read. Where it is shown and this does not "
+    "help, the session has expired: choose it again."
+)
+NOBODY = (
+    "The gallery is empty: add somebody first. If you have done so, the session has expired: "
+    "add them again."
+)
+NOBODY_SHARED = "The gallery is empty: add somebody first."
 NO_PERSON = "Choose a person first."
+NO_SUCH_PERSON = (
+    "This person is not in the gallery any more. If nobody is, the session has expired: add the "
+    "photos again."
+)
 NO_PHOTO = "Choose one of the person's photos first."
 GONE = "This photo is no longer in the gallery."
 NO_MERGE = "There is no person named {name} to merge with."
@@ -101,6 +124,10 @@ COLUMNS = ("Face", "Result", "Candidates")
 API_IDENTIFY = "Send photo, people and as many names."
 ENROLLED = "{count} added."
 DELETED = "The gallery has been deleted."
+CONFIRM_DELETE = "Delete everybody in the gallery?"
+CONFIRM_REPLACE = "Replace everybody in the gallery?"
+NOT_REPLACED = "All users share this gallery: it is not replaced by an example."
+NOT_WRITTEN = "The gallery cannot be written on this server now: nothing has changed."
 FULL = "A gallery holds at most {limit} photos here."
 TOO_MANY = "No more than {limit} pictures are looked at in one go."
 OTHER_LENGTH = "The gallery's templates have another length than these weights'."
@@ -108,12 +135,14 @@ BAD_ZIP = "This zip cannot be read: {error}."
 EMPTY_ZIP = "This zip holds no JPEG, PNG or WebP picture."
 LARGE_MEMBER = "This member of the zip is too large."
 BAD_MEMBER = "This member of the zip is damaged or encrypted."
+NO_FILE = "An upload holds files only."
 NO_ADDRESS = "Send the picture itself, not its address."
 DAMAGED = "This picture arrived damaged. Choose it again."
 TOO_LARGE = "This request is too large."
 UPLOADS_FULL = "This server has no room for more uploads now. Try again in a few minutes."
 EXPIRED = "This picture has expired or did not arrive. Choose it again."
 COUNT = ("{count} photo", "{count} photos")
+PEOPLE = ("{count} person", "{count} people")
 FINDINGS = "Please check:"
 FINDING = {
     Doubt.DUPLICATE: "{name}: {source} is a copy of {other_source} ({other}).",
@@ -140,7 +169,8 @@ Weights: `{fingerprint}`, running on {engine}.
 ABOUT_LFW = (
     "On LFW, a public test of 6,000 pairs, these weights are right in {accuracy:.1f} % of pairs "
     "(10 folds). At the threshold {threshold:.3f} they accept {fmr:.2f} % of pairs of different "
-    "people and reject {fnmr:.1f} % of pairs of one person."
+    "people and reject {fnmr:.1f} % of pairs of one person. The networks that such weights are "
+    "distilled from may have been trained on pictures of people in LFW, which would flatter them."
 )
 ABOUT_THRESHOLDS = "## Thresholds\nMeasured on {dataset}: {impostor:,} pairs of different people."
 ABOUT_COLUMNS = ("Strangers taken for one person", "Threshold", "Pairs of one person missed")
@@ -160,11 +190,16 @@ ABOUT_LIMITS = """## What is not claimed
 - **No decision about a person** should rest on this page.
 
 ## Privacy
-- Pictures are read into memory, and their uploaded files removed at once.
+- Uploaded files lie in one private folder: {where}. Each is removed when it has been read, or after
+  ten minutes if nothing was done with it.
 - A session's pictures and gallery are in memory, and forgotten {minutes} minutes after their last
   use, or five minutes after the page is closed.
 - Embeddings never leave the server. Nothing about faces is logged. There is no history.
 """
+ABOUT_IN_MEMORY, ABOUT_ON_DISK = "in memory", "on this server's disk, for want of memory"
+ON_DISK = (
+    "Uploads lie on a disk until they are read, in {folder}: {memory} has less than 1 GiB free."
+)
 ABOUT_SHARED = "- This server's host keeps one gallery on its disk, which all its users share.\n"
 
 LIMITS = """Similarity is not proof. There is no check that a face is alive rather than a photo of

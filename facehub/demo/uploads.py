@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import functools
 import os
-import secrets
 import shutil
 import tempfile
 import time
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio import processing_utils, route_utils
 from gradio.data_classes import FileData, ListFiles
 
 from facehub.demo import texts
 from facehub.demo.errors import problem
 
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108  # kept in memory by Linux, not on a disk
+PREFIX = "facehub-uploads-"
 MAX_FOLDER = 2**30  # bytes of all uploads together
 LIFETIME = 600.0  # seconds; of an upload that nothing was done with
 
@@ -29,35 +28,21 @@ LIFETIME = 600.0  # seconds; of an upload that nothing was done with
 @functools.cache
 def upload_folder() -> str:
     """This process's folder for uploads, in memory where possible, removed when it ends."""
-    in_memory = (
+    memory = (
         os.access(MEMORY_FOLDER, os.W_OK) and shutil.disk_usage(MEMORY_FOLDER).free >= MAX_FOLDER
     )
-    folder = tempfile.mkdtemp(prefix="facehub-", dir=MEMORY_FOLDER if in_memory else None)
+    folder = tempfile.mkdtemp(prefix=PREFIX, dir=MEMORY_FOLDER if memory else None)
+    with suppress(OSError, ImportError):
+        _lock(folder)  # until this process ends, however it does
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if not memory:
+        print(texts.ON_DISK.format(folder=folder, memory=MEMORY_FOLDER))
     return folder
 
 
-def take_over() -> None:
-    """Make Gradio keep uploads as this module wants it; call before the page is built.
-
-    Gradio names an upload's folder by the hash of its content. Two visitors with the same picture
-    would share one file, which the first to be served removes; and who has a picture could find out
-    whether somebody else has uploaded it. And where a client sends an address in place of an
-    upload, Gradio fetches it.
-    """
-    os.environ["GRADIO_TEMP_DIR"] = upload_folder()
-    route_utils.GradioUploadFile = _SecretUpload  # type: ignore[misc]
-    processing_utils.async_ssrf_protected_download = _no_download
-
-
-class _SecretUpload(route_utils.GradioUploadFile):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.sha.update(secrets.token_bytes(16))
-
-
-async def _no_download(url: str, cache_dir: str) -> str:
-    raise problem(texts.NO_ADDRESS)
+def in_memory() -> bool:
+    """Whether uploads lie in memory rather than on a disk."""
+    return Path(upload_folder()).is_relative_to(MEMORY_FOLDER)
 
 
 @contextmanager
@@ -80,7 +65,10 @@ def folder_size() -> int:
 
 
 def sweep(age: float = LIFETIME) -> None:
-    """Remove what has lain in the upload folder for `age` seconds: files, and empty folders."""
+    """Remove what has lain in the upload folder for `age` seconds: files, and empty folders.
+
+    So are the upload folders of processes that were killed.
+    """
     for path, entry in _entries():
         if time.time() - entry.st_mtime > age:
             with suppress(OSError):  # gone by now, or a folder in use
@@ -88,6 +76,30 @@ def sweep(age: float = LIFETIME) -> None:
                     path.rmdir()
                 else:
                     path.unlink()
+    for folder in Path(upload_folder()).parent.glob(f"{PREFIX}*"):
+        with suppress(OSError, ImportError):  # gone by now, in use, or another user's
+            if time.time() - folder.stat().st_mtime > age:
+                held = _lock(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(held)
+
+
+def _lock(folder: str | Path) -> int:
+    """Hold a folder until what is returned is closed.
+
+    Raises:
+        OSError: somebody else holds it.
+        ImportError: on Windows.
+    """
+    import fcntl
+
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        raise
+    return held
 
 
 def _entries() -> Iterator[tuple[Path, os.stat_result]]:

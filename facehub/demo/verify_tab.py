@@ -9,13 +9,14 @@ from typing import Any
 import gradio as gr
 
 from facehub.demo import render, texts
+from facehub.demo.choices import unchecked
 from facehub.demo.errors import problem, shown
 from facehub.demo.photo import Photo, photo_input, read_photo
 from facehub.demo.settings import COMPUTED
 from facehub.demo.uploads import uploads
 from facehub.errors import FaceHubError
 from facehub.images import ImageSource
-from facehub.recognizer import FaceRecognizer
+from facehub.recognizer import EmbeddedFace, FaceRecognizer
 from facehub.verification import PairPolicy, compare_faces, verify
 
 EXAMPLES = {
@@ -36,7 +37,9 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
         """State, picture, note and chooser of one side; the largest face is chosen by default."""
         note = "" if photo is None else render.photo_note(photo, f"{name}-face")
         count = 0 if photo is None else len(photo.faces)
-        if face is None and photo is not None and count:
+        if photo is None or not count:
+            face = None
+        elif face is None:
             face = photo.largest
         choices = [(texts.FACE.format(number=i + 1), i) for i in range(count)]
         return photo, photo, note, gr.Radio(choices, value=face, visible=count > 1)
@@ -44,37 +47,48 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
     def shared_text(text: str = "") -> Any:
         return gr.Textbox(text, visible=bool(text))
 
+    def no_result(text: str = texts.VERIFY_EMPTY) -> tuple[Any, Any]:
+        """Verdict and text to share, where there are none."""
+        return render.message(text), shared_text()
+
     def on_photo(name: str, value: Any) -> tuple[Any, ...]:
         if value is None:
-            return *slot(None, name), render.message(texts.VERIFY_EMPTY), shared_text()
+            return *slot(None, name), *no_result()
         try:
             photo = read_photo(value, recognizer)
         except FaceHubError as error:
             state, picture, _, choice = slot(None, name)
             notice = render.message(str(error))
-            return state, picture, notice, choice, render.message(texts.VERIFY_EMPTY), shared_text()
-        return *slot(photo, name), render.message(texts.READY), shared_text()
+            return state, picture, notice, choice, *no_result()
+        return *slot(photo, name), *no_result(texts.READY)
 
-    def on_compare(first: Photo | None, second: Photo | None, one: int, two: int) -> Any:
+    def faces(photo: Photo, chosen: Any) -> tuple[EmbeddedFace, ...]:
+        """The chosen face; the only one, or none, where there is no choice."""
+        if chosen is None:
+            return photo.faces[:1]
+        if not isinstance(chosen, int) or chosen not in range(len(photo.faces)):
+            raise problem(texts.NO_SUCH_FACE)
+        return photo.faces[chosen : chosen + 1]
+
+    def on_compare(first: Photo | None, second: Photo | None, one: Any, two: Any) -> Any:
         if first is None or second is None:
             raise problem(texts.TWO_PICTURES)
-        one, two = one or 0, two or 0
-        chosen = first.faces[one : one + 1], second.faces[two : two + 1]
-        result = compare_faces(*chosen, recognizer.config)
+        result = compare_faces(faces(first, one), faces(second, two), recognizer.config)
         return (
             render.verification(result, recognizer.config),
             shared_text(render.as_text(result, recognizer.config)),
         )
 
-    def on_swap(first: Photo | None, second: Photo | None, one: int, two: int) -> Any:
-        return *slot(second, "first", two), *slot(first, "second", one)
+    def on_swap(first: Photo | None, second: Photo | None, one: Any, two: Any) -> Any:
+        text = texts.READY if first and second else texts.VERIFY_EMPTY
+        return *slot(second, "first", two), *slot(first, "second", one), *no_result(text)
 
     def on_example(label: str) -> Any:
         first, second = (read_photo(examples / name, recognizer) for name in EXAMPLES[label])
         return (
             *slot(first, "first"),
             *slot(second, "second"),
-            *on_compare(first, second, 0, 0),
+            *on_compare(first, second, None, None),
         )
 
     def on_api(
@@ -103,6 +117,7 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
                 picture = photo_input(label, height=320, elem_id=name)
                 note = gr.HTML(elem_id=f"{name}-note")
                 choice = gr.Radio([], label=question, visible=False, elem_id=f"{name}-face")
+                unchecked(choice)
             sides[name] = gr.State(), picture, note, choice
     with gr.Row():
         clear = gr.Button(texts.CLEAR, elem_id="clear", min_width=80)
@@ -119,7 +134,7 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
         "concurrency_id": COMPUTED,
     }
     for name, side in sides.items():
-        state, picture, note, _ = side
+        state, picture, note, choice = side
         handler = functools.partial(on_photo, name)
         outputs = [*side, result, share]
         picture.clear(handler, picture, outputs, **private)
@@ -128,16 +143,18 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
             lambda: (None, ""), outputs=[state, note], queue=False, **private
         )
         forgotten.then(handler, picture, outputs, **private)
+        choice.input(
+            lambda: no_result(texts.READY), outputs=[result, share], queue=False, **private
+        )
     states, chosen = ([side[i] for side in sides.values()] for i in (0, 3))
     both = [component for side in sides.values() for component in side]
     button.click(on_compare, [*states, *chosen], [result, share], **private)
-    swap.click(on_swap, [*states, *chosen], both, **private)
+    swap.click(on_swap, [*states, *chosen], [*both, result, share], **private)
     clear.click(
         lambda: (
             *slot(None, "first"),
             *slot(None, "second"),
-            render.message(texts.VERIFY_EMPTY),
-            shared_text(),
+            *no_result(),
         ),
         outputs=[*both, result, share],
         **private,

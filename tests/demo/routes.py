@@ -31,9 +31,9 @@ def ask(url: str, endpoint: str, *data: Any, session: str | None = None) -> tupl
     return 200, httpx.get(answer, timeout=60).text
 
 
-def trigger(url: str, handler: int, *data: Any) -> str:
+def trigger(url: str, handler: int, *data: Any, session: str = "") -> str:
     """What a handler of the page says, by its number."""
-    session = f"test-{handler}"
+    session = session or f"test-{handler}"
     body = {"data": data, "fn_index": handler, "session_hash": session}
     httpx.post(f"{url}gradio_api/queue/join", json=body).raise_for_status()
     answer = f"{url}gradio_api/queue/data?session_hash={session}"
@@ -43,3 +43,10 @@ def trigger(url: str, handler: int, *data: Any) -> str:
 def uploads() -> set[Path]:
     """Everything in the upload folder, folders too."""
     return set(Path(os.environ["GRADIO_TEMP_DIR"]).rglob("*"))
+
+
+def handler(url: str, element: str, kind: str = "click") -> int:
+    """The number of what the page does when something happens to an element."""
+    config = httpx.get(f"{url}config").json()
+    ids = {block["props"].get("elem_id"): block["id"] for block in config["components"]}
+    return next(fn["id"] for fn in config["dependencies"] if [ids[element], kind] in fn["targets"])

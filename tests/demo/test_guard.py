@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import socket
 import time
@@ -138,9 +139,33 @@ def test_a_full_folder_takes_no_more_uploads(
     upload(page_url, examples / "grace_hopper.jpg")  # there is room again
 
 
-def test_requests_have_a_largest_size(serve) -> None:
-    _, url = serve(Settings(max_upload_mb=1))
-    inline = {"url": f"data:image/png;base64,{'A' * 5 * 2**20}"}
-    status, text = ask(url, "verify", inline, inline, "exactly_one")
+@pytest.mark.parametrize("query", ["", "?upload_id=telltale"])
+def test_an_upload_holds_files_only(
+    page_url: str, query: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is no file would be collected in memory."""
+    before = uploads()
+    parts = {"files": ("a.jpg", b"x" * 99), "more": (None, b"x" * 99)}
+    answer = httpx.post(f"{page_url}gradio_api/upload{query}", files=parts)
+    assert answer.status_code == 400
+    assert answer.text == texts.NO_FILE
+    assert uploads() == before
+    output, errors = capfd.readouterr()
+    assert "Traceback" not in output + errors
+
+
+def test_requests_have_a_largest_size(page_url: str) -> None:
+    inline = {"url": f"data:image/png;base64,{'A' * guard.MAX_BODY}"}
+    status, text = ask(page_url, "verify", inline, None, "exactly_one")
     assert status == 413
     assert re.search(texts.TOO_LARGE, text)
+
+
+def test_no_picture_inside_a_request_is_kept(serve, examples: Path) -> None:
+    page, url = serve(Settings())
+    content = base64.b64encode((examples / "grace_hopper.jpg").read_bytes()).decode()
+    inline = {"url": f"data:image/jpeg;base64,{content}", "meta": {"_type": "gradio.FileData"}}
+    assert "same" in ask(url, "verify", inline, inline, "exactly_one", session="ada")[1]
+    kept = page.state_holder.session_data["ada"]
+    assert content[:99] not in str(kept.config_values)
+    assert content[:99] not in str(kept.state_data)

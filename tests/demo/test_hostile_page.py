@@ -185,6 +185,7 @@ def page(chromium: str, page_url: str) -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page()
         page.set_default_timeout(20_000)
+        page.on("dialog", lambda dialog: dialog.accept())
         page.goto(page_url)
         expect(page.locator("#compare")).to_be_visible(timeout=20_000)
         yield page
@@ -295,12 +296,14 @@ def test_page_gallery(
     wall = page.locator("#wall .fh-person")
     if wall.all_inner_texts() != ["Grace\n3 photos"]:
         page.set_input_files("#gallery-file input[type=file]", three)
-        expect(notice).to_have_text("1 people, 3 photos loaded.")
+        expect(notice).to_have_text("1 person with 3 photos loaded.")
     path = case.write(tmp_path, recognizer.fingerprint)
     page.set_input_files("#gallery-file input[type=file]", path)
     if case.expected is None and case.usable:
         count = len(case.people)
-        expect(notice).to_have_text(f"{count} people, {count} photos loaded.")
+        one = count == 1
+        people, photos = ("person", "photo") if one else ("people", "photos")
+        expect(notice).to_have_text(f"{count} {people} with {count} {photos} loaded.")
         expect(page.locator("#wall .fh-person b")).to_have_text(list(case.people))
     else:
         expect(notice).to_contain_text(case.expected or "another length")

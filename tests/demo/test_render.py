@@ -11,7 +11,7 @@ import pytest
 from facehub.config import Calibration, EncoderConfig
 from facehub.demo import render, texts
 from facehub.demo.photo import Photo, read_photo
-from facehub.demo.session import SessionGallery
+from facehub.demo.session import Enrolled, SessionGallery
 from facehub.gallery import Gallery
 from facehub.identification import identify_faces
 from facehub.recognizer import default_recognizer
@@ -113,6 +113,20 @@ def test_wall_points_out_a_copy(examples: Path) -> None:
         session.enrol(name, examples / "eileen_collins.jpg", "e.jpg", recognizer)
     html = render.wall(session.now, recognizer.config)
     assert "Grace: 2. e.jpg is a copy of 1. e.jpg (Eileen)." in html
+
+
+def test_wall_points_out_every_doubt() -> None:
+    gallery = Gallery("sha256:x")
+    rows = np.eye(512, dtype=np.float32)
+    for name, template in (
+        ("Ada", rows[0]),
+        ("Ada", rows[1]),
+        ("Bob", 0.8 * rows[0] + 0.6 * rows[2]),
+    ):
+        gallery.add(name, template, source=f"{gallery.n_templates + 1}. a.jpg")
+    html = render.wall(Enrolled(gallery, {}), CONFIG)
+    assert "Ada: 2. a.jpg does not look like the other photos of Ada (similarity 0.00)." in html
+    assert "Bob: 3. a.jpg looks like Ada (1. a.jpg), similarity 0.80. The same person" in html
 
 
 def test_several_faces_are_thumbnails_to_choose_from(examples: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import http.client
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -13,6 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -20,9 +24,9 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
-from facehub.demo import housekeeping
+from facehub.demo import housekeeping, texts
 from facehub.demo.settings import Settings
-from tests.demo.routes import ask, picture, upload, uploads
+from tests.demo.routes import ask, handler, picture, trigger, upload, uploads
 
 ROOT = Path(__file__).parents[2]
 
@@ -169,12 +173,106 @@ def test_nothing_about_faces_is_logged_and_nothing_left_when_the_app_ends(
 
 
 @pytest.mark.parametrize(
+    ("element", "kind", "data", "answer"),
+    [
+        ("rename", "click", ["Telltale", "Telltale Bob"], texts.NO_SUCH_PERSON),
+        ("merge", "click", ["Telltale", "Telltale Bob"], texts.NO_SUCH_PERSON),
+        ("remove", "click", ["Telltale"], texts.NO_SUCH_PERSON),
+        ("remove", "click", [["Telltale"]], texts.NO_SUCH_PERSON),
+        ("remove", "click", [None], texts.NO_PERSON),
+        ("remove-photo", "click", ["Telltale", "telltale"], texts.NO_SUCH_PERSON),
+        ("compare", "click", [0, 0], texts.TWO_PICTURES),
+        ("compare", "click", ["telltale", 7], texts.TWO_PICTURES),
+        ("identify", "click", [], texts.NOBODY),
+    ],
+)
+def test_a_page_whose_session_has_expired_is_told_and_its_names_are_not_logged(
+    page_url: str,
+    capfd: pytest.CaptureFixture[str],
+    element: str,
+    kind: str,
+    data: list[Any],
+    answer: str,
+) -> None:
+    """The page still shows, and sends, the choices that the server has forgotten."""
+    session = f"expired-{secrets.token_hex(4)}"
+    text = trigger(page_url, handler(page_url, element, kind), None, None, *data, session=session)
+    assert answer in text
+    output, errors = capfd.readouterr()
+    assert "Traceback" not in output + errors
+    assert "elltale" not in output + errors
+
+
+def test_an_expired_person_has_no_photos(page_url: str, capfd: pytest.CaptureFixture[str]) -> None:
+    number = handler(page_url, "person", "change")
+    assert '"choices":[]' in trigger(page_url, number, None, "Telltale", session="expired")
+    output, errors = capfd.readouterr()
+    assert "elltale" not in output + errors
+
+
+def test_a_face_that_is_not_there_is_refused(
+    page_url: str, examples: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for side in ("first", "second"):
+        given = picture(upload(page_url, examples / "grace_hopper.jpg"))
+        read = handler(page_url, side, "clear")  # reads what it is given
+        assert "One face found" in trigger(page_url, read, given, session="faces")
+    compare = handler(page_url, "compare")
+    for face in (1, -1, "telltale", [0]):
+        answer = trigger(page_url, compare, None, None, face, None, session="faces")
+        assert '"success":false' in answer
+    assert "Same person" in trigger(page_url, compare, None, None, 0, None, session="faces")
+    assert "telltale" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        ("telltale", "telltale", "exactly_one"),
+        (picture("/telltale"), picture("/telltale"), "exactly_one"),
+        (None, None, "telltale"),
+    ],
+)
+def test_what_a_client_sends_is_not_logged(
+    page_url: str, capfd: pytest.CaptureFixture[str], data: tuple[Any, ...]
+) -> None:
+    assert "event: error" in ask(page_url, "verify", *data)[1]
+    output, errors = capfd.readouterr()
+    assert "telltale" not in output + errors
+    assert "Traceback (most recent call last)" in errors  # where it was refused
+    assert "Error" in errors
+
+
+def test_an_upload_that_has_been_swept_is_told(page_url: str, examples: Path) -> None:
+    path = Path(upload(page_url, examples / "grace_hopper.jpg"))
+    path.unlink()
+    one = picture(str(path))
+    assert texts.EXPIRED in ask(page_url, "verify", one, one, "exactly_one")[1]
+    assert texts.EXPIRED in ask(page_url, "identify", one, [one], ["Ada"])[1]
+
+
+@pytest.mark.parametrize(
     "path",
-    ["/etc/passwd", str(ROOT / "app.py"), str(ROOT / "weights/config.json"), "../../etc/passwd"],
+    [
+        "/etc/passwd",
+        str(ROOT / "app.py"),
+        str(ROOT / "weights/config.json"),
+        "../../etc/passwd",
+        "{folder}/../../etc/passwd",
+        "{folder}/%2e%2e/%2e%2e/etc/passwd",
+        "%2e%2e/%2e%2e/etc/passwd",
+        "..%2f..%2fetc%2fpasswd",
+    ],
 )
 def test_no_file_of_the_server_is_served(page_url: str, path: str) -> None:
-    answer = httpx.get(f"{page_url.rstrip('/')}/gradio_api/file={path}")
-    assert answer.status_code in (403, 404)
+    where = urlsplit(page_url)
+    assert where.hostname
+    path = path.format(folder=os.environ["GRADIO_TEMP_DIR"])
+    connection = http.client.HTTPConnection(where.hostname, where.port)
+    connection.request("GET", f"/gradio_api/file={path}")  # as it is: httpx would resolve ".."
+    answer = connection.getresponse()
+    assert answer.status in (403, 404)
+    assert b"root:" not in answer.read()
 
 
 def test_upload_names_cannot_leave_the_folder(page_url: str, examples: Path) -> None:
@@ -210,6 +308,7 @@ def test_two_sessions_with_the_same_names_stay_separate(
         found.append(page.locator("#faces .fh-box").all_inner_texts())
     assert found == [["1. Ada", "2. unknown"], ["1. unknown", "2. Ada"]]
     pages[0].click("#change button")
+    pages[0].once("dialog", lambda dialog: dialog.accept())
     pages[0].click("#delete")
     expect(pages[0].locator("#wall")).to_contain_text("The gallery is empty")
     pages[1].click("#identify")
@@ -249,8 +348,14 @@ def test_an_expired_session_is_forgotten(serve, browser: Browser, examples: Path
     page = browser.new_page()
     page.goto(url)
     _enrol(page, "Ada", examples / "grace_hopper.jpg")
+    page.set_input_files("#probe input[type=file]", examples / "both.jpg")
+    expect(page.locator("#faces")).to_contain_text("Faces found: 2")
     _wait(lambda: not server.state_holder.session_data)  # while its page is open
     assert server.state_holder.time_last_used == {}
+    expect(page.locator("#wall .fh-person b")).to_have_text(["Ada"])
+    page.click("#identify")
+    expect(page.locator("#faces")).to_have_text(texts.NOBODY)
+    expect(page.locator("#wall")).to_have_text(texts.WALL_EMPTY)
     page.fill("#name input, #name textarea", "Bob")
     page.set_input_files("#photos input[type=file]", examples / "eileen_collins.jpg")
     expect(page.locator("#photos")).to_contain_text("eileen_collins")
@@ -297,6 +402,12 @@ def test_a_fresh_page_shows_the_shared_gallery(
     expect(second.get_by_role("option", name="Ada")).to_be_visible()
     first.close()
     second.close()
+
+
+def test_an_example_does_not_replace_a_shared_gallery(serve, tmp_path: Path) -> None:
+    _, url = serve(Settings(gallery=tmp_path / "shared.safetensors"))
+    answer = trigger(url, handler(url, "identify-example"), None)
+    assert texts.NOT_REPLACED in answer
 
 
 def test_login(serve) -> None:

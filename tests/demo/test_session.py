@@ -1,6 +1,7 @@
 """The session's gallery and its crops stay in step."""
 
 import copy
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -158,11 +159,15 @@ def test_who_reads_sees_one_moment(session: SessionGallery, examples: Path) -> N
     assert session.crops == {}
 
 
-def test_what_cannot_be_kept_is_not_shown_either(examples: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_kept_is_not_shown_either(
+    examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "folder" / "gallery.safetensors"
     shared = SessionGallery(Gallery(default_recognizer().fingerprint), file)
-    with pytest.raises(GalleryError, match="cannot be written"):
+    with pytest.raises(GalleryError, match="cannot be written on this server") as caught:
         shared.enrol("Eileen", examples / "eileen_collins.jpg", "e", default_recognizer())
+    assert str(tmp_path) not in str(caught.value)  # it is for the host, not for visitors
+    assert str(file) in capsys.readouterr().err
     assert list(shared.gallery) == []
 
 
@@ -204,3 +209,21 @@ def test_no_more_than_so_many_pictures_are_looked_at(
     assert count == 0
     assert len(failures) == 4
     assert failures[-1] == "0/3.jpg: No more than 3 pictures are looked at in one go."
+
+
+def test_a_dropped_folder_names_its_pictures_as_it_is_named(
+    session: SessionGallery, examples: Path, tmp_path: Path
+) -> None:
+    folders = ["Anna 1", "Anna 2", "Agent 007", "Photo", "2019", "dr. who-2"]
+    files = []
+    for number, folder in enumerate(folders):
+        files.append(tmp_path / f"{number}" / f"{folder}{module.SLASH}IMG_1.jpg")
+        files[-1].parent.mkdir()
+        shutil.copy(examples / "eileen_collins.jpg", files[-1])
+    bad = tmp_path / f"Bob{module.SLASH}notes.jpg"
+    bad.write_text("no picture")
+    count, failures = session.enrol_many("", [*map(str, files), str(bad)], default_recognizer())
+    assert count == len(folders)
+    assert list(session.gallery) == folders
+    assert session.gallery.examples("2019")[0].source == "5. 2019/IMG_1.jpg"
+    assert failures[0].startswith("Bob/notes.jpg: This is not a picture")

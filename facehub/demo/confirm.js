@@ -1,0 +1,20 @@
+// Asks before people in the gallery are lost. CONFIRM holds the questions.
+function refuse(event, question) {
+  if (window.confirm(question)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  if (event.target.type === "file") event.target.value = "";
+}
+
+function askAt(kind, selector, question, asks = () => true) {
+  const ask = (event) => {
+    if (event.target.closest?.(selector) && asks()) refuse(event, question);
+  };
+  document.addEventListener(kind, ask, true); // before Gradio hears of it
+}
+
+const somebody = () => document.querySelector("#wall .fh-person") !== null;
+askAt("click", "#delete", CONFIRM.delete);
+askAt("click", "#identify-example", CONFIRM.replace, somebody);
+askAt("change", "#gallery-file input[type=file]", CONFIRM.replace);
+askAt("drop", "#gallery-file", CONFIRM.replace);
