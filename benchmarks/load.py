@@ -90,8 +90,8 @@ def main() -> None:
         + ", ".join(f"{m:.0f}" for m in memory)
     )
     print(
-        f"files left: {len(left)}, and {len(refused)} of clients that were told busy, which the app "
-        f"sweeps after ten minutes; folder left after the end: {folder.exists()}"
+        f"files left: {len(left)}, and {len(refused)} of clients that were told busy, which the "
+        f"app sweeps after ten minutes; folder left after the end: {folder.exists()}"
     )
     found = faults(outcomes, rate / alone, memory, bool(left) or folder.exists())
     if found:

@@ -26,6 +26,7 @@ from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 from facehub.demo import housekeeping, texts
 from facehub.demo.settings import Settings
+from facehub.demo.uploads import sweep
 from tests.demo.routes import ask, handler, picture, trigger, upload, uploads
 
 ROOT = Path(__file__).parents[2]
@@ -244,9 +245,10 @@ def test_what_a_client_sends_is_not_logged(
 
 
 def test_an_upload_that_has_been_swept_is_told(page_url: str, examples: Path) -> None:
-    path = Path(upload(page_url, examples / "grace_hopper.jpg"))
-    path.unlink()
-    one = picture(str(path))
+    path = upload(page_url, examples / "grace_hopper.jpg")
+    os.utime(path, (0, 0))
+    sweep()
+    one = picture(path)
     assert texts.EXPIRED in ask(page_url, "verify", one, one, "exactly_one")[1]
     assert texts.EXPIRED in ask(page_url, "identify", one, [one], ["Ada"])[1]
 
