@@ -4,6 +4,8 @@ function refuse(event, question) {
   event.preventDefault();
   event.stopImmediatePropagation();
   if (event.target.type === "file") event.target.value = "";
+  const leave = new DragEvent("dragleave", { bubbles: true });
+  if (event.type === "drop") event.target.dispatchEvent(leave);
 }
 
 function askAt(kind, selector, question, asks = () => true) {

@@ -497,6 +497,24 @@ def test_gallery_files(page: Page, examples: Path, tmp_path: Path) -> None:
     expect(boxes).to_have_text(["1. unknown", "2. Admiral"])
 
 
+def test_a_dropped_gallery_file_is_asked_for_too(
+    page: Page, examples: Path, tmp_path: Path
+) -> None:
+    open_tab(page, "Identify")
+    people = Gallery(default_recognizer().fingerprint)
+    enrol(people, "Admiral", examples / "grace_hopper.jpg")
+    people.save(tmp_path / "people.safetensors")
+    page.get_by_role("button", name="Load a gallery file").click()
+    zone = page.locator("#gallery-file")
+    for yes, names in ((False, []), (True, ["Admiral"])):
+        zone.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)  # the part unfolds
+        questions = answer(page, yes)
+        drop(page, "gallery-file", tmp_path / "people.safetensors", y=60)
+        expect(page.locator("#wall .fh-person b")).to_have_text(names)
+        assert questions == ["Replace everybody in the gallery?"]
+
+
 def test_live_webcam(page: Page) -> None:
     open_tab(page, "Identify")
     page.click("#identify-example")
