@@ -121,23 +121,25 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
 def run_align(args: argparse.Namespace) -> None:
     from train.align import align
 
-    for name, count in align(args.source, args.target, args.workers).items():
-        print(f"{name:<14}{count:>10,}")
+    _print_counts(align(args.source, args.target, args.workers), width=14)
 
 
 def run_pack(args: argparse.Namespace) -> None:
     from train.pack import pack
 
-    for name, count in pack(args.source, args.target, middle=args.middle).items():
-        print(f"{name:<12}{count:>10,}")
+    _print_counts(pack(args.source, args.target, middle=args.middle))
 
 
 def run_teach(args: argparse.Namespace) -> None:
     from train.teach import teach
 
     options = {"mean": args.mean, "std": args.std, "beside": args.beside}
-    for name, count in teach(args.model, args.faces, args.target, **options).items():
-        print(f"{name:<12}{count:>10,}")
+    _print_counts(teach(args.model, args.faces, args.target, **options))
+
+
+def _print_counts(counts: dict[str, int], width: int = 12) -> None:
+    for name, count in counts.items():
+        print(f"{name:<{width}}{count:>10,}")
 
 
 def run_fit(args: argparse.Namespace) -> None:

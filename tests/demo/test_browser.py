@@ -118,6 +118,14 @@ def start_webcam(component: Locator) -> None:
     video.evaluate("e => new Promise(r => e.videoWidth ? r() : e.addEventListener('playing', r))")
 
 
+def take_snapshot(page: Page) -> None:
+    page.get_by_role("button", name="Webcam or clipboard").click()
+    snapshot = page.locator("#snapshot")
+    start_webcam(snapshot)
+    snapshot.get_by_label("capture photo").click()
+    expect(snapshot.locator("img")).to_be_visible()
+
+
 def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
@@ -373,11 +381,7 @@ def test_enrol_by_webcam(
         page = browser.new_page()
         page.goto(page_url)
         open_tab(page, "Identify")
-        page.get_by_role("button", name="Webcam or clipboard").click()
-        snapshot = page.locator("#snapshot")
-        start_webcam(snapshot)
-        snapshot.get_by_label("capture photo").click()
-        expect(snapshot.locator("img")).to_be_visible()
+        take_snapshot(page)
         page.click("#enrol")
         expect(page.get_by_text("Type a name for the webcam picture.")).to_be_visible()
         page.fill("#name input, #name textarea", "Me")
@@ -393,11 +397,7 @@ def test_enrol_by_webcam(
 
 def test_two_people_before_the_webcam(page: Page) -> None:
     open_tab(page, "Identify")
-    page.get_by_role("button", name="Webcam or clipboard").click()
-    snapshot = page.locator("#snapshot")
-    start_webcam(snapshot)
-    snapshot.get_by_label("capture photo").click()
-    expect(snapshot.locator("img")).to_be_visible()
+    take_snapshot(page)
     page.fill("#name input, #name textarea", "Me")
     page.click("#enrol")
     expect(page.locator("#notice")).to_contain_text("2 faces were found where exactly one")

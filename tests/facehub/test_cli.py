@@ -598,7 +598,7 @@ def test_error_is_one_line_without_escapes(run: Run, tmp_path: Path) -> None:
     assert "\x1b" not in stderr
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_json_in_any_encoding(tmp_path: Path, enrolled: Path, encoding: str) -> None:
     gallery = shutil.copy(enrolled, tmp_path / "people")
     main(["gallery", str(gallery), "--rename", "Grace", "Zo\xeb \U0001f642"])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import struct
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from facehub.alignment import align_faces
+from tests.train.recordio import part, record
 from train.align import _outputs, align
 
 
@@ -58,9 +58,7 @@ def test_insightface_records(tmp_path: Path, astronaut: np.ndarray) -> None:
         buffer = io.BytesIO()
         wide = np.pad(picture, ((0, 0), (8, 8), (0, 0)), mode="reflect")
         Image.fromarray(wide).save(buffer, format="jpeg", quality=95)
-        data = struct.pack("<IfQQ", 0, 7.0, number, 0) + buffer.getvalue()
-        head = struct.pack("<II", 0xCED7230A, len(data))
-        records.append(head + data + b"\0" * (-len(data) % 4))
+        records.append(part(record(number, [7.0], buffer.getvalue())))
     (tmp_path / "train.rec").write_bytes(b"".join(records))
     counts = align(tmp_path / "train.rec", tmp_path / "aligned", workers=2)
     assert counts["aligned"] == 2

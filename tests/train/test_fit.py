@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,23 @@ def on_cuda() -> None:
         pytest.skip("no CUDA GPU on this machine")
 
 
+def overrides(config: TrainConfig) -> list[str]:
+    return [f"{k}={json.dumps(v)}" for k, v in dataclasses.asdict(config).items() if v != ""]
+
+
+def killed(function: Callable, *numbers: int) -> Callable:
+    """A function whose calls of these numbers are interrupted; `calls` counts them all."""
+
+    def interrupted(*args: object) -> object:
+        interrupted.calls += 1
+        if interrupted.calls in numbers:
+            raise KeyboardInterrupt
+        return function(*args)
+
+    interrupted.calls = 0
+    return interrupted
+
+
 def weights(run: Path) -> dict[str, torch.Tensor]:
     state = torch.load(run / "checkpoint.pt", weights_only=True)
     return {**state["modules"], **{f"averaged.{k}": v for k, v in state["averaged"].items()}}
@@ -95,30 +113,14 @@ def test_a_killed_run_goes_on_to_the_same_weights(
 
     config = dataclasses.replace(config, checkpoint_minutes=0.0)  # at every step; 3 make an epoch
     remember_config(config, tmp_path / "killed")
-    steps, validations = 0, 0
-    augment, embed_at = module.augment, module.embed_at
-
-    def step_killed(*args: object) -> torch.Tensor:
-        nonlocal steps
-        steps += 1
-        if steps in (2, 8):  # in the middle of an epoch, and just before the end
-            raise KeyboardInterrupt
-        return augment(*args)
-
-    def validation_killed(*args: object) -> np.ndarray:
-        nonlocal validations
-        validations += 1
-        if validations == 1:
-            raise KeyboardInterrupt
-        return embed_at(*args)
-
-    monkeypatch.setattr(module, "augment", step_killed)
-    monkeypatch.setattr(module, "embed_at", validation_killed)
+    step = killed(module.augment, 2, 8)  # in the middle of an epoch, and just before the end
+    monkeypatch.setattr(module, "augment", step)
+    monkeypatch.setattr(module, "embed_at", killed(module.embed_at, 1))
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             fit(config, tmp_path / "killed")
     fit(config, tmp_path / "killed")
-    assert steps == 6 + 3  # the steps that were killed, and the one before the validation, again
+    assert step.calls == 6 + 3  # those killed, and the one before the validation, again
 
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert whole.keys() == resumed.keys()
@@ -249,9 +251,8 @@ def test_two_processes_follow_the_curve_of_one(
     )
     fit(dataclasses.replace(config, accumulate=4), tmp_path / "one")
     config = dataclasses.replace(config, accumulate=2)
-    overrides = [f"{k}={json.dumps(v)}" for k, v in dataclasses.asdict(config).items() if v != ""]
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += ["-m", "train", "fit", str(tmp_path / "two"), *overrides]
+    command += ["-m", "train", "fit", str(tmp_path / "two"), *overrides(config)]
     run = subprocess.run(
         [sys.executable, *command],
         cwd=Path(__file__).parents[2],
@@ -272,9 +273,7 @@ def test_accumulation_needs_a_batch_it_divides(config: TrainConfig, tmp_path: Pa
 
 def test_a_run_killed_from_outside(config: TrainConfig, tmp_path: Path, on_cpu: None) -> None:
     config = dataclasses.replace(config, checkpoint_minutes=0.0, epochs=3)
-    overrides = [f"{k}={json.dumps(v)}" for k, v in dataclasses.asdict(config).items() if v != ""]
-
-    command = [sys.executable, "-m", "train", "fit", str(tmp_path / "killed"), *overrides]
+    command = [sys.executable, "-m", "train", "fit", str(tmp_path / "killed"), *overrides(config)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}  # as here
     run = subprocess.Popen(command, cwd=Path(__file__).parents[2], env=environment)
     try:
@@ -336,16 +335,7 @@ def test_a_resumed_run_on_cuda_ends_about_the_same(
 ) -> None:
     config = dataclasses.replace(config, checkpoint_minutes=0.0, amp="fp16")
     fit(config, tmp_path / "whole")
-    steps, augment = 0, module.augment
-
-    def killed(*args: object) -> torch.Tensor:
-        nonlocal steps
-        steps += 1
-        if steps == 5:
-            raise KeyboardInterrupt
-        return augment(*args)
-
-    monkeypatch.setattr(module, "augment", killed)
+    monkeypatch.setattr(module, "augment", killed(module.augment, 5))
     with pytest.raises(KeyboardInterrupt):
         fit(config, tmp_path / "killed")
     fit(config, tmp_path / "killed")
