@@ -1,7 +1,6 @@
 // Gradio takes files only: a folder dropped on the photos to enrol becomes its pictures and zips.
-// A picture's name tells the folder that it lies in, whom it shows, as in a zip.
-const SLASH = "\u2215"; // in place of "/", which no file's name may hold; session.py splits there
-const PICTURE = /\.(jpe?g|png|webp)$/i;
+// A picture's name tells the folder that it lies in, whom it shows, as in a zip. SLASH stands there
+// for "/", which no file's name may hold; SUFFIXES are those of pictures.
 
 async function usable(entry, folder) {
   try {
@@ -19,7 +18,7 @@ async function usable(entry, folder) {
     }
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
     if (folder === null || /\.zip$/i.test(file.name)) return [file];
-    if (!PICTURE.test(file.name)) return [];
+    if (!SUFFIXES.some((suffix) => file.name.toLowerCase().endsWith(suffix))) return [];
     return [new File([file], folder + SLASH + file.name, { type: file.type })];
   } catch {
     return []; // it cannot be read; the rest of the drop can

@@ -13,10 +13,11 @@ from starlette.middleware import Middleware
 from facehub.demo import about_tab, identify_tab, render, texts, verify_tab
 from facehub.demo.guard import MAX_BODY, Guard
 from facehub.demo.housekeeping import housekeeping
-from facehub.demo.session import SessionGallery
+from facehub.demo.session import SLASH, SessionGallery
 from facehub.demo.settings import Settings
 from facehub.demo.takeover import take_over
 from facehub.gallery import Gallery
+from facehub.images import SUFFIXES
 from facehub.recognizer import FaceRecognizer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -84,8 +85,14 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
 
 
 def _head() -> str:
-    questions = {"delete": texts.CONFIRM_DELETE, "replace": texts.CONFIRM_REPLACE}
-    parts = [f"const CONFIRM = {json.dumps(questions)};", *(path.read_text() for path in SCRIPTS)]
+    """The scripts, after the constants that they share with Python."""
+    constants = {
+        "CONFIRM": {"delete": texts.CONFIRM_DELETE, "replace": texts.CONFIRM_REPLACE},
+        "SLASH": SLASH,
+        "SUFFIXES": sorted(SUFFIXES),
+    }
+    parts = [f"const {name} = {json.dumps(value)};" for name, value in constants.items()]
+    parts += [path.read_text() for path in SCRIPTS]
     return f"<script>{chr(10).join(parts)}</script>"
 
 
