@@ -128,6 +128,8 @@ class EncoderConfig:
         architecture: trunk, "resnet18".
         stem: "imagenet" (7x7 stride 2, max-pool: cheap) or "face" (3x3 stride 1, no pool:
             accurate, for a GPU).
+        dilated: whether the last stage keeps the map's size, its convolutions reaching as far as
+            with a stride (output stride 16 in place of 32): more accurate, a little slower.
         embedding_size: length of the embedding.
         flip: whether an embedding is the sum of those of the crop and of its mirror image,
             normalised: more accurate, at twice the time.
@@ -141,6 +143,7 @@ class EncoderConfig:
 
     architecture: str = "resnet18"
     stem: Stem = "imagenet"
+    dilated: bool = False
     embedding_size: int = 512
     flip: bool = False
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -157,8 +160,8 @@ class EncoderConfig:
             raise ValueError(f"unknown stem {self.stem!r}; use one of {get_args(Stem)}")
         if not isinstance(self.embedding_size, int) or not 1 <= self.embedding_size <= 65536:
             raise ValueError(f"embedding_size {self.embedding_size!r} is not a sensible number")
-        if not isinstance(self.flip, bool):
-            raise ValueError("flip must be true or false")
+        if not isinstance(self.flip, bool) or not isinstance(self.dilated, bool):
+            raise ValueError("flip and dilated must be true or false")
         if not -1 <= self.threshold <= 1 or not 0 <= self.uncertain_margin <= 1:
             raise ValueError("threshold and uncertain_margin must be cosine similarities")
         if not isinstance(self.fingerprint, str | None):

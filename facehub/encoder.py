@@ -54,6 +54,8 @@ class FaceEncoder(
         if self.config.stem == "face":
             self.trunk.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
             self.trunk.maxpool = nn.Identity()
+        if self.config.dilated:
+            _dilate(self.trunk.layer4)
         self.embedding = nn.Linear(width, self.config.embedding_size, bias=False)
         self.norm = nn.BatchNorm1d(self.config.embedding_size)
 
@@ -210,6 +212,14 @@ class FaceEncoder(
             }
         write_atomically(save_directory / WEIGHTS_FILE, save(arrays, {"format": "pt"}))
         write_atomically(save_directory / CONFIG_FILE, self.config.to_json().encode())
+
+
+def _dilate(stage: nn.Sequential) -> None:
+    """Take away a stage's stride; its later convolutions skip the positions that came in."""
+    first, second = stage
+    first.conv1.stride = first.downsample[0].stride = (1, 1)
+    for convolution in (first.conv2, second.conv1, second.conv2):
+        convolution.dilation = convolution.padding = (2, 2)
 
 
 def check_crops(crops: np.ndarray, template: AlignmentTemplate) -> np.ndarray:

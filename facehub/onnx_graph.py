@@ -123,6 +123,7 @@ class _Graph:
             self.weight(kernel),
             kernel_shape=list(kernel.shape[2:]),
             strides=list(convolution.stride),
-            pads=[side // 2 for side in kernel.shape[2:]] * 2,
+            dilations=list(convolution.dilation),
+            pads=list(convolution.padding) * 2,
         )
         return self.normalise(x, norm)

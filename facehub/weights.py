@@ -149,13 +149,15 @@ def fingerprint(tensors: Mapping[str, np.ndarray], config: EncoderConfig) -> str
 
     Args:
         tensors: weights by name; float16 and float32 copies of the same values count as equal.
-        config: its preprocessing, template and flip go in, its threshold and calibration do not.
+        config: its preprocessing, template, flip and dilation go in, its threshold and calibration
+            do not.
 
     Returns:
         "sha256:" and 64 hexadecimal digits.
     """
-    parts = (config.stem, config.preprocessing, config.template)
-    digest = hashlib.sha256(repr((*parts, "flip") if config.flip else parts).encode())
+    parts: tuple[object, ...] = (config.stem, config.preprocessing, config.template)
+    parts += tuple(name for name in ("flip", "dilated") if getattr(config, name))
+    digest = hashlib.sha256(repr(parts).encode())
     for name in sorted(tensors):
         tensor = np.ascontiguousarray(tensors[name])
         if (

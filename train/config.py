@@ -23,6 +23,7 @@ class TrainConfig:
         init: run folder whose last checkpoint to start from, or "".
         teacher: `.npz` of names and embeddings to distil from, or "".
         stem: of the encoder, "face" or "imagenet".
+        dilated: of the encoder, whether its last stage keeps the map's size.
         epochs: passes over the training identities.
         batch_size: pictures in an optimiser step, over all processes.
         accumulate: parts that each process takes its share of a batch in, to save memory.
@@ -53,6 +54,7 @@ class TrainConfig:
     init: str = ""
     teacher: str = ""
     stem: Stem = "face"
+    dilated: bool = False
     epochs: int = 26
     batch_size: int = 256
     accumulate: int = 1

@@ -29,7 +29,7 @@ class TrainingStep(nn.Module):
     def __init__(self, config: TrainConfig, names: np.ndarray, n_identities: int) -> None:
         super().__init__()
         self.config = config
-        self.encoder = FaceEncoder(EncoderConfig(stem=config.stem))
+        self.encoder = FaceEncoder(EncoderConfig(stem=config.stem, dilated=config.dilated))
         size = self.encoder.config.embedding_size
         self.head = ArcFace(size, n_identities, config.scale)
         self.teacher: Distillation | None = None

@@ -79,6 +79,7 @@ def test_not_a_config(text: str) -> None:
         {"embedding_size": "512"},
         {"embedding_size": 512.0},
         {"flip": "yes"},
+        {"dilated": 1},
         {"threshold": 1.5},
         {"threshold": None},
         {"threshold": "high"},

@@ -42,9 +42,10 @@ def _untrained(config: EncoderConfig) -> FaceEncoder:
     [
         EncoderConfig(stem="imagenet"),
         EncoderConfig(stem="face", embedding_size=32),
+        EncoderConfig(dilated=True),
         EncoderConfig(preprocessing=Preprocessing(mean=100, std=60)),
     ],
-    ids=["imagenet", "face", "preprocessing"],
+    ids=["imagenet", "face", "dilated", "preprocessing"],
 )
 @pytest.mark.parametrize("flip", [False, True])
 def test_equal_to_pytorch(config: EncoderConfig, flip: bool, crops: np.ndarray) -> None:

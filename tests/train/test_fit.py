@@ -193,9 +193,10 @@ def test_the_scaler_skips_overflows_but_not_for_ever(
     assert all(torch.isfinite(v).all() for v in weights(tmp_path).values())
 
 
-def test_the_face_stem_trains(config: TrainConfig, tmp_path: Path) -> None:
-    fit(dataclasses.replace(config, stem="face", epochs=1, batch_size=48), tmp_path)
-    assert FaceEncoder.from_pretrained(tmp_path / "best").config.stem == "face"
+def test_the_face_stem_and_dilation_train(config: TrainConfig, tmp_path: Path) -> None:
+    fit(dataclasses.replace(config, stem="face", dilated=True, epochs=1, batch_size=48), tmp_path)
+    trained = FaceEncoder.from_pretrained(tmp_path / "best").config
+    assert (trained.stem, trained.dilated) == ("face", True)
 
 
 def test_a_run_folder_refuses_another_configuration(config: TrainConfig, tmp_path: Path) -> None:

@@ -10,13 +10,16 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from gradio_client import Client, handle_file
 from huggingface_hub import ModelCard, hf_hub_download
 
-from facehub import FaceEncoder, FaceRecognizer, verify
+from facehub import EncoderConfig, FaceEncoder, FaceRecognizer, verify
+from facehub.config import Stem
 from facehub.weights import read_config
 from tests.local_hub import LocalHub
 from train import publish as module
@@ -181,6 +184,25 @@ def test_card_snippets_run_as_printed(
     assert float(similarity) == pytest.approx(1, abs=1e-4)
     np.testing.assert_allclose(np.load(tmp_path / "torch.npy"), expected, atol=1e-5)
     np.testing.assert_allclose(np.load(tmp_path / "onnx.npy"), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "face"])
+@pytest.mark.parametrize(("dilated", "flip"), [(False, False), (True, True)])
+def test_torch_snippet_of_other_encoders(
+    stem: Stem, dilated: bool, flip: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    encoder = FaceEncoder(EncoderConfig(stem=stem, dilated=dilated, flip=flip)).eval()
+    encoder.save_pretrained(tmp_path)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda _, name: tmp_path / name)
+    template = (ROOT / "model_card.md").read_text()
+    size = {"height": "112", "width": "96"}
+    code = re.sub(r"{{ ?(height|width) ?}}", lambda m: size[m[1]], _snippets(template)[1])
+    names: dict[str, Any] = {}
+    exec(code, names)
+    crops = np.random.default_rng(0).integers(0, 256, (2, 112, 96, 3), np.uint8)
+    found = names["embed"](torch.from_numpy(crops)).detach().numpy()
+    np.testing.assert_allclose(found, encoder.embed(crops), atol=1e-5)
 
 
 def test_dry_run_sends_nothing(
