@@ -133,12 +133,13 @@ def run_info(args: argparse.Namespace) -> int:
 
     recognizer = load_recognizer(args)
     config, calibration = recognizer.config, recognizer.config.calibration
+    network = [config.architecture, f"{config.stem} stem", f"{config.embedding_size}-d"]
+    network += ["last stage dilated"] * config.dilated + ["crop and mirror image"] * config.flip
     facts: dict[str, Any] = {
         "facehub": facehub.__version__,
         "weights": args.weights or default_weights(),
         "fingerprint": recognizer.fingerprint,
-        "encoder": f"{config.architecture}, {config.stem} stem, {config.embedding_size}-d"
-        + (", crop and mirror image" if config.flip else ""),
+        "encoder": ", ".join(network),
         "crop": f"{config.template.width} x {config.template.height}",
         "threshold": config.threshold,
         "uncertain from": round(config.threshold - config.uncertain_margin, 6),

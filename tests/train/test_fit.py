@@ -97,7 +97,7 @@ def test_it_learns_and_keeps_records(config: TrainConfig, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("optimizer", "ema", "amp"),
-    [("adamw", 0.5, "off"), ("sgd", 0.0, "off"), ("adamw", 0.5, "fp16")],
+    [("adamw", 0.5, "off"), ("sgd", 0.0, "fp16")],
 )
 def test_a_killed_run_goes_on_to_the_same_weights(
     config: TrainConfig,
@@ -273,7 +273,9 @@ def test_accumulation_needs_a_batch_it_divides(config: TrainConfig, tmp_path: Pa
 
 
 def test_a_run_killed_from_outside(config: TrainConfig, tmp_path: Path, on_cpu: None) -> None:
-    config = dataclasses.replace(config, checkpoint_minutes=0.0, epochs=3)
+    config = dataclasses.replace(config, optimizer="sgd", ema=0.0)  # half the checkpoint's size
+    fit(config, tmp_path / "whole")
+    config = dataclasses.replace(config, checkpoint_minutes=0.0)
     command = [sys.executable, "-m", "train", "fit", str(tmp_path / "killed"), *overrides(config)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}  # as here
     run = subprocess.Popen(command, cwd=Path(__file__).parents[2], env=environment)
@@ -284,7 +286,6 @@ def test_a_run_killed_from_outside(config: TrainConfig, tmp_path: Path, on_cpu: 
     finally:
         run.kill()
         run.wait()
-    fit(config, tmp_path / "whole")
     fit(config, tmp_path / "killed")
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
