@@ -216,7 +216,8 @@ class FaceEncoder(
 
 def _dilate(stage: nn.Sequential) -> None:
     """Take away a stage's stride; its later convolutions skip the positions that came in."""
-    first, second = stage
+    blocks: list[Any] = list(stage)  # torchvision's BasicBlock
+    first, second = blocks
     first.conv1.stride = first.downsample[0].stride = (1, 1)
     for convolution in (first.conv2, second.conv1, second.conv2):
         convolution.dilation = convolution.padding = (2, 2)

@@ -179,7 +179,8 @@ def _results(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _training(training: dict[str, Any], config: EncoderConfig, dataset: Dataset) -> str:
     faces = f"{training['faces']:,} aligned faces of {training['identities']:,} identities"
-    network = f"ResNet18 with the {config.stem} stem{', last stage dilated' if config.dilated else ''}"
+    stage = ", last stage dilated" if config.dilated else ""
+    network = f"ResNet18 with the {config.stem} stem{stage}"
     parts = [f"[{dataset.name}]({dataset.link}), {faces}; {network}."]
     for number, settings in enumerate(training["configs"], 1):
         sizes = ", ".join(f"{h} x {w} from epoch {e + 1}" for e, h, w in settings["sizes"])
