@@ -38,6 +38,18 @@ class ArcFace(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_identities, size))
         nn.init.normal_(self.weight, std=0.01, generator=generator)
 
+    @torch.no_grad()
+    def start_at(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Move each class's centre to its faces' mean embedding; its length stays.
+
+        Args:
+            embeddings: float32 (N, size), unit rows; every class has one or more.
+            labels: int64 (N,).
+        """
+        device = self.weight.device
+        sums = torch.zeros_like(self.weight).index_add_(0, labels.to(device), embeddings.to(device))
+        self.weight.copy_(functional.normalize(sums) * self.weight.norm(dim=1, keepdim=True))
+
     def cosines(self, embeddings: Tensor) -> Tensor:
         """float32 (N, n_identities), cosine of the angle to each centre."""
         with torch.autocast(embeddings.device.type, enabled=False):

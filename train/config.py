@@ -20,7 +20,8 @@ class TrainConfig:
 
     Attributes:
         data: packed data set, see `python -m train pack`.
-        init: run folder whose last checkpoint to start from, or "".
+        init: what to start from, or "": a run folder (its last checkpoint), a folder of weights, or
+            "owner/name" on the Hub.
         teacher: `.npz` of names and embeddings to distil from, or "".
         stem: of the encoder, "face" or "imagenet".
         dilated: of the encoder, whether its last stage keeps the map's size.

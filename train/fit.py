@@ -24,6 +24,7 @@ from train.optimizer import follow, make_optimizer
 from train.pack import PackedFaces, open_pack
 from train.records import check_libraries, plot, write_events, write_metrics
 from train.schedule import LinearMargin, Plateau, cooldown, warmup
+from train.start import start_from
 from train.step import PARTS, TrainingStep
 from train.validate import embed_at, heldout_tar
 
@@ -75,7 +76,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
     epoch, step, sums, rows = 0, 0, torch.zeros(len(PARTS)), []
     state = load_checkpoint(run)
     if state is None and config.init:
-        _start_from(Path(config.init), step_module)
+        start_from(config.init, step_module, faces, config.size_at(0)[1:])
         averaged.load_state_dict(encoder.state_dict())
     if state is not None:
         step_module.load_state_dict(state["modules"])
@@ -211,21 +212,6 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
         step, sums = 0, torch.zeros(len(PARTS))
         checkpoint()
         last_checkpoint = time.monotonic()
-
-
-def _start_from(run: Path, step_module: TrainingStep) -> None:
-    state = load_checkpoint(run)
-    if state is None:
-        raise ValueError(f"{run} holds no checkpoint to start from")
-    own = step_module.state_dict()  # a teacher is followed anew, others are taken over
-    taken = {name: own[name] for name in own if name.startswith("teacher.")}
-    taken |= {k: v for k, v in state["modules"].items() if not k.startswith("teacher.")}
-    try:
-        step_module.load_state_dict(taken)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{run} does not fit: stem and training identities must be as in this run"
-        ) from error
 
 
 def _is_best(rows: list[dict[str, Any]]) -> bool:

@@ -390,18 +390,6 @@ def test_a_run_goes_on_with_another_teacher(config: TrainConfig, tmp_path: Path)
     assert difference.abs().max() < 1e-5
 
 
-def test_a_run_that_is_not_there(config: TrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="holds no checkpoint to start from"):
-        fit(dataclasses.replace(config, init=str(tmp_path / "none")), tmp_path / "run")
-
-
-def test_a_run_that_does_not_fit(config: TrainConfig, tmp_path: Path) -> None:
-    fit(dataclasses.replace(config, epochs=1, batch_size=48), tmp_path / "first")
-    other = dataclasses.replace(config, init=str(tmp_path / "first"), stem="face")
-    with pytest.raises(ValueError, match="first does not fit: stem and training identities"):
-        fit(other, tmp_path / "second")
-
-
 def test_a_change_of_size_is_no_plateau(config: TrainConfig, tmp_path: Path) -> None:
     """The loss rises with the size: the learning rate must not fall for it."""
     changing = dataclasses.replace(

@@ -1,0 +1,85 @@
+"""Starting from another run, and from weights alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from facehub.config import EncoderConfig
+from facehub.encoder import FaceEncoder
+from facehub.errors import WeightsError
+from train.checkpoint import save_checkpoint
+from train.config import TrainConfig
+from train.pack import PackedFaces, open_pack
+from train.start import start_from
+from train.step import TrainingStep
+
+SIZE = (32, 32)
+
+
+@pytest.fixture
+def faces(tiny_pack: str) -> PackedFaces:
+    return open_pack(Path(tiny_pack))
+
+
+def make(faces: PackedFaces, *, n_identities: int = 8, stem: str = "imagenet") -> TrainingStep:
+    torch.manual_seed(1)
+    config = TrainConfig(data="", stem=stem)  # type: ignore[arg-type]
+    return TrainingStep(config, faces.names[~faces.heldout], n_identities)
+
+
+def test_from_a_run(faces: PackedFaces, tmp_path: Path) -> None:
+    first, second = make(faces), make(faces)
+    torch.nn.init.normal_(first.head.weight)
+    torch.nn.init.normal_(first.encoder.trunk.conv1.weight)
+    save_checkpoint(tmp_path, {"modules": first.state_dict()})
+    start_from(str(tmp_path), second, faces, SIZE)
+    for name, tensor in first.state_dict().items():
+        torch.testing.assert_close(second.state_dict()[name], tensor)
+
+
+def test_from_weights_centres_are_mean_embeddings(faces: PackedFaces, tmp_path: Path) -> None:
+    encoder = FaceEncoder(EncoderConfig(stem="imagenet", flip=True)).eval()
+    encoder.save_pretrained(tmp_path)
+    step = make(faces)
+    lengths = step.head.weight.norm(dim=1)
+    start_from(str(tmp_path), step, faces, (112, 96))
+    torch.testing.assert_close(step.encoder.trunk.conv1.weight, encoder.trunk.conv1.weight)
+    assert not step.encoder.config.flip
+    torch.testing.assert_close(step.head.weight.norm(dim=1), lengths)
+    first = faces.labels == faces.labels[~faces.heldout].min()
+    with torch.inference_mode():
+        x = encoder.preprocess(torch.from_numpy(np.array(faces.crops[first])))
+        mean = functional.normalize(encoder.features(x)).mean(0)
+    torch.testing.assert_close(
+        functional.normalize(step.head.weight[0], dim=0),
+        functional.normalize(mean, dim=0),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+def test_neither_a_run_nor_weights(faces: PackedFaces, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError):
+        start_from(str(tmp_path), make(faces), faces, SIZE)
+
+
+def test_other_identities(faces: PackedFaces, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, {"modules": make(faces, n_identities=9).state_dict()})
+    with pytest.raises(ValueError, match="does not fit: stem and training identities"):
+        start_from(str(tmp_path), make(faces), faces, SIZE)
+
+
+@pytest.mark.parametrize("is_run", [True, False])
+def test_another_stem(faces: PackedFaces, tmp_path: Path, is_run: bool) -> None:
+    other = make(faces, stem="face")
+    if is_run:
+        save_checkpoint(tmp_path, {"modules": other.state_dict()})
+    else:
+        other.encoder.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="does not fit: stem and training identities"):
+        start_from(str(tmp_path), make(faces), faces, SIZE)
