@@ -190,6 +190,8 @@ def _training(training: dict[str, Any], config: EncoderConfig, dataset: Dataset)
             f"{settings['margin_epochs']:g} epochs), {settings['optimizer']}, "
             f"batch {settings['batch_size']}, {sizes}, precision {settings['amp']}"
         )
+        if number == 1 and settings["init"]:
+            text += f"; it starts from the weights of {settings['init']}"
         if settings["teacher"]:
             text += "; distilled from another network's embeddings of the same faces"
         parts.append(f"Run {number} of {len(training['configs'])}: {text}.")

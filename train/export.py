@@ -14,6 +14,7 @@ import torch
 import facehub
 from facehub.encoder import FaceEncoder
 from facehub.files import write_atomically
+from train.checkpoint import CHECKPOINT
 from train.pack import open_pack
 from train.records import read_metrics
 
@@ -57,11 +58,9 @@ def export(run: Path, target: Path, *, dataset: str, flip: bool = False) -> Face
 
 def _training(run: Path, dataset: str) -> dict[str, Any]:
     """The content of `training.json`: data, epochs and settings of the run and its forerunners."""
-    if not (run / "config.json").is_file() or not (run / "metrics.csv").is_file():
+    if not all((run / name).is_file() for name in (CHECKPOINT, "config.json", "metrics.csv")):
         raise ValueError(f"{run} is no run of `python -m train fit`")
-    configs = [json.loads((run / "config.json").read_text())]
-    while configs[0].get("init"):
-        configs.insert(0, json.loads((Path(configs[0]["init"]) / "config.json").read_text()))
+    configs = _configs(run)
     faces = open_pack(Path(configs[-1]["data"]))
     training = ~faces.heldout
     return {
@@ -72,3 +71,16 @@ def _training(run: Path, dataset: str) -> dict[str, Any]:
         "epochs": len(read_metrics(run)),
         "configs": configs,
     }
+
+
+def _configs(source: Path) -> list[dict[str, Any]]:
+    """Settings of the run, or of the weights that were exported, after those of its forerunners.
+
+    Of weights from the Hub, or without records, none: the first run's `init` then names them.
+    """
+    if not (source / CHECKPOINT).exists():
+        records = source / "training.json"
+        return json.loads(records.read_text())["configs"] if records.exists() else []
+    own = json.loads((source / "config.json").read_text())
+    earlier = _configs(Path(own["init"])) if own["init"] else []
+    return [*(config for config in earlier if config != own), own]  # exported over its own start

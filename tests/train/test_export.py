@@ -22,8 +22,9 @@ def run(tmp_path: Path, tiny_pack: str) -> Path:
     FaceEncoder().eval().save_pretrained(run / "best")
     first = tmp_path / "first"
     first.mkdir()
-    (first / "config.json").write_text(json.dumps({"data": tiny_pack, "init": ""}))
-    (run / "config.json").write_text(json.dumps({"data": tiny_pack, "init": str(first)}))
+    for folder, init in ((first, ""), (run, str(first))):
+        (folder / "config.json").write_text(json.dumps({"data": tiny_pack, "init": init}))
+        (folder / "checkpoint.pt").touch()
     (run / "metrics.csv").write_text("epoch,loss\n1,2\n2,1\n")
     (run / "curves.png").write_bytes(b"picture")
     return run
@@ -59,6 +60,19 @@ def test_records(run: Path, tmp_path: Path) -> None:
     assert (out / "metrics.csv").read_text() == "epoch,loss\n1,2\n2,1\n"
     assert (out / "curves.png").read_bytes() == b"picture"
     assert not (out / "evaluation.json").exists()
+
+
+def test_records_of_a_run_that_went_on_from_weights(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(run, out, dataset="celeba")
+    settings = json.loads((run / "config.json").read_text())
+    for _ in range(2):  # the second time, the weights are its own
+        for init, expected in ((out, ["", str(tmp_path / "first"), str(out)]), ("a/b", ["a/b"])):
+            (run / "config.json").write_text(json.dumps(settings | {"init": str(init)}))
+            target = out if init == out else tmp_path / "other"
+            export(run, target, dataset="celeba")
+            configs = json.loads((target / "training.json").read_text())["configs"]
+            assert [config["init"] for config in configs] == expected
 
 
 def test_no_run(run: Path, tmp_path: Path) -> None:
