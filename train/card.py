@@ -190,7 +190,7 @@ def _training(training: dict[str, Any], config: EncoderConfig, dataset: Dataset)
             f"{settings['margin_epochs']:g} epochs), {settings['optimizer']}, "
             f"batch {settings['batch_size']}, {sizes}, precision {settings['amp']}"
         )
-        if number == 1 and settings["init"]:
+        if number == 1 and settings.get("init"):
             text += f"; it starts from the weights of {settings['init']}"
         if settings["teacher"]:
             text += "; distilled from another network's embeddings of the same faces"
