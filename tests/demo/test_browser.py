@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Dialog, Locator, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Locator, Page, Playwright, expect
 
 from facehub import Gallery, default_recognizer, enrol
 from facehub.demo import verify_tab
@@ -39,12 +39,6 @@ PEOPLE = {
 }
 SIZES = {"desktop": (1200, 900), "phone": (390, 844)}
 SCREENSHOTS = os.environ.get("FACEHUB_SCREENSHOTS")  # a folder to keep them in
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as playwright:
-        yield playwright
 
 
 @contextlib.contextmanager

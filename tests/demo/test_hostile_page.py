@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from facehub import FaceRecognizer, Gallery, enrol
 from tests.demo.routes import ask, picture, upload, uploads
@@ -179,17 +179,14 @@ def test_api_goes_on_and_nothing_is_left(page_url: str, examples: Path, earlier:
 
 
 @pytest.fixture(scope="module")
-def page(chromium: str, page_url: str) -> Iterator[Page]:
+def page(browser: Browser, page_url: str) -> Page:
     """One page for all cases."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.set_default_timeout(20_000)
-        page.on("dialog", lambda dialog: dialog.accept())
-        page.goto(page_url)
-        expect(page.locator("#compare")).to_be_visible(timeout=20_000)
-        yield page
-        browser.close()
+    page = browser.new_page()
+    page.set_default_timeout(20_000)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(page_url)
+    expect(page.locator("#compare")).to_be_visible(timeout=20_000)
+    return page
 
 
 @pytest.fixture

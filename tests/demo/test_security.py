@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Response, expect
 
 from facehub.demo import housekeeping, texts
 from facehub.demo.settings import Settings
@@ -39,14 +38,6 @@ def _uploads() -> set[Path]:
 @pytest.fixture(scope="module")
 def client(page_url: str) -> Client:
     return Client(page_url, verbose=False)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def test_every_line_of_security_md_has_a_test() -> None:
@@ -120,21 +111,15 @@ def test_equal_pictures_are_kept_apart(page_url: str, examples: Path) -> None:
     second.unlink()
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[tuple[subprocess.Popen, str, Path]]:
+def app(free_port: int, tmp_path: Path) -> Iterator[tuple[subprocess.Popen, str, Path]]:
     """`python app.py` as a host runs it; its output goes to a file."""
-    port, log = _free_port(), tmp_path / "log.txt"
+    log = tmp_path / "log.txt"
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-u", "app.py"],
             cwd=ROOT,
-            env={**os.environ, "GRADIO_SERVER_PORT": str(port)},
+            env={**os.environ, "GRADIO_SERVER_PORT": str(free_port)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -143,7 +128,7 @@ def app(tmp_path: Path) -> Iterator[tuple[subprocess.Popen, str, Path]]:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    yield process, f"http://127.0.0.1:{port}/", log
+    yield process, f"http://127.0.0.1:{free_port}/", log
     if process.poll() is None:
         process.kill()
 

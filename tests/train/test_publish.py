@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -72,18 +71,17 @@ def run(_trained: Path, faces: Path, lfw: Path, tmp_path: Path) -> Path:
     return run
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 def _snippets(card: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", card, re.DOTALL)
 
 
 def test_publish_download_and_start_the_demo(
-    run: Path, writer: LocalHub, examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path,
+    writer: LocalHub,
+    examples: Path,
+    free_port: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["publish", str(run), NAME]) == 0
     pinned = capsys.readouterr().out.splitlines()[-1].removeprefix("pinned: ")
@@ -109,7 +107,7 @@ def test_publish_download_and_start_the_demo(
             **os.environ,
             "FACEHUB_MODEL": pinned,
             "HF_HOME": str(tmp_path / "fresh"),
-            "GRADIO_SERVER_PORT": str(_free_port()),
+            "GRADIO_SERVER_PORT": str(free_port),
             "PYTHONUNBUFFERED": "1",
         },
         stdout=subprocess.PIPE,
