@@ -1,4 +1,4 @@
-"""The Identify tab, and the stateless `/identify` endpoint."""
+"""The Identify tab."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facehub.demo.settings import COMPUTED
 from facehub.demo.uploads import file_input, uploads
 from facehub.errors import FaceHubError
 from facehub.gallery import Gallery
-from facehub.identification import IdentifiedFace, identify, identify_faces
+from facehub.identification import IdentifiedFace, identify_faces
 from facehub.recognizer import FaceRecognizer
 
 FRAME_EVERY, LIVE_LIMIT = 0.35, 120.0  # seconds
@@ -38,9 +38,6 @@ def build(
     """
     config = recognizer.config
     no_wall = texts.WALL_EMPTY_SHARED if shared else texts.WALL_EMPTY
-
-    def new_session() -> SessionGallery:
-        return SessionGallery(recognizer.empty_gallery())
 
     live_empty = texts.LIVE_EMPTY.format(count=LIVE_AT_ONCE, minutes=LIVE_LIMIT / 60)
 
@@ -181,32 +178,8 @@ def build(
         photo = read_photo(examples / "both.jpg", recognizer, search="thorough")
         return *after_change(session, photo)[:-1], names(photo, session), photo, photo
 
-    def on_api(photo: Any, people: list[str], names: list[str]) -> dict[str, Any]:
-        """Identify faces. `people` are photos, `names` says whom each of them shows."""
-        with shown(), uploads(photo, *(people or ())):
-            if not (photo and people and isinstance(names, list) and len(names) == len(people)):
-                raise problem(texts.API_IDENTIFY)
-            gallery = new_session()
-            for name, file in zip(names, people, strict=True):
-                gallery.enrol(str(name), file, Path(file).name, recognizer)
-            faces = identify(photo, gallery.gallery, top_k=3, recognizer=recognizer)
-        return {
-            "faces": [
-                {
-                    "name": face.name,
-                    "similarity": None if face.similarity is None else round(face.similarity, 3),
-                    "box": [round(v, 1) for v in face.probe.face.box],
-                    "candidates": [
-                        {"name": c.name, "similarity": round(c.similarity, 3)}
-                        for c in face.candidates
-                    ],
-                }
-                for face in faces
-            ]
-        }
-
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": COMPUTED}
-    session = gr.State(shared or new_session())
+    session = gr.State(shared or SessionGallery(recognizer.empty_gallery()))
     found = gr.State()
     with gr.Row():
         with gr.Column(min_width=300):
@@ -305,12 +278,3 @@ def build(
         show_progress="hidden",
         api_visibility="private",
     )
-    with gr.Group(visible=False):
-        api_inputs = [
-            photo_input(texts.PROBE),
-            file_input("people", file_count="multiple"),
-            gr.JSON(label="names"),
-        ]
-        gr.Button().click(
-            on_api, api_inputs, gr.JSON(label="faces"), api_name="identify", concurrency_id=COMPUTED
-        )

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from facehub.demo import about_tab, identify_tab, render, texts, verify_tab
+from facehub.demo import about_tab, api, identify_tab, render, texts, verify_tab
 from facehub.demo.guard import MAX_BODY, Guard
 from facehub.demo.housekeeping import housekeeping
 from facehub.demo.session import SLASH, SessionGallery
@@ -53,6 +53,7 @@ def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Bl
         with gr.Tab(texts.ABOUT_TAB):
             about_tab.build(recognizer, settings)
         gr.Markdown(texts.LIMITS)
+        api.build(recognizer)
     page.queue(
         max_size=settings.queue_size, default_concurrency_limit=settings.workers, api_open=False
     )

@@ -1,4 +1,4 @@
-"""The Verify tab, and the `/verify` endpoint."""
+"""The Verify tab."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import gradio as gr
 
 from facehub.demo import render, texts
 from facehub.demo.choices import unchecked
-from facehub.demo.errors import problem, shown
+from facehub.demo.errors import problem
 from facehub.demo.photo import Photo, photo_input, read_photo
 from facehub.demo.settings import COMPUTED
-from facehub.demo.uploads import uploads
 from facehub.errors import FaceHubError
-from facehub.images import ImageSource
 from facehub.recognizer import EmbeddedFace, FaceRecognizer
-from facehub.verification import PairPolicy, compare_faces, verify
+from facehub.verification import compare_faces
 
 EXAMPLES = {
     texts.EXAMPLE_SAME: ("eileen_collins.jpg", "eileen_collins_tilted.jpg"),
@@ -91,22 +89,6 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
             *on_compare(first, second, None, None),
         )
 
-    def on_api(
-        first: ImageSource, second: ImageSource, policy: PairPolicy = "exactly_one"
-    ) -> dict[str, Any]:
-        """Compare two pictures. Returns decision, similarity, threshold, reason and warnings."""
-        with shown(), uploads(first, second):
-            if first is None or second is None:
-                raise problem(texts.TWO_PICTURES)
-            result = verify(first, second, policy=policy, recognizer=recognizer)
-        return {
-            "decision": result.decision.value,
-            "similarity": None if result.similarity is None else round(result.similarity, 3),
-            "threshold": result.threshold,
-            "reason": result.reason,
-            "issues": [list(face.issues) if face else [] for face in (result.first, result.second)],
-        }
-
     sides: dict[str, tuple[Any, ...]] = {}
     with gr.Row():
         for name, label, question in (
@@ -168,12 +150,3 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
             )
     if examples.is_dir():
         gr.Markdown(texts.EXAMPLES)
-    with gr.Group(visible=False):
-        api_inputs = [
-            photo_input(texts.FIRST),
-            photo_input(texts.SECOND),
-            gr.Radio(["exactly_one", "largest", "best_pair"], value="exactly_one", label="policy"),
-        ]
-        gr.Button().click(
-            on_api, api_inputs, gr.JSON(label="result"), api_name="verify", concurrency_id=COMPUTED
-        )
