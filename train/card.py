@@ -179,8 +179,7 @@ def _results(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _training(training: dict[str, Any], config: EncoderConfig, dataset: Dataset) -> str:
     faces = f"{training['faces']:,} aligned faces of {training['identities']:,} identities"
-    stage = ", last stage dilated" if config.dilated else ""
-    network = f"ResNet18 with the {config.stem} stem{stage}"
+    network = f"ResNet18 with the {config.stem} stem"
     parts = [f"[{dataset.name}]({dataset.link}), {faces}; {network}."]
     for number, settings in enumerate(training["configs"], 1):
         sizes = ", ".join(f"{h} x {w} from epoch {e + 1}" for e, h, w in settings["sizes"])
@@ -190,6 +189,8 @@ def _training(training: dict[str, Any], config: EncoderConfig, dataset: Dataset)
             f"{settings['margin_epochs']:g} epochs), {settings['optimizer']}, "
             f"batch {settings['batch_size']}, {sizes}, precision {settings['amp']}"
         )
+        if settings.get("dilated"):
+            text += ", last stage dilated"
         if number == 1 and settings.get("init"):
             text += f"; it starts from the weights of {settings['init']}"
         if settings["teacher"]:

@@ -125,6 +125,18 @@ def test_publish_download_and_start_the_demo(
     assert answer["similarity"] == pytest.approx(expected, abs=1e-3)
 
 
+def test_card_says_how_each_run_was_made(run: Path) -> None:
+    path = run / "weights" / "training.json"
+    training = json.loads(path.read_text())
+    (settings,) = training["configs"]
+    training["configs"] = [settings | {"init": "owner/first"}, settings | {"dilated": True}]
+    path.write_text(json.dumps(training))
+    card = make_release(run / "weights", NAME)["README.md"].decode()
+    first, second = re.findall(r"Run \d of 2: (.*?)\.(?= |$)", card, re.MULTILINE)
+    assert first.endswith("it starts from the weights of owner/first")
+    assert second.endswith("last stage dilated")
+
+
 def test_card_is_filled_from_the_evaluation(run: Path, faces: Path) -> None:
     folder = run / "weights"
     card = ModelCard(make_release(folder, NAME)["README.md"].decode())
