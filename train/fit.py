@@ -76,7 +76,8 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
     epoch, step, sums, rows = 0, 0, torch.zeros(len(PARTS)), []
     state = load_checkpoint(run)
     if state is None and config.init:
-        start_from(config.init, step_module, faces, config.size_at(0)[1:])
+        size = config.size_at(0)[1:]
+        start_from(config.init, step_module, faces, training, labels, size)
         averaged.load_state_dict(encoder.state_dict())
     if state is not None:
         step_module.load_state_dict(state["modules"])

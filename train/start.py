@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from facehub.encoder import FaceEncoder
-from train.checkpoint import CHECKPOINT, load_checkpoint
+from train.checkpoint import load_checkpoint
 from train.pack import PackedFaces
 from train.step import TrainingStep
 from train.validate import embed_at
@@ -17,7 +17,12 @@ CHUNK = 1024  # faces read at once
 
 
 def start_from(
-    source: str, module: TrainingStep, faces: PackedFaces, size: tuple[int, int]
+    source: str,
+    module: TrainingStep,
+    faces: PackedFaces,
+    training: np.ndarray,
+    labels: np.ndarray,
+    size: tuple[int, int],
 ) -> None:
     """Take over what `source` has learned.
 
@@ -27,30 +32,28 @@ def start_from(
     Args:
         source: run folder, folder of weights, or "owner/name" on the Hub.
         module: to change, on the device that embeds the faces.
-        faces: that the run learns from.
-        size: (height, width) of its input at first.
+        faces: packed data set.
+        training: int (N,), positions of the faces that the run learns from.
+        labels: int64 (N,), the module's number for each one's identity.
+        size: (height, width) of the run's input at first.
 
     Raises:
         WeightsError: there is neither a run nor weights, or the weights are damaged.
         ValueError: the stem is another, or a run had other identities.
     """
-    state = load_checkpoint(Path(source)) if Path(source, CHECKPOINT).exists() else None
-    own = module.state_dict()
-    if state is not None:
-        learned = {k: v for k, v in state["modules"].items() if not k.startswith("teacher.")}
-    else:
-        weights = FaceEncoder.from_pretrained(source).state_dict()
-        learned = {f"encoder.{name}": tensor for name, tensor in weights.items()}
-    kept = ("teacher.", "head.") if state is None else ("teacher.",)
+    state = load_checkpoint(Path(source))
     try:
-        module.load_state_dict({k: v for k, v in own.items() if k.startswith(kept)} | learned)
+        if state is None:
+            module.encoder.load_state_dict(FaceEncoder.from_pretrained(source).state_dict())
+        else:
+            own = {k: v for k, v in module.state_dict().items() if k.startswith("teacher.")}
+            learned = {k: v for k, v in state["modules"].items() if not k.startswith("teacher.")}
+            module.load_state_dict(own | learned)
     except RuntimeError as error:
         raise ValueError(
             f"{source} does not fit: stem and training identities must be as in this run"
         ) from error
     if state is None:
-        training = np.flatnonzero(~faces.heldout)
-        _, labels = np.unique(faces.labels[training], return_inverse=True)
         module.encoder.eval()
         embeddings = [
             embed_at(module.encoder, faces.crops[training[i : i + CHUNK]], size)

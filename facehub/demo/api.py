@@ -72,22 +72,14 @@ def build(recognizer: FaceRecognizer) -> None:
             photo_input(texts.SECOND),
             gr.Radio(["exactly_one", "largest", "best_pair"], value="exactly_one", label="policy"),
         ]
-        gr.Button().click(
-            on_verify,
-            verify_inputs,
-            gr.JSON(label="result"),
-            api_name="verify",
-            concurrency_id=COMPUTED,
-        )
         identify_inputs = [
             photo_input(texts.PROBE),
             file_input("people", file_count="multiple"),
             gr.JSON(label="names"),
         ]
-        gr.Button().click(
-            on_identify,
-            identify_inputs,
-            gr.JSON(label="faces"),
-            api_name="identify",
-            concurrency_id=COMPUTED,
-        )
+        for name, handler, inputs, output in (
+            ("verify", on_verify, verify_inputs, "result"),
+            ("identify", on_identify, identify_inputs, "faces"),
+        ):
+            answer = gr.JSON(label=output)
+            gr.Button().click(handler, inputs, answer, api_name=name, concurrency_id=COMPUTED)

@@ -38,7 +38,6 @@ def build(
     """
     config = recognizer.config
     no_wall = texts.WALL_EMPTY_SHARED if shared else texts.WALL_EMPTY
-
     live_empty = texts.LIVE_EMPTY.format(count=LIVE_AT_ONCE, minutes=LIVE_LIMIT / 60)
 
     def no_result(photo: Photo | None) -> str:

@@ -18,8 +18,6 @@ from train.pack import PackedFaces, open_pack
 from train.start import start_from
 from train.step import TrainingStep
 
-SIZE = (32, 32)
-
 
 @pytest.fixture
 def faces(tiny_pack: str) -> PackedFaces:
@@ -32,12 +30,18 @@ def make(faces: PackedFaces, *, n_identities: int = 8, stem: str = "imagenet") -
     return TrainingStep(config, faces.names[~faces.heldout], n_identities)
 
 
+def start(source: Path, step: TrainingStep, faces: PackedFaces, size: tuple = (32, 32)) -> None:
+    training = np.flatnonzero(~faces.heldout)
+    _, labels = np.unique(faces.labels[training], return_inverse=True)
+    start_from(str(source), step, faces, training, labels, size)
+
+
 def test_from_a_run(faces: PackedFaces, tmp_path: Path) -> None:
     first, second = make(faces), make(faces)
     torch.nn.init.normal_(first.head.weight)
     torch.nn.init.normal_(first.encoder.trunk.conv1.weight)
     save_checkpoint(tmp_path, {"modules": first.state_dict()})
-    start_from(str(tmp_path), second, faces, SIZE)
+    start(tmp_path, second, faces)
     for name, tensor in first.state_dict().items():
         torch.testing.assert_close(second.state_dict()[name], tensor)
 
@@ -47,7 +51,7 @@ def test_from_weights_centres_are_mean_embeddings(faces: PackedFaces, tmp_path: 
     encoder.save_pretrained(tmp_path)
     step = make(faces)
     lengths = step.head.weight.norm(dim=1)
-    start_from(str(tmp_path), step, faces, (112, 96))
+    start(tmp_path, step, faces, (112, 96))
     torch.testing.assert_close(step.encoder.trunk.conv1.weight, encoder.trunk.conv1.weight)
     assert not step.encoder.config.flip
     torch.testing.assert_close(step.head.weight.norm(dim=1), lengths)
@@ -64,14 +68,16 @@ def test_from_weights_centres_are_mean_embeddings(faces: PackedFaces, tmp_path: 
 
 
 def test_neither_a_run_nor_weights(faces: PackedFaces, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError):
-        start_from(str(tmp_path), make(faces), faces, SIZE)
+    with pytest.raises(WeightsError, match=f"{tmp_path.name}/config.json is missing"):
+        start(tmp_path, make(faces), faces)
 
 
 def test_other_identities(faces: PackedFaces, tmp_path: Path) -> None:
     save_checkpoint(tmp_path, {"modules": make(faces, n_identities=9).state_dict()})
-    with pytest.raises(ValueError, match="does not fit: stem and training identities"):
-        start_from(str(tmp_path), make(faces), faces, SIZE)
+    with pytest.raises(
+        ValueError, match=f"{tmp_path.name} does not fit: stem and training identities"
+    ):
+        start(tmp_path, make(faces), faces)
 
 
 @pytest.mark.parametrize("is_run", [True, False])
@@ -81,5 +87,7 @@ def test_another_stem(faces: PackedFaces, tmp_path: Path, is_run: bool) -> None:
         save_checkpoint(tmp_path, {"modules": other.state_dict()})
     else:
         other.encoder.save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="does not fit: stem and training identities"):
-        start_from(str(tmp_path), make(faces), faces, SIZE)
+    with pytest.raises(
+        ValueError, match=f"{tmp_path.name} does not fit: stem and training identities"
+    ):
+        start(tmp_path, make(faces), faces)
