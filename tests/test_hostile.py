@@ -18,21 +18,11 @@ from facehub.cli import main
 from facehub.demo.session import SessionGallery
 from facehub.errors import GalleryError, ImageError
 from facehub.output import EXIT_BAD_INPUT
-from tests.hostile import (
-    ANY,
-    CASES,
-    FACE,
-    FACES,
-    GALLERIES,
-    NONE,
-    ZIPS,
-    Case,
-    GalleryCase,
-    ZipCase,
-    hopper,
-    jpeg,
-    time_limit,
-)
+from tests.hostile.cases import ANY, FACE, FACES, NONE, Case, GalleryCase, ZipCase, time_limit
+from tests.hostile.galleries import GALLERIES
+from tests.hostile.pictures import CASES
+from tests.hostile.sound import hopper, jpeg
+from tests.hostile.zips import ZIPS
 
 Run = Callable[..., tuple[int, str]]
 

@@ -16,20 +16,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from facehub import FaceRecognizer, Gallery, enrol
 from tests.demo.routes import ask, picture, upload, uploads
-from tests.hostile import (
-    ANY,
-    CASES,
-    FACE,
-    FACES,
-    GALLERIES,
-    NO_PICTURE,
-    NONE,
-    ZIPS,
-    Case,
-    GalleryCase,
-    ZipCase,
-    hopper,
-)
+from tests.hostile.cases import ANY, FACE, FACES, NO_PICTURE, NONE, Case, GalleryCase, ZipCase
+from tests.hostile.galleries import GALLERIES
+from tests.hostile.pictures import CASES
+from tests.hostile.sound import hopper
+from tests.hostile.zips import ZIPS
 
 DECISIONS = {"same", "uncertain", "different"}
 UPLOADS = [case for case in CASES if case.content and case.name != "name not in utf-8"]

@@ -15,7 +15,8 @@ from facehub.demo import texts
 from facehub.demo.photo import photo_input, read_photo
 from facehub.errors import ImageError
 from tests.demo.routes import ask
-from tests.hostile import CASES, Case
+from tests.hostile.cases import Case
+from tests.hostile.pictures import CASES
 
 INLINE = [case for case in CASES if case.content and case.fails]
 

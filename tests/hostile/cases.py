@@ -1,0 +1,121 @@
+"""What a hostile or odd input is, and what facehub must make of it.
+
+A case's `expected` is FACE, FACES, NONE or ANY (no error, whatever is found), or a part of the
+message of the error that it must raise.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+FACE, FACES, NONE, ANY = "face", "faces", "none", "any"
+OUTCOMES = (FACE, FACES, NONE, ANY)
+NO_PICTURE = "not a picture that facehub reads"
+NO_GALLERY = "damaged or not a facehub gallery"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A picture file, or something in its place.
+
+    Attributes:
+        name: unique, for test ids.
+        file: file name.
+        content: makes the bytes, or None where `place` does all.
+        expected: see the module.
+        place: puts something else than a regular file at a path; such a case cannot be uploaded.
+        browser: the name can be given to a browser, and it does not refuse the type by itself.
+    """
+
+    name: str
+    file: str
+    content: Callable[[], bytes] | None
+    expected: str
+    place: Callable[[Path], object] | None = None
+    browser: bool = True
+
+    @property
+    def fails(self) -> bool:
+        """Whether an error is expected."""
+        return self.expected not in OUTCOMES
+
+    def write(self, folder: Path) -> Path:
+        """Make it in `folder`, which may hold other cases; returns its path."""
+        own = folder / self.name.replace(" ", "_")
+        own.mkdir(exist_ok=True)
+        path = own / self.file
+        if self.place is not None:
+            self.place(path)
+        elif self.content is not None:
+            path.write_bytes(self.content())
+        return path
+
+
+@dataclass(frozen=True)
+class ZipCase:
+    """A zip for the enrolment of the Identify tab.
+
+    Attributes:
+        name: unique, for test ids.
+        content: makes the bytes.
+        people: who is enrolled, in order.
+        failures: parts of messages, each of which some message must hold.
+        n_failures: how many messages there are; None for one per part.
+    """
+
+    name: str
+    content: Callable[[], bytes]
+    people: tuple[str, ...]
+    failures: tuple[str, ...] = ()
+    n_failures: int | None = None
+
+    def write(self, folder: Path) -> Path:
+        """Make it in `folder`."""
+        path = folder / f"{self.name.replace(' ', '_')}.zip"
+        path.write_bytes(self.content())
+        return path
+
+
+@dataclass(frozen=True)
+class GalleryCase:
+    """A gallery file.
+
+    Attributes:
+        name: unique, for test ids.
+        content: makes the bytes for a fingerprint.
+        expected: a part of the error's message, or None for a gallery that is sound.
+        people: names in a sound one.
+        usable: whether a sound one fits the weights that ship.
+    """
+
+    name: str
+    content: Callable[[str], bytes]
+    expected: str | None = NO_GALLERY
+    people: tuple[str, ...] = ()
+    usable: bool = True
+
+    def write(self, folder: Path, fingerprint: str) -> Path:
+        """Make it in `folder`."""
+        path = folder / f"{self.name.replace(' ', '_')}.safetensors"
+        path.write_bytes(self.content(fingerprint))
+        return path
+
+
+@contextmanager
+def time_limit(seconds: int) -> Iterator[None]:
+    """Raise `TimeoutError` in the main thread where the body takes longer, a system call too."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"took more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
