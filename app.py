@@ -6,7 +6,7 @@ import sys
 from facehub.demo.page import build, launch_options
 from facehub.demo.settings import Settings
 from facehub.errors import FaceHubError
-from facehub.recognizer import default_recognizer
+from facehub.pipeline import default_recognizer
 
 try:
     settings = Settings.from_environment()

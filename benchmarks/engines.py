@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from facehub.encoder import FaceEncoder
-from facehub.engine import Engine, OnnxEngine, TorchEngine
-from facehub.weights import default_weights
-from train.heldout import read_heldout
+from facehub.model.engine import Engine, OnnxEngine, TorchEngine
+from facehub.model.store import default_weights
+from train.data.heldout import read_heldout
 
 
 def main() -> None:

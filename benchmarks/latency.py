@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from skimage import data
 
-from facehub.alignment import align_faces
-from facehub.images import load_image
-from facehub.recognizer import default_recognizer
+from facehub.align import align_faces
+from facehub.io.images import load_image
+from facehub.pipeline import default_recognizer
 
 
 def main() -> None:

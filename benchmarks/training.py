@@ -17,10 +17,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from train.augment import augment
 from train.config import TrainConfig, load_config
+from train.data.augment import augment
+from train.data.pack import PackedFaces, open_pack
 from train.optimizer import follow, make_optimizer
-from train.pack import PackedFaces, open_pack
 from train.step import TrainingStep
 
 

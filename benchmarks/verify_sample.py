@@ -13,9 +13,10 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-from facehub import cli, commands
-from facehub.recognizer import default_recognizer
-from train.lfw import read_pairs
+from facehub.cli import faces as commands
+from facehub.cli import main as cli
+from facehub.pipeline import default_recognizer
+from train.evaluation.lfw import read_pairs
 
 
 def main() -> None:

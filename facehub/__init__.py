@@ -7,8 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from facehub.alignment import Face, align_faces
-    from facehub.config import Calibration, EncoderConfig
+    from facehub.align import Face, align_faces
     from facehub.encoder import FaceEncoder
     from facehub.errors import (
         AssetError,
@@ -25,12 +24,13 @@ if TYPE_CHECKING:
         NoFaceError,
         WeightsError,
     )
-    from facehub.gallery import Candidate, Gallery
-    from facehub.gallery_review import Doubt, Finding, review_gallery
+    from facehub.gallery.memory import Candidate, Gallery
+    from facehub.gallery.review import Doubt, Finding, review_gallery
     from facehub.identification import IdentifiedFace, enrol, identify
-    from facehub.images import load_image
+    from facehub.io.images import load_image
+    from facehub.model.spec import Calibration, EncoderConfig
+    from facehub.pipeline import EmbeddedFace, FaceRecognizer, default_recognizer
     from facehub.quality import QualityIssue
-    from facehub.recognizer import EmbeddedFace, FaceRecognizer, default_recognizer
     from facehub.template import AlignmentTemplate
     from facehub.verification import Decision, VerificationResult, verify
 
@@ -75,8 +75,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    "alignment": ("Face", "align_faces"),
-    "config": ("Calibration", "EncoderConfig"),
+    "align": ("Face", "align_faces"),
+    "model.spec": ("Calibration", "EncoderConfig"),
     "encoder": ("FaceEncoder",),
     "errors": (
         "AssetError",
@@ -93,12 +93,12 @@ _MODULES = {
         "NoFaceError",
         "WeightsError",
     ),
-    "gallery": ("Candidate", "Gallery"),
-    "gallery_review": ("Doubt", "Finding", "review_gallery"),
+    "gallery.memory": ("Candidate", "Gallery"),
+    "gallery.review": ("Doubt", "Finding", "review_gallery"),
     "identification": ("IdentifiedFace", "enrol", "identify"),
-    "images": ("load_image",),
+    "io.images": ("load_image",),
     "quality": ("QualityIssue",),
-    "recognizer": ("EmbeddedFace", "FaceRecognizer", "default_recognizer"),
+    "pipeline": ("EmbeddedFace", "FaceRecognizer", "default_recognizer"),
     "template": ("AlignmentTemplate",),
     "verification": ("Decision", "VerificationResult", "verify"),
 }

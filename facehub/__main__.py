@@ -2,6 +2,6 @@
 
 import sys
 
-from facehub.cli import main
+from facehub.cli.main import main
 
 sys.exit(main())

@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import resnet18
 
-from facehub.config import EncoderConfig
 from facehub.errors import ImageFormatError, WeightsError
-from facehub.files import write_atomically
-from facehub.template import AlignmentTemplate
-from facehub.weights import (
+from facehub.io.files import write_atomically
+from facehub.model.spec import EncoderConfig
+from facehub.model.store import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     fingerprint,
@@ -27,6 +26,7 @@ from facehub.weights import (
     read_tensors,
     weights_folder,
 )
+from facehub.template import AlignmentTemplate
 
 
 class FaceEncoder(

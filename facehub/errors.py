@@ -1,6 +1,6 @@
 """Every error that facehub raises on purpose.
 
-The library raises them; only the edges (`facehub/cli.py`, `facehub/demo/`) turn them into messages.
+The library raises them; only the edges (`facehub/cli/`, `facehub/demo/`) turn them into messages.
 Each message is one sentence a user can act on.
 """
 

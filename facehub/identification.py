@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facehub.config import gallery_threshold
 from facehub.errors import GalleryMismatchError
-from facehub.gallery import Candidate, Gallery
-from facehub.images import ImageSource
+from facehub.gallery.memory import Candidate, Gallery
+from facehub.io.images import ImageSource
 from facehub.landmarker import Search
+from facehub.model.spec import gallery_threshold
+from facehub.pipeline import EmbeddedFace, FacePolicy, FaceRecognizer, default_recognizer
 from facehub.quality import QualityIssue
-from facehub.recognizer import EmbeddedFace, FacePolicy, FaceRecognizer, default_recognizer
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from enum import StrEnum
 import cv2
 import numpy as np
 
-from facehub.alignment import Face
+from facehub.align import Face
 from facehub.errors import LowQualityError
 
 MIN_INTER_EYE = 24.0  # image pixels; the crop's own distance is 35

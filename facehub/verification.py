@@ -9,11 +9,11 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from facehub.config import EncoderConfig, gallery_threshold
 from facehub.errors import MultipleFacesError, NoFaceError
-from facehub.images import ImageSource
+from facehub.io.images import ImageSource
+from facehub.model.spec import EncoderConfig, gallery_threshold
+from facehub.pipeline import EmbeddedFace, FaceRecognizer, default_recognizer, select_face
 from facehub.quality import QualityIssue, reject
-from facehub.recognizer import EmbeddedFace, FaceRecognizer, default_recognizer, select_face
 
 PairPolicy = Literal["exactly_one", "largest", "best_pair"]
 

@@ -30,7 +30,7 @@ from PIL import Image
 from skimage import data
 
 from facehub import EncoderConfig, FaceEncoder, FaceRecognizer, default_recognizer, load_image
-from facehub.weights import MODEL_VARIABLE
+from facehub.model.store import MODEL_VARIABLE
 
 os.environ.pop(MODEL_VARIABLE, None)  # always the weights of this checkout
 torch.set_num_threads(1)  # one face at a time needs no more, and waits less for a busy machine

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from facehub import FaceRecognizer, Gallery, enrol, load_image
-from facehub.cli import main
+from facehub.cli.main import main
+from facehub.cli.output import EXIT_BAD_INPUT
 from facehub.demo.session import SessionGallery
 from facehub.errors import GalleryError, ImageError
-from facehub.output import EXIT_BAD_INPUT
 from tests.hostile.cases import ANY, FACE, FACES, NONE, Case, GalleryCase, ZipCase, time_limit
 from tests.hostile.galleries import GALLERIES
 from tests.hostile.pictures import CASES

@@ -15,9 +15,9 @@ import torch
 
 from facehub.encoder import FaceEncoder
 from facehub.errors import FaceHubError
-from facehub.files import write_atomically
-from facehub.weights import MODEL_VARIABLE, default_weights
-from train.card import DATASETS
+from facehub.io.files import write_atomically
+from facehub.model.store import MODEL_VARIABLE, default_weights
+from train.release.card import DATASETS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -119,19 +119,19 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_align(args: argparse.Namespace) -> None:
-    from train.align import align
+    from train.data.align import align
 
     _print_counts(align(args.source, args.target, args.workers), width=14)
 
 
 def run_pack(args: argparse.Namespace) -> None:
-    from train.pack import pack
+    from train.data.pack import pack
 
     _print_counts(pack(args.source, args.target, middle=args.middle))
 
 
 def run_teach(args: argparse.Namespace) -> None:
-    from train.teach import teach
+    from train.data.teach import teach
 
     options = {"mean": args.mean, "std": args.std, "beside": args.beside}
     _print_counts(teach(args.model, args.faces, args.target, **options))
@@ -150,7 +150,7 @@ def run_fit(args: argparse.Namespace) -> None:
 
 
 def run_evaluate(args: argparse.Namespace) -> None:
-    from train.evaluate import describe, evaluate
+    from train.evaluation.evaluate import describe, evaluate
 
     encoder = _load(args.weights or default_weights())
     if args.flip is not None:
@@ -160,7 +160,7 @@ def run_evaluate(args: argparse.Namespace) -> None:
 
 
 def run_export(args: argparse.Namespace) -> None:
-    from train.export import export
+    from train.release.export import export
 
     target = args.target or args.run_folder / "weights"
     encoder = export(args.run_folder, target, dataset=args.dataset, flip=args.flip)
@@ -168,8 +168,8 @@ def run_export(args: argparse.Namespace) -> None:
 
 
 def run_calibrate(args: argparse.Namespace) -> None:
-    from train.calibrate import calibrate
-    from train.heldout import read_heldout
+    from train.data.heldout import read_heldout
+    from train.evaluation.calibrate import calibrate
 
     encoder = _load(args.weights)
     crops, labels = read_heldout(args.faces)
@@ -197,7 +197,7 @@ def _load(weights: str | Path) -> FaceEncoder:
 
 
 def run_publish(args: argparse.Namespace) -> None:
-    from train.publish import make_release, release_folder
+    from train.release.publish import make_release, release_folder
 
     files = make_release(release_folder(args.run_folder), args.repo)
     if args.output:
@@ -210,14 +210,14 @@ def run_publish(args: argparse.Namespace) -> None:
 
 
 def run_space(args: argparse.Namespace) -> None:
-    from train.space import make_space
+    from train.release.space import make_space
 
     variables = {MODEL_VARIABLE: args.model} if args.model else None
     _push(args, make_space(args.model), "Publish the demo", space=True, variables=variables)
 
 
 def _push(args: argparse.Namespace, files: dict[str, bytes], message: str, **options: Any) -> None:
-    from train.hub import push
+    from train.release.hub import push
 
     for name, content in sorted(files.items()):
         print(f"{hashlib.sha256(content).hexdigest()} {len(content):>12,} {name}")

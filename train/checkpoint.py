@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from facehub.files import write_atomically
+from facehub.io.files import write_atomically
 
 CHECKPOINT = "checkpoint.pt"
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facehub.config import Stem
-from facehub.files import write_atomically
+from facehub.io.files import write_atomically
+from facehub.model.spec import Stem
 
 
 @dataclass(frozen=True)

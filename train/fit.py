@@ -16,17 +16,17 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from facehub.errors import FaceHubError
-from train.augment import augment
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.config import TrainConfig, remember_config
+from train.data.augment import augment
+from train.data.pack import PackedFaces, open_pack
 from train.distributed import Processes, processes
+from train.evaluation.validate import embed_at, heldout_tar
 from train.optimizer import follow, make_optimizer
-from train.pack import PackedFaces, open_pack
 from train.records import check_libraries, plot, write_events, write_metrics
 from train.schedule import LinearMargin, Plateau, cooldown, warmup
 from train.start import start_from
 from train.step import PARTS, TrainingStep
-from train.validate import embed_at, heldout_tar
 
 MIN_IMPOSTORS = 1000  # held-out pairs of different people that a score needs
 MAX_SCORED = 8000  # held-out faces an epoch is scored on: 32 million pairs, in some 500 MB

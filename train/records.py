@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from facehub.errors import FaceHubError
-from facehub.files import write_atomically
+from facehub.io.files import write_atomically
 
 METRICS = "metrics.csv"
 

@@ -9,9 +9,9 @@ import torch
 
 from facehub.encoder import FaceEncoder
 from train.checkpoint import load_checkpoint
-from train.pack import PackedFaces
+from train.data.pack import PackedFaces
+from train.evaluation.validate import embed_at
 from train.step import TrainingStep
-from train.validate import embed_at
 
 CHUNK = 1024  # faces read at once
 

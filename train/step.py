@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facehub.config import EncoderConfig
 from facehub.encoder import FaceEncoder
-from train.arcface import ArcFace
+from facehub.model.spec import EncoderConfig
 from train.config import TrainConfig
-from train.distill import Distillation, load_teacher
+from train.model.arcface import ArcFace
+from train.model.distill import Distillation, load_teacher
 
 PARTS = ("loss", "arcface", "projection", "relation", "accuracy")
 

@@ -11,13 +11,13 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from facehub.config import Calibration
 from facehub.demo import texts
+from facehub.demo.host.uploads import in_memory
 from facehub.demo.settings import Settings
-from facehub.demo.uploads import in_memory
 from facehub.errors import FaceHubError
-from facehub.recognizer import FaceRecognizer
-from facehub.weights import default_weights, weights_folder
+from facehub.model.spec import Calibration
+from facehub.model.store import default_weights, weights_folder
+from facehub.pipeline import FaceRecognizer
 
 FMRS = (1e-2, 1e-3, 1e-4)
 _WIDTH, _HEIGHT, _PAD = 640, 300, 46

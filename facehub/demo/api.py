@@ -9,13 +9,13 @@ import gradio as gr
 
 from facehub.demo import texts
 from facehub.demo.errors import problem, shown
+from facehub.demo.host.uploads import file_input, uploads
 from facehub.demo.photo import photo_input
 from facehub.demo.session import SessionGallery
 from facehub.demo.settings import COMPUTED
-from facehub.demo.uploads import file_input, uploads
 from facehub.identification import identify
-from facehub.images import ImageSource
-from facehub.recognizer import FaceRecognizer
+from facehub.io.images import ImageSource
+from facehub.pipeline import FaceRecognizer
 from facehub.verification import PairPolicy, verify
 
 

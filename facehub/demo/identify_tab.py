@@ -8,18 +8,18 @@ from typing import Any
 
 import gradio as gr
 
-from facehub.config import gallery_threshold
 from facehub.demo import render, texts
-from facehub.demo.choices import unchecked
 from facehub.demo.errors import problem, shown
+from facehub.demo.host.components import unchecked
+from facehub.demo.host.uploads import file_input, uploads
 from facehub.demo.photo import Photo, photo_input, read_photo
 from facehub.demo.session import SessionGallery, photo_key
 from facehub.demo.settings import COMPUTED
-from facehub.demo.uploads import file_input, uploads
 from facehub.errors import FaceHubError
-from facehub.gallery import Gallery
+from facehub.gallery.memory import Gallery
 from facehub.identification import IdentifiedFace, identify_faces
-from facehub.recognizer import FaceRecognizer
+from facehub.model.spec import gallery_threshold
+from facehub.pipeline import FaceRecognizer
 
 FRAME_EVERY, LIVE_LIMIT = 0.35, 120.0  # seconds
 LIVE_AT_ONCE = 2

@@ -11,14 +11,14 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from facehub.demo import about_tab, api, identify_tab, render, texts, verify_tab
-from facehub.demo.guard import MAX_BODY, Guard
-from facehub.demo.housekeeping import housekeeping
+from facehub.demo.host.guard import MAX_BODY, Guard
+from facehub.demo.host.patches import take_over
+from facehub.demo.host.sweeper import housekeeping
 from facehub.demo.session import SLASH, SessionGallery
 from facehub.demo.settings import Settings
-from facehub.demo.takeover import take_over
-from facehub.gallery import Gallery
-from facehub.images import SUFFIXES
-from facehub.recognizer import FaceRecognizer
+from facehub.gallery.memory import Gallery
+from facehub.io.images import SUFFIXES
+from facehub.pipeline import FaceRecognizer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = [Path(__file__).with_name(name) for name in ("folders.js", "confirm.js")]

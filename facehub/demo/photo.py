@@ -13,11 +13,11 @@ from gradio.data_classes import ImageData
 
 from facehub.demo import texts
 from facehub.demo.errors import problem
+from facehub.demo.host.uploads import uploads
 from facehub.demo.picture import data_uri, thumbnail
-from facehub.demo.uploads import uploads
-from facehub.images import load_image
+from facehub.io.images import load_image
 from facehub.landmarker import Search
-from facehub.recognizer import EmbeddedFace, FaceRecognizer
+from facehub.pipeline import EmbeddedFace, FaceRecognizer
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,14 +8,14 @@ from html import escape
 
 import numpy as np
 
-from facehub.config import EncoderConfig, gallery_threshold
 from facehub.demo import texts
 from facehub.demo.photo import Photo
 from facehub.demo.picture import data_uri
 from facehub.demo.session import Enrolled
-from facehub.gallery import Gallery
-from facehub.gallery_review import review_gallery
+from facehub.gallery.memory import Gallery
+from facehub.gallery.review import review_gallery
 from facehub.identification import IdentifiedFace
+from facehub.model.spec import EncoderConfig, gallery_threshold
 from facehub.quality import ADVICE, QualityIssue
 from facehub.verification import Decision, VerificationResult
 

@@ -16,10 +16,10 @@ import numpy as np
 
 from facehub.demo import texts
 from facehub.errors import FaceHubError, GalleryError, ImageDecodeError, ImageTooLargeError
-from facehub.gallery import Example, Gallery
+from facehub.gallery.memory import Example, Gallery
 from facehub.identification import enrol
-from facehub.images import MAX_BYTES, SUFFIXES, ImageSource
-from facehub.recognizer import FaceRecognizer
+from facehub.io.images import MAX_BYTES, SUFFIXES, ImageSource
+from facehub.pipeline import FaceRecognizer
 
 SLASH = "\u2215"  # folders.js puts it between a folder and a file, where no "/" is allowed
 MAX_PHOTOS = 300

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from facehub.config import EncoderConfig
 from facehub.errors import FaceHubError
+from facehub.model.spec import EncoderConfig
 
 COMPUTED = "computed"  # the handlers that share `workers`
 

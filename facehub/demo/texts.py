@@ -1,6 +1,6 @@
 """Every text of the page."""
 
-from facehub.gallery_review import Doubt
+from facehub.gallery.review import Doubt
 from facehub.verification import Decision
 
 TITLE = "facehub"

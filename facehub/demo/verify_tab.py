@@ -9,12 +9,12 @@ from typing import Any
 import gradio as gr
 
 from facehub.demo import render, texts
-from facehub.demo.choices import unchecked
 from facehub.demo.errors import problem
+from facehub.demo.host.components import unchecked
 from facehub.demo.photo import Photo, photo_input, read_photo
 from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
-from facehub.recognizer import EmbeddedFace, FaceRecognizer
+from facehub.pipeline import EmbeddedFace, FaceRecognizer
 from facehub.verification import compare_faces
 
 EXAMPLES = {

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from facehub.demo.page import build, launch_options
 from facehub.demo.settings import Settings
-from facehub.recognizer import default_recognizer
+from facehub.pipeline import default_recognizer
 
 
 @pytest.fixture(scope="session")

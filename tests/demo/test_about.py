@@ -8,8 +8,8 @@ import pytest
 from huggingface_hub import constants
 
 from facehub.demo import about_tab
-from facehub.recognizer import FaceRecognizer
-from facehub.weights import MODEL_VARIABLE
+from facehub.model.store import MODEL_VARIABLE
+from facehub.pipeline import FaceRecognizer
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
 COMMIT = "0" * 40

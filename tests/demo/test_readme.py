@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from facehub import cli
+from facehub.cli import main as cli
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facehub.config import Calibration, EncoderConfig
 from facehub.demo import render, texts
 from facehub.demo.photo import Photo, read_photo
 from facehub.demo.session import Enrolled, SessionGallery
-from facehub.gallery import Gallery
+from facehub.gallery.memory import Gallery
 from facehub.identification import identify_faces
-from facehub.recognizer import default_recognizer
+from facehub.model.spec import Calibration, EncoderConfig
+from facehub.pipeline import default_recognizer
 from facehub.verification import Decision, VerificationResult
 
 CURVE = ((0.0, 0.9, 0.0), (0.4, 0.02, 0.1), (0.8, 0.0002, 0.5), (0.9, 0.0, 1.0))

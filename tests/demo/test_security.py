@@ -23,9 +23,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Browser, Page, Response, expect
 
-from facehub.demo import housekeeping, texts
+from facehub.demo import texts
+from facehub.demo.host import sweeper
+from facehub.demo.host.uploads import sweep
 from facehub.demo.settings import Settings
-from facehub.demo.uploads import sweep
 from tests.demo.routes import ask, handler, picture, trigger, upload, uploads
 
 ROOT = Path(__file__).parents[2]
@@ -354,7 +355,7 @@ def test_an_expired_session_is_forgotten(serve, browser: Browser, examples: Path
 def test_a_session_ends_soon_after_its_page_is_closed(
     serve, browser: Browser, examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "CLOSED_LIFETIME", 1.0)
+    monkeypatch.setattr(sweeper, "CLOSED_LIFETIME", 1.0)
     server, url = serve(Settings())
     page = browser.new_page()
     page.goto(url)

@@ -11,8 +11,8 @@ import pytest
 from facehub.demo import session as module
 from facehub.demo.session import SessionGallery, name_from_file, photo_key
 from facehub.errors import GalleryError, NoFaceError
-from facehub.gallery import Gallery
-from facehub.recognizer import default_recognizer
+from facehub.gallery.memory import Gallery
+from facehub.pipeline import default_recognizer
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from facehub.config import Calibration, EncoderConfig
 from facehub.demo.page import build, launch_options
 from facehub.demo.session import SessionGallery
 from facehub.demo.settings import Settings, SettingsError
 from facehub.errors import GalleryError
-from facehub.gallery import Gallery
-from facehub.recognizer import FaceRecognizer, default_recognizer
+from facehub.gallery.memory import Gallery
+from facehub.model.spec import Calibration, EncoderConfig
+from facehub.pipeline import FaceRecognizer, default_recognizer
 
 ROOT = Path(__file__).parents[2]
 CURVE = ((0.0, 0.5, 0.0), (0.5, 0.01, 0.2), (1.0, 0.0001, 1.0))

@@ -15,7 +15,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from facehub import EncoderConfig, FaceEncoder, FaceRecognizer, ImageFormatError, WeightsError
-from facehub.config import Preprocessing
+from facehub.model.spec import Preprocessing
 
 
 @pytest.fixture(scope="module")

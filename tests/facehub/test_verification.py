@@ -22,9 +22,9 @@ from facehub import (
     QualityIssue,
     verify,
 )
-from facehub.config import Calibration
+from facehub.model.spec import Calibration
 from facehub.verification import compare_faces, decide
-from train.lfw import read_pairs
+from train.evaluation.lfw import read_pairs
 
 CONFIG = EncoderConfig(threshold=0.5, uncertain_margin=0.1)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 from skimage import data
 
-from facehub.images import MAX_BYTES
+from facehub.io.images import MAX_BYTES
 from tests.hostile.broken import (
     ELF,
     HEIC,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.heldout import is_heldout
-from train.pack import pack
+from train.data.heldout import is_heldout
+from train.data.pack import pack
 
 
 @pytest.fixture(scope="session")

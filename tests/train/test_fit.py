@@ -24,9 +24,9 @@ from facehub.errors import FaceHubError
 from train import fit as module
 from train.checkpoint import load_checkpoint
 from train.config import TrainConfig, remember_config
+from train.data.pack import PackedFaces, open_pack
 from train.distributed import Processes
 from train.fit import DivergedError, fit
-from train.pack import PackedFaces, open_pack
 from train.records import MissingLibraryError, read_metrics
 
 

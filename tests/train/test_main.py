@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from facehub import FaceEncoder, FaceRecognizer
-from facehub.weights import read_config
+from facehub.model.store import read_config
 from train import __main__ as module
 from train.__main__ import main
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from facehub.config import EncoderConfig
 from facehub.encoder import FaceEncoder
 from facehub.errors import WeightsError
+from facehub.model.spec import EncoderConfig
 from train.checkpoint import save_checkpoint
 from train.config import TrainConfig
-from train.pack import PackedFaces, open_pack
+from train.data.pack import PackedFaces, open_pack
 from train.start import start_from
 from train.step import TrainingStep
 

@@ -1,0 +1,1 @@
+"""Face networks: description, storage, and inference."""

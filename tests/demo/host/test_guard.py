@@ -1,0 +1,172 @@
+"""Routes that are closed, addresses that are not fetched, and bounds of requests."""
+
+from __future__ import annotations
+
+import base64
+import re
+import socket
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import safehttpx
+from gradio import processing_utils
+
+from facehub.demo import texts
+from facehub.demo.host import guard
+from facehub.demo.host.uploads import folder_size
+from facehub.demo.settings import COMPUTED, Settings
+from tests.demo.routes import ask, picture, trigger, upload, uploads
+
+ADDRESS = "https://93.184.216.34/face.jpg"  # public, so that Gradio has nothing against it
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that Gradio was about to fetch."""
+    addresses: list[str] = []
+
+    async def get(address: str, *_: object, **__: object) -> None:
+        addresses.append(address)
+        raise RuntimeError("not in a test")
+
+    monkeypatch.setattr(processing_utils, "async_ssrf_protected_get", get)
+    monkeypatch.setattr(safehttpx, "async_validate_url", get)
+    return addresses
+
+
+def test_no_endpoint_fetches_an_address(page_url: str, fetched: list[str]) -> None:
+    one = picture(ADDRESS)
+    assert texts.NO_ADDRESS in ask(page_url, "verify", one, one, "exactly_one")[1]
+    assert texts.NO_ADDRESS in ask(page_url, "identify", one, [one], ["Ada"])[1]
+    assert fetched == []
+
+
+def test_no_handler_of_the_page_fetches_an_address(page_url: str, fetched: list[str]) -> None:
+    config = httpx.get(f"{page_url}config").json()
+    kinds = {block["id"]: (block["type"], block["props"]) for block in config["components"]}
+    asked = 0
+    for handler in config["dependencies"]:
+        taken = [kinds[number] for number in handler["inputs"]]
+        if not {"image", "file"} & {kind for kind, _ in taken} or handler["connection"] != "sse":
+            continue
+        values = {"image": picture(ADDRESS), "file": picture(ADDRESS)}
+        data = [
+            [values[kind]] if props.get("file_count") == "multiple" else values.get(kind)
+            for kind, props in taken
+        ]
+        assert texts.NO_ADDRESS in trigger(page_url, handler["id"], *data)
+        asked += 1
+    assert asked >= 5
+    assert fetched == []
+
+
+@pytest.mark.parametrize("route", ["file=", "file/", "proxy="])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_nothing_is_fetched_for_a_visitor(
+    page_url: str, fetched: list[str], route: str, method: str
+) -> None:
+    answer = httpx.request(method, f"{page_url}gradio_api/{route}{ADDRESS}")
+    assert answer.status_code == 404
+    assert fetched == []
+
+
+def test_no_route_writes_a_session_or_a_recording_to_the_disk(page_url: str) -> None:
+    ask(page_url, "verify", None, None, "exactly_one", session="deep")
+    before = uploads()
+    api = f"{page_url}gradio_api"
+    assert httpx.get(f"{api}/deep_link?session_hash=deep").status_code == 404
+    file = {"file": ("a.mp4", b"x")}
+    assert httpx.post(f"{api}/process_recording", files=file).status_code == 404
+    assert httpx.post(f"{api}/component_server", files=file).status_code == 404
+    assert httpx.post(f"{api}/component_server/", json={}).status_code == 404
+    assert uploads() == before
+
+
+def test_nothing_is_computed_past_the_queue(page_url: str) -> None:
+    for api in ("run", "api"):
+        body = {"data": [None, None, "exactly_one"]}
+        answer = httpx.post(f"{page_url}gradio_api/{api}/verify", json=body)
+        assert answer.status_code == 404
+        assert "join the queue" in answer.text
+
+
+def test_all_handlers_share_the_workers(serve) -> None:
+    page, url = serve(Settings(workers=3))
+    ask(url, "verify", None, None, "exactly_one")
+    shared = [fn.concurrency_id == COMPUTED for fn in page.fns.values() if fn.queue]
+    assert len(shared) >= 15
+    assert shared.count(False) == 1  # the webcam, whose frames would wait behind them
+    assert page._queue.event_queue_per_concurrency_id[COMPUTED].concurrency_limit == 3
+
+
+def test_an_upload_that_breaks_off_is_removed(page_url: str) -> None:
+    before = uploads()
+    where = urlsplit(page_url)
+    with socket.create_connection((where.hostname, where.port)) as client:
+        client.sendall(
+            b"POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
+            + b"x"
+            * 9999
+        )
+        deadline = time.monotonic() + 10
+        while uploads() == before:
+            assert time.monotonic() < deadline
+    while uploads() != before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_full_folder_takes_no_more_uploads(
+    page_url: str, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = Path(upload(page_url, examples / "grace_hopper.jpg"))
+    before = uploads()
+    monkeypatch.setattr(guard, "MAX_FOLDER", folder_size() - 1)
+    monkeypatch.setattr(guard, "CHECK_EVERY", 1)
+    answer = httpx.post(f"{page_url}gradio_api/upload", files={"files": ("a.jpg", b"x")})
+    assert answer.status_code == 400
+    assert answer.text == texts.UPLOADS_FULL
+    assert uploads() == before
+    monkeypatch.setattr(guard, "CHECK_EVERY", 2**20)
+    answer = httpx.post(f"{page_url}gradio_api/upload", files={"files": ("a.jpg", b"x")})
+    assert answer.status_code == 400  # it is full until it has been seen to have room
+    waiting.unlink()
+    waiting.parent.rmdir()
+    upload(page_url, examples / "grace_hopper.jpg")  # there is room again
+
+
+@pytest.mark.parametrize("query", ["", "?upload_id=telltale"])
+def test_an_upload_holds_files_only(
+    page_url: str, query: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is no file would be collected in memory."""
+    before = uploads()
+    parts = {"files": ("a.jpg", b"x" * 99), "more": (None, b"x" * 99)}
+    answer = httpx.post(f"{page_url}gradio_api/upload{query}", files=parts)
+    assert answer.status_code == 400
+    assert answer.text == texts.NO_FILE
+    assert uploads() == before
+    output, errors = capfd.readouterr()
+    assert "Traceback" not in output + errors
+
+
+def test_requests_have_a_largest_size(page_url: str) -> None:
+    inline = {"url": f"data:image/png;base64,{'A' * guard.MAX_BODY}"}
+    status, text = ask(page_url, "verify", inline, None, "exactly_one")
+    assert status == 413
+    assert re.search(texts.TOO_LARGE, text)
+
+
+def test_no_picture_inside_a_request_is_kept(serve, examples: Path) -> None:
+    page, url = serve(Settings())
+    content = base64.b64encode((examples / "grace_hopper.jpg").read_bytes()).decode()
+    inline = {"url": f"data:image/jpeg;base64,{content}", "meta": {"_type": "gradio.FileData"}}
+    assert "same" in ask(url, "verify", inline, inline, "exactly_one", session="ada")[1]
+    kept = page.state_holder.session_data["ada"]
+    assert content[:99] not in str(kept.config_values)
+    assert content[:99] not in str(kept.state_data)

@@ -1,0 +1,635 @@
+"""The command line: output for people and programs, exit codes, and errors in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import facehub
+from facehub import Gallery, enrol
+from facehub.cli.main import main
+from facehub.gallery.memory import FORMAT
+from facehub.model.store import MODEL_VARIABLE, read_config
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in this process: exit code, stdout, stderr."""
+
+    def run(*args: object) -> tuple[int, str, str]:
+        code = main([str(arg) for arg in args])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def enrolled(
+    tmp_path_factory: pytest.TempPathFactory, photos: Path, recognizer: facehub.FaceRecognizer
+) -> Path:
+    people = Gallery(recognizer.fingerprint)
+    for name, photo in (("Eileen", "astronaut.png"), ("Grace", "hopper.jpg")):
+        enrol(people, name, photos / photo, source=photo, recognizer=recognizer)
+    path = tmp_path_factory.mktemp("gallery") / "people.safetensors"
+    people.save(path)
+    return path
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, enrolled: Path) -> Path:
+    """A gallery file with Eileen and Grace, to be changed."""
+    return shutil.copy(enrolled, tmp_path / "people.safetensors")
+
+
+@pytest.fixture
+def damaged_weights(tmp_path: Path, other_weights: Path) -> Path:
+    folder = shutil.copytree(other_weights, tmp_path / "damaged")
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+    return folder
+
+
+def is_one_error_line(stderr: str) -> bool:
+    return stderr.startswith("error: ") and stderr.count("\n") == 1 and stderr.endswith(".\n")
+
+
+# --- verify ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "options", "code", "line"),
+    [
+        ("astronaut.png", "astronaut.png", [], 0, "same person"),
+        ("astronaut.png", "hopper.jpg", [], 1, "different people"),
+        ("astronaut.png", "hopper.jpg", ["--threshold", "-1"], 0, "same person"),
+        ("both.png", "hopper.jpg", ["--faces", "largest"], 0, "same person"),
+        ("both.png", "astronaut.png", ["--faces", "best_pair"], 0, "same person"),
+        ("both.png", "hopper.jpg", [], 4, "cannot tell: In the first picture: 2 faces"),
+        ("hopper.jpg", "nobody.webp", [], 4, "cannot tell: In the second picture: No face"),
+    ],
+)
+def test_verify(
+    run: Run,
+    photos: Path,
+    first: str,
+    second: str,
+    options: list[str],
+    code: int,
+    line: str,
+) -> None:
+    found, stdout, _ = run("verify", photos / first, photos / second, *options)
+    assert found == code
+    assert stdout.startswith(line)
+    assert ("similarity" in stdout) == (found != 4)
+
+
+def test_verify_uncertain(run: Run, photos: Path) -> None:
+    """Just above the similarity of the two."""
+    pair = photos / "astronaut.png", photos / "hopper.jpg"
+    similarity = json.loads(run("verify", *pair, "--json")[1])["similarity"]
+    code, stdout, _ = run("verify", *pair, "--threshold", similarity + 0.01)
+    assert code == 3
+    assert stdout.startswith("uncertain\n")
+
+
+def test_verify_json(run: Run, photos: Path, recognizer: facehub.FaceRecognizer) -> None:
+    code, stdout, stderr = run("verify", photos / "astronaut.png", photos / "both.png", "--json")
+    result = json.loads(stdout)
+    assert code == 4
+    assert stderr == ""
+    assert result["decision"] == "cannot_tell"
+    assert result["similarity"] is None
+    assert result["threshold"] == recognizer.config.threshold
+    assert "2 faces" in result["reason"]
+    assert result["first"]["inter_eye"] == pytest.approx(42.6, abs=1.5)
+    assert result["first"]["issues"] == []
+    assert result["second"] is None
+
+
+def test_verify_warns(run: Run, tmp_path: Path, photos: Path, astronaut: np.ndarray) -> None:
+    dark = tmp_path / "dark.png"
+    Image.fromarray((astronaut * 0.2).astype(np.uint8)).save(dark)
+    _, stdout, stderr = run("verify", photos / "astronaut.png", dark)
+    assert stderr == f"warning: {dark}: The face is very dark; use a brighter picture.\n"
+    assert "warning" not in stdout
+
+
+# --- enrol ----------------------------------------------------------------------------------------
+
+
+def test_enrol(run: Run, tmp_path: Path, photos: Path, recognizer: facehub.FaceRecognizer) -> None:
+    path = tmp_path / "people"
+    code, stdout, _ = run("enrol", path, photos / "astronaut.png", "--name", "Eileen")
+    assert code == 0
+    assert stdout == f"1 of 1 photos enrolled; {path} holds 1 people, 1 templates\n"
+    code, stdout, _ = run("enrol", path, photos / "hopper.jpg", "--name", "Eileen", "--json")
+    assert code == 0
+    assert json.loads(stdout)["templates"] == 2
+    people = Gallery.load(path, fingerprint=recognizer.fingerprint)
+    assert [e.source for e in people.examples("Eileen")] == ["astronaut.png", "hopper.jpg"]
+
+
+def test_enrol_folders(run: Run, tmp_path: Path, photos: Path) -> None:
+    """One sub-folder per person; other files and hidden folders are left alone."""
+    for name, photo in (("Grace", "hopper.jpg"), ("Eileen", "astronaut.png"), (".git", "both.png")):
+        (tmp_path / "people" / name).mkdir(parents=True)
+        shutil.copy(photos / photo, tmp_path / "people" / name)
+    (tmp_path / "people" / "notes.txt").touch()
+    code, stdout, _ = run("enrol", tmp_path / "gallery", tmp_path / "people", "--json")
+    assert code == 0
+    assert [face["name"] for face in json.loads(stdout)["enrolled"]] == ["Eileen", "Grace"]
+
+
+def test_enrol_goes_on_after_a_bad_photo(run: Run, tmp_path: Path, photos: Path) -> None:
+    """Of the folder's five pictures two show one face."""
+    code, stdout, stderr = run("enrol", tmp_path / "people", photos, "--name", "Ann")
+    assert code == 5
+    assert stdout.startswith("2 of 5 photos enrolled")
+    assert stderr.count("error: ") == 3
+    for name in ("both.png", "nobody.webp", "text.jpg"):
+        assert f"error: {photos / name}: " in stderr
+
+
+def test_enrol_largest(run: Run, tmp_path: Path, photos: Path) -> None:
+    arguments = "enrol", tmp_path / "people", photos / "both.png", "--name", "Grace"
+    assert run(*arguments)[0] == 5
+    assert not (tmp_path / "people").exists()
+    assert run(*arguments, "--largest")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "is not a folder; use --name"),
+        ([], "has no sub-folder per person"),
+        (["Ann"], "holds no JPEG, PNG or WebP picture"),
+    ],
+    ids=["photo", "empty folder", "empty sub-folder"],
+)
+def test_enrol_without_names(
+    run: Run, tmp_path: Path, photos: Path, content: list[str] | None, message: str
+) -> None:
+    folder = photos / "hopper.jpg"
+    if content is not None:
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        for name in content:
+            (folder / name).mkdir()
+    code, stdout, stderr = run("enrol", tmp_path / "people", folder)
+    assert (code, stdout) == (5, "")
+    assert is_one_error_line(stderr)
+    assert message in stderr
+
+
+def test_enrol_again_adds_nothing(run: Run, gallery: Path, photos: Path) -> None:
+    before = gallery.read_bytes()
+    code, stdout, _ = run("enrol", gallery, photos / "hopper.jpg", "--name", "Grace")
+    assert code == 0
+    assert stdout.startswith("0 of 1 photos enrolled (1 were there);")
+    assert gallery.read_bytes() == before
+
+
+def test_enrol_with_an_empty_name(run: Run, tmp_path: Path, photos: Path) -> None:
+    """From an unset variable of a script: not as if `--name` were missing."""
+    code, _, stderr = run("enrol", tmp_path / "people", photos / "hopper.jpg", "--name", "")
+    assert code == 5
+    assert "A person needs a name." in stderr
+    assert not (tmp_path / "people").exists()
+
+
+def test_enrol_keeps_what_others_enrolled_meanwhile(
+    run: Run, gallery: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = facehub.FaceRecognizer.face
+
+    def slow(self: facehub.FaceRecognizer, *args: Any, **kwargs: Any) -> Any:
+        monkeypatch.setattr(facehub.FaceRecognizer, "face", real)
+        run("enrol", gallery, photos / "hopper.jpg", "--name", "Other")
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(facehub.FaceRecognizer, "face", slow)
+    run("enrol", gallery, photos / "astronaut.png", "--name", "Slow")
+    people = json.loads(run("gallery", gallery, "--json")[1])["people"]
+    assert list(people) == ["Eileen", "Grace", "Other", "Slow"]
+
+
+@pytest.mark.parametrize("command", ["enrol", "embed"])
+def test_missing_folder_is_found_out_before_the_work(
+    run: Run, tmp_path: Path, photos: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facehub.FaceRecognizer, "from_pretrained", None)
+    target = tmp_path / "nothing" / "file"
+    options = {"enrol": [target, "--name", "Ann"], "embed": ["-o", target]}[command]
+    code, stdout, stderr = run(command, *options, photos / "hopper.jpg")
+    assert (code, stdout) == (5, "")
+    assert is_one_error_line(stderr)
+    assert f"there is no folder {target.parent}" in stderr
+
+
+# --- identify -------------------------------------------------------------------------------------
+
+
+def test_identify(
+    run: Run, gallery: Path, photos: Path, recognizer: facehub.FaceRecognizer
+) -> None:
+    code, stdout, _ = run("identify", gallery, photos / "both.png")
+    assert code == 0
+    head, left, right, threshold = stdout.splitlines()
+    assert head == f"{photos / 'both.png'}:"
+    assert left.startswith("  face 1: Eileen  (Eileen 0.")
+    assert right.startswith("  face 2: Grace  (Grace 0.9")
+    assert threshold == f"threshold {recognizer.config.threshold:.3f}"
+
+
+def test_identify_json(run: Run, gallery: Path, photos: Path) -> None:
+    photo = photos / "both.png"
+    code, stdout, _ = run("identify", gallery, photo, "--top", 1, "--json")
+    assert code == 0
+    (found,) = json.loads(stdout)["photos"]
+    assert found["photo"] == str(photo)
+    assert [face["name"] for face in found["faces"]] == ["Eileen", "Grace"]
+    grace = found["faces"][1]
+    assert grace["issues"] == ["several_faces"]
+    (candidate,) = grace["candidates"]
+    assert candidate.pop("similarity") == grace["similarity"] > 0.9
+    assert candidate == {"name": "Grace", "example": 0, "source": "hopper.jpg"}
+
+
+def test_identify_nobody_known(run: Run, tmp_path: Path, photos: Path) -> None:
+    run("enrol", tmp_path / "people", photos / "astronaut.png", "--name", "Eileen")
+    code, stdout, _ = run("identify", tmp_path / "people", photos / "hopper.jpg")
+    assert code == 1
+    assert re.search(r"face 1: unknown  \(Eileen 0\.\d{3}\)", stdout)
+    code, stdout, _ = run(
+        "identify", tmp_path / "people", photos / "hopper.jpg", "--threshold", 0.1
+    )
+    assert code == 0
+    assert "face 1: Eileen" in stdout
+
+
+def test_identify_one_of_two(run: Run, gallery: Path, photos: Path) -> None:
+    run("gallery", gallery, "--remove", "Eileen")
+    code, stdout, _ = run("identify", gallery, photos / "both.png")
+    assert code == 0
+    assert "face 1: unknown" in stdout
+    assert "face 2: Grace" in stdout
+
+
+def test_identify_no_face(run: Run, gallery: Path, photos: Path) -> None:
+    code, stdout, _ = run("identify", gallery, photos / "nobody.webp")
+    assert code == 4
+    assert stdout == f"{photos / 'nobody.webp'}: no face\n"
+
+
+def test_identify_goes_on_after_a_bad_photo(run: Run, gallery: Path, photos: Path) -> None:
+    code, stdout, stderr = run("identify", gallery, photos, "--json")
+    result = json.loads(stdout)
+    assert code == 5
+    assert len(result["photos"]) == 4
+    (failed,) = result["failed"]
+    assert failed["photo"] == str(photos / "text.jpg")
+    assert failed["error"] == "ImageFormatError"
+    assert stderr.startswith(f"error: {photos / 'text.jpg'}: ")
+
+
+# --- gallery --------------------------------------------------------------------------------------
+
+
+def test_gallery(run: Run, gallery: Path) -> None:
+    before = gallery.read_bytes()
+    assert run("gallery", gallery) == (
+        0,
+        "Eileen: astronaut.png\nGrace: hopper.jpg\n2 people, 2 templates\n",
+        "",
+    )
+    assert gallery.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "people"),
+    [
+        (["--remove", "Eileen"], {"Grace": ["hopper.jpg"]}),
+        (
+            ["--rename", "Eileen", "Colonel Collins"],
+            {"Colonel Collins": ["astronaut.png"], "Grace": ["hopper.jpg"]},
+        ),
+        (["--merge", "Eileen", "Grace"], {"Grace": ["hopper.jpg", "astronaut.png"]}),
+    ],
+)
+def test_gallery_change(
+    run: Run, gallery: Path, options: list[str], people: dict[str, list[str]]
+) -> None:
+    code, stdout, _ = run("gallery", gallery, *options, "--json")
+    assert code == 0
+    assert json.loads(stdout)["people"] == people
+    assert json.loads(run("gallery", gallery, "--json")[1])["people"] == people
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--remove", "Nobody"], "no person named Nobody"),
+        (["--remove", ""], "no person named"),
+        (["--rename", "Nobody", "Somebody"], "no person named Nobody"),
+        (["--rename", "Eileen", "Grace"], "already a person named Grace"),
+        (["--rename", "Eileen", " "], "needs a name"),
+        (["--merge", "Eileen", "Nobody"], "no person named Nobody"),
+        (["--merge", "Nobody", "Grace"], "no person named Nobody"),
+    ],
+)
+def test_gallery_change_that_makes_no_sense(
+    run: Run, gallery: Path, options: list[str], message: str
+) -> None:
+    before = gallery.read_bytes()
+    code, stdout, stderr = run("gallery", gallery, *options)
+    assert (code, stdout) == (5, "")
+    assert is_one_error_line(stderr)
+    assert message in stderr
+    assert gallery.read_bytes() == before
+
+
+# --- embed and info -------------------------------------------------------------------------------
+
+
+def test_embed(run: Run, tmp_path: Path, photos: Path, recognizer: facehub.FaceRecognizer) -> None:
+    output = tmp_path / "faces.npz"
+    names = "astronaut.png", "both.png", "nobody.webp"
+    code, stdout, _ = run("embed", *(photos / name for name in names), "-o", output)
+    assert code == 0
+    assert stdout.startswith("3 faces from 3 photos (1 without a face)")
+    assert output.stat().st_mode & 0o077 == 0
+    with np.load(output) as file:
+        assert file["names"].tolist() == [
+            str(photos / n) for n in ("astronaut.png", *["both.png"] * 2)
+        ]
+        assert file["boxes"].shape == (3, 4)
+        assert str(file["fingerprint"]) == recognizer.fingerprint
+        expected = recognizer.face(photos / "astronaut.png").embedding
+        np.testing.assert_allclose(file["embeddings"][0], expected, atol=1e-5)
+
+
+def test_embed_nothing(run: Run, tmp_path: Path, photos: Path) -> None:
+    output = tmp_path / "faces.npz"
+    code, stdout, _ = run("embed", photos / "nobody.webp", "-o", output, "--json")
+    assert code == 0
+    assert json.loads(stdout)["faces"] == 0
+    with np.load(output) as file:
+        assert file["embeddings"].shape == (0, 512)
+
+
+def test_embed_into_a_missing_folder(run: Run, tmp_path: Path, photos: Path) -> None:
+    output = tmp_path / "nothing" / "faces.npz"
+    code, _, stderr = run("embed", photos / "hopper.jpg", "-o", output)
+    assert code == 5
+    assert is_one_error_line(stderr)
+    assert "cannot be written" in stderr
+
+
+def test_embed_keeps_the_old_file_where_no_photo_can_be_used(
+    run: Run, tmp_path: Path, photos: Path
+) -> None:
+    output = tmp_path / "faces.npz"
+    output.write_bytes(b"old")
+    assert run("embed", photos / "text.jpg", "-o", output)[0] == 5
+    assert output.read_bytes() == b"old"
+
+
+def test_info(run: Run, recognizer: facehub.FaceRecognizer) -> None:
+    code, stdout, _ = run("info", "--json")
+    facts = json.loads(stdout)
+    assert code == 0
+    assert facts["facehub"] == facehub.__version__
+    assert facts["fingerprint"] == recognizer.fingerprint
+    config = recognizer.config
+    assert facts["threshold"] == config.threshold
+    assert facts["uncertain from"] == pytest.approx(config.threshold - config.uncertain_margin)
+    assert facts["crop"] == "96 x 112"
+    code, stdout, _ = run("info")
+    assert code == 0
+    assert len(stdout.splitlines()) == len(facts)
+
+
+def test_weights_option_and_variable(
+    run: Run, other_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = read_config(other_weights).fingerprint
+    assert (
+        json.loads(run("info", "--json", "--weights", other_weights)[1])["fingerprint"] == expected
+    )
+    monkeypatch.setenv(MODEL_VARIABLE, str(other_weights))
+    assert json.loads(run("info", "--json")[1])["fingerprint"] == expected
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["verify", "one.jpg"],
+        ["verify", "a.jpg", "b.jpg", "--threshold", "2"],
+        ["verify", "a.jpg", "b.jpg", "--threshold", "nan"],
+        ["verify", "a.jpg", "b.jpg", "--threshold", "high"],
+        ["verify", "a.jpg", "b.jpg", "--faces", "all"],
+        ["identify", "g", "a.jpg", "--top", "0"],
+        ["gallery", "g", "--remove", "A", "--rename", "A", "B"],
+        ["embed", "a.jpg"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_command_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 2
+    assert "usage: facehub" in capsys.readouterr().err
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    assert exit_.value.code == 0
+    stdout = capsys.readouterr().out
+    for word in ("verify", "enrol", "identify", "gallery", "embed", "info", "exit codes:"):
+        assert word in stdout
+
+
+def commands(folder: Path, photo: Path) -> dict[str, list[object]]:
+    """Every command, on a gallery in the folder."""
+    gallery = folder / "people.safetensors"
+    return {
+        "verify": ["verify", photo, photo],
+        "enrol": ["enrol", gallery, photo, "--name", "Ann"],
+        "identify": ["identify", gallery, photo],
+        "gallery": ["gallery", gallery, "--remove", "Eileen"],
+        "embed": ["embed", photo, "-o", folder / "faces.npz"],
+        "info": ["info"],
+    }
+
+
+@pytest.mark.parametrize("command", ["verify", "enrol", "identify", "gallery", "embed", "info"])
+@pytest.mark.parametrize("kind", ["damaged", "missing"])
+def test_bad_weights(
+    run: Run, gallery: Path, photos: Path, damaged_weights: Path, command: str, kind: str
+) -> None:
+    before = gallery.read_bytes()
+    weights = damaged_weights if kind == "damaged" else damaged_weights / "nothing"
+    arguments = commands(gallery.parent, photos / "hopper.jpg")[command]
+    code, stdout, stderr = run(*arguments, "--weights", weights)
+    assert (code, stdout) == (5, "")
+    assert is_one_error_line(stderr)
+    assert gallery.read_bytes() == before
+    assert not (gallery.parent / "faces.npz").exists()
+
+
+@pytest.mark.parametrize("command", ["enrol", "identify", "gallery"])
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("of other weights", "was made with other weights"),
+        ("damaged", "is damaged or not a facehub gallery"),
+        ("a text", "is damaged or not a facehub gallery"),
+    ],
+)
+def test_bad_gallery(
+    run: Run,
+    gallery: Path,
+    photos: Path,
+    other_weights: Path,
+    command: str,
+    kind: str,
+    message: str,
+) -> None:
+    arguments = commands(gallery.parent, photos / "hopper.jpg")[command]
+    if kind == "of other weights":
+        arguments = [*arguments, "--weights", other_weights]
+    elif kind == "damaged":
+        gallery.write_bytes(gallery.read_bytes()[:-5])
+    else:
+        gallery.write_text(f"I am a {FORMAT}, honestly.")
+    before = gallery.read_bytes()
+    code, stdout, stderr = run(*arguments)
+    assert (code, stdout) == (5, "")
+    assert is_one_error_line(stderr)
+    assert message in stderr
+    assert gallery.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["verify", "enrol", "identify", "embed"])
+@pytest.mark.parametrize("photo", ["text.jpg", "nothing.jpg"])
+def test_bad_photo(run: Run, gallery: Path, photos: Path, command: str, photo: str) -> None:
+    before = gallery.read_bytes()
+    code, _, stderr = run(*commands(gallery.parent, photos / photo)[command])
+    assert code == 5
+    assert is_one_error_line(stderr)
+    assert gallery.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["identify", "gallery"])
+def test_missing_gallery(run: Run, tmp_path: Path, photos: Path, command: str) -> None:
+    code, _, stderr = run(*commands(tmp_path, photos / "hopper.jpg")[command])
+    assert code == 5
+    assert "There is no gallery file" in stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode elsewhere")
+def test_file_name_that_is_not_utf8(run: Run, tmp_path: Path, photos: Path) -> None:
+    photo = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg"))
+    shutil.copy(photos / "hopper.jpg", photo)
+    gallery = tmp_path / "people"
+    assert run("enrol", gallery, photo, "--name", "Grace")[0] == 0
+    code, stdout, _ = run("identify", gallery, photo)
+    assert code == 0
+    assert "caf\\udce9.jpg:" in stdout
+    code, stdout, _ = run("identify", gallery, photo, "--json")
+    assert json.loads(stdout)["photos"][0]["photo"] == str(photo)
+    assert run("gallery", gallery)[1].startswith("Grace: caf\ufffd.jpg\n")
+
+
+def test_interrupted(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(facehub.FaceRecognizer, "from_pretrained", interrupt)
+    assert run("info") == (130, "", "interrupted\n")
+
+
+# --- as a process ---------------------------------------------------------------------------------
+
+
+def process(*args: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "facehub", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_process(photos: Path) -> None:
+    """Nothing but the answer: the native libraries' log is not shown."""
+    done = process("verify", photos / "astronaut.png", photos / "astronaut.png")
+    assert done.returncode == 0
+    assert done.stdout.startswith("same person\n")
+    assert done.stderr == ""
+
+
+def test_process_with_an_error(photos: Path) -> None:
+    done = process("verify", photos / "astronaut.png", photos / "text.jpg")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert is_one_error_line(done.stderr)
+
+
+def test_error_is_one_line_without_escapes(run: Run, tmp_path: Path) -> None:
+    code, _, stderr = run("gallery", tmp_path / "a\n\x1b[31mb")
+    assert code == 5
+    assert is_one_error_line(stderr)
+    assert "\x1b" not in stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_json_in_any_encoding(tmp_path: Path, enrolled: Path, encoding: str) -> None:
+    gallery = shutil.copy(enrolled, tmp_path / "people")
+    main(["gallery", str(gallery), "--rename", "Grace", "Zo\xeb \U0001f642"])
+    result = subprocess.run(
+        [sys.executable, "-m", "facehub", "gallery", str(gallery), "--json"],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+    )
+    assert list(json.loads(result.stdout)["people"]) == ["Eileen", "Zo\xeb \U0001f642"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_full_output(enrolled: Path) -> None:
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "facehub", "gallery", str(enrolled)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (result.returncode, result.stderr) == (5, "error: No space left on device\n")
+
+
+def test_output_that_nobody_reads(enrolled: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        [sys.executable, "-m", "facehub", "gallery", str(enrolled)],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (5, "")

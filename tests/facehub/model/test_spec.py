@@ -1,0 +1,190 @@
+"""`config.json`: what is written is what is read, and what makes no sense is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from facehub import AlignmentTemplate, Calibration, EncoderConfig, FaceRecognizer, WeightsError
+from facehub.model.spec import Preprocessing, gallery_threshold
+
+CALIBRATION = Calibration(
+    dataset="a few faces",
+    target_fmr=0.01,
+    fmr=0.009,
+    fnmr=0.25,
+    impostor_pairs=1000,
+    genuine_pairs=100,
+    curve=((0.0, 0.5, 0.01), (0.5, 0.009, 0.25)),
+)
+
+
+def changed(**changes: object) -> str:
+    return json.dumps({**json.loads(EncoderConfig().to_json()), **changes})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        EncoderConfig(),
+        EncoderConfig(stem="face", embedding_size=128, threshold=-0.25, uncertain_margin=0.0),
+        EncoderConfig(preprocessing=Preprocessing(mean=0.0, std=255.0)),
+        EncoderConfig(template=AlignmentTemplate(112, 112, (38.3, 51.7), (73.5, 51.5))),
+        EncoderConfig(calibration=CALIBRATION, fingerprint="sha256:0123"),
+    ],
+    ids=["default", "numbers", "preprocessing", "template", "calibration"],
+)
+def test_round_trip(config: EncoderConfig) -> None:
+    assert EncoderConfig.from_json(config.to_json()) == config
+
+
+def test_json_is_plain() -> None:
+    values = json.loads(EncoderConfig().to_json())
+    assert values["architecture"] == "resnet18"
+    assert values["preprocessing"]["mean"] == 127.5
+    assert values["template"]["left_eye"] == [30.4, 51.6]
+    assert values["calibration"] is None
+
+
+def test_unknown_keys_are_ignored() -> None:
+    text = changed(later="?", template={"width": 96, "depth": 3}, preprocessing={"gamma": 2})
+    assert EncoderConfig.from_json(text) == EncoderConfig()
+
+
+def test_missing_keys_take_their_default() -> None:
+    text = '{"architecture": "resnet18", "stem": "face"}'
+    assert EncoderConfig.from_json(text) == EncoderConfig(stem="face")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "null", "[]", '"config"', "{}", '{"architecture": "resnet18"}', "[" * 100_000],
+    ids=["empty", "cut", "null", "list", "text", "no key", "no stem", "deep"],
+)
+def test_not_a_config(text: str) -> None:
+    with pytest.raises(WeightsError, match=r"config\.json is not a facehub configuration"):
+        EncoderConfig.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": "resnet50"},
+        {"architecture": None},
+        {"stem": "flower"},
+        {"stem": []},
+        {"embedding_size": 0},
+        {"embedding_size": 10**9},
+        {"embedding_size": "512"},
+        {"embedding_size": 512.0},
+        {"flip": "yes"},
+        {"dilated": 1},
+        {"threshold": 1.5},
+        {"threshold": None},
+        {"threshold": "high"},
+        {"threshold": float("nan")},
+        {"uncertain_margin": -0.1},
+        {"preprocessing": None},
+        {"preprocessing": {"colour": "BGR"}},
+        {"preprocessing": {"layout": "NHWC"}},
+        {"preprocessing": {"mean": "grey"}},
+        {"preprocessing": {"mean": float("nan")}},
+        {"preprocessing": {"std": 0}},
+        {"preprocessing": {"std": float("nan")}},
+        {"preprocessing": {"std": float("inf")}},
+        {"template": None},
+        {"template": [96, 112]},
+        {"template": {"width": 0}},
+        {"template": {"width": "96"}},
+        {"template": {"width": 96.5}},
+        {"template": {"left_eye": [70, 50]}},
+        {"template": {"left_eye": 30.4}},
+        {"template": {"left_eye": [float("nan"), 51.6]}},
+        {"calibration": {}},
+        {"calibration": []},
+        {"calibration": {**vars(CALIBRATION), "fmr": "low"}},
+        {"calibration": {**vars(CALIBRATION), "fnmr": 25}},
+        {"calibration": {**vars(CALIBRATION), "curve": [[0.1, 0.2]]}},
+        {"calibration": {**vars(CALIBRATION), "curve": 7}},
+        {"calibration": {**vars(CALIBRATION), "impostor_pairs": "many"}},
+        {"calibration": {**vars(CALIBRATION), "genuine_pairs": None}},
+        {"preprocessing": {"mean": 10**400}},
+        {"fingerprint": 5},
+    ],
+    ids=str,
+)
+def test_bad_value(change: dict[str, object]) -> None:
+    with pytest.raises(WeightsError, match=r"config\.json is not a facehub configuration"):
+        EncoderConfig.from_json(changed(**change))
+
+
+CURVE = ((0.0, 1.0, 0.0), (0.4, 1e-2, 0.2), (0.8, 1e-4, 0.6), (0.9, 0.0, 0.9), (1.0, 0.0, 1.0))
+MEASURED = Calibration("made up", None, 0.01, 0.2, 100_000, 100, CURVE)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "fmr", "fnmr"),
+    [
+        (0.4, 1e-2, 0.2),
+        (0.6, 1e-3, 0.4),  # halfway: in the rate's logarithm, and in the FNMR
+        (0.8, 1e-4, 0.6),
+        (0.9, 1e-5, 0.9),  # one in all 100,000 pairs is the least that can be said
+        (1.0, 1e-5, 1.0),
+        (-1.0, 1.0, 0.0),
+    ],
+)
+def test_rates_between_the_points_of_the_curve(similarity: float, fmr: float, fnmr: float) -> None:
+    assert MEASURED.fmr_at(similarity) == pytest.approx(fmr)
+    assert MEASURED.fnmr_at(similarity) == pytest.approx(fnmr)
+
+
+@pytest.mark.parametrize(
+    ("fmr", "similarity"), [(1e-2, 0.4), (1e-3, 0.6), (1e-5, 0.9), (1e-9, 0.9)]
+)
+def test_threshold_for_a_rate(fmr: float, similarity: float) -> None:
+    assert MEASURED.similarity_at(fmr) == pytest.approx(similarity)
+
+
+def test_no_curve_no_rates() -> None:
+    unmeasured = Calibration("made up", None, 0.01, 0.2, 100, 100)
+    assert unmeasured.fmr_at(0.5) is None
+    assert unmeasured.fnmr_at(0.5) is None
+    assert unmeasured.similarity_at(0.01) is None
+
+
+def test_shipped_calibration_agrees_with_its_threshold(recognizer: FaceRecognizer) -> None:
+    config = recognizer.config
+    assert config.calibration is not None
+    assert config.calibration.fmr_at(config.threshold) == pytest.approx(
+        config.calibration.fmr, rel=0.1
+    )
+    assert config.calibration.fnmr_at(config.threshold) == pytest.approx(
+        config.calibration.fnmr, abs=0.01
+    )
+
+
+# --- the threshold among several ------------------------------------------------------------------
+
+STEEP = ((0.0, 1.0, 0.0), (0.4, 1e-2, 0.2), (0.8, 1e-4, 0.6))
+STEEP_CONFIG = EncoderConfig(
+    threshold=0.5, calibration=Calibration("made up", None, 0.01, 0.2, 100_000, 9, STEEP)
+)
+
+
+@pytest.mark.parametrize(
+    ("templates", "threshold"),
+    [
+        (0, 0.5),
+        (1, 0.5),  # an FMR of 1 % would do, at 0.4: the weights' own threshold is higher
+        (10, 0.6),  # 1 % for ten is 0.1 % for each
+        (100, 0.8),
+        (100_000, 0.8),  # further than the curve goes
+    ],
+)
+def test_the_threshold_rises_with_the_gallery(templates: int, threshold: float) -> None:
+    assert gallery_threshold(STEEP_CONFIG, templates) == pytest.approx(threshold, abs=1e-3)
+
+
+def test_the_threshold_stays_where_nothing_was_measured() -> None:
+    assert gallery_threshold(EncoderConfig(threshold=0.5), 1000) == 0.5

@@ -1,0 +1,98 @@
+"""Calibration on made embeddings, with rates worked out by hand."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from facehub import EncoderConfig
+from train.evaluation.calibrate import all_pairs, calibrate
+
+CONFIG = EncoderConfig(threshold=0.98, fingerprint="sha256:0")
+
+# Two people, two faces each, at angles in the plane.
+DEGREES = np.array([0, 10, 61, 75])
+LABELS = np.array([7, 7, 3, 3])
+EMBEDDINGS = np.column_stack([np.cos(np.radians(DEGREES)), np.sin(np.radians(DEGREES))])
+EMBEDDINGS = EMBEDDINGS.astype(np.float32)
+# Genuine: cos 10 = 0.985, cos 14 = 0.970.
+# Impostors: cos 51 = 0.629, cos 61 = 0.4848, cos 65 = 0.423, cos 75 = 0.259.
+
+
+def test_all_pairs() -> None:
+    similarity, same = all_pairs(EMBEDDINGS, LABELS)
+    expected = np.cos(np.radians([10, 61, 75, 51, 65, 14]))
+    np.testing.assert_allclose(similarity, expected, atol=1e-6)
+    assert same.tolist() == [True, False, False, False, False, True]
+
+
+def test_all_pairs_of_many_faces_fit_into_memory() -> None:
+    """Beside the matrix of similarities, n^2 float32, less than half of it for each result."""
+    n = 1000
+    embeddings, labels = np.zeros((n, 4), np.float32), np.arange(n)
+    tracemalloc.start()
+    all_pairs(embeddings, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * n * n
+
+
+def test_target() -> None:
+    """A quarter: one impostor of four may be accepted, so the threshold is just above 0.4848."""
+    config = calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.25)
+    assert config.threshold == 0.485
+    found = config.calibration
+    assert (found.dataset, found.target_fmr) == ("made", 0.25)
+    assert (found.impostor_pairs, found.genuine_pairs) == (4, 2)
+    assert (found.fmr, found.fnmr) == (0.25, 0)
+    assert config.fingerprint == CONFIG.fingerprint
+
+
+def test_kept_threshold() -> None:
+    """At 0.98: no impostor is accepted, the genuine pair at 0.970 is rejected."""
+    config = calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="made", target_fmr=None)
+    assert config.threshold == 0.98
+    found = config.calibration
+    assert (found.target_fmr, found.fmr, found.fnmr) == (None, 0, 0.5)
+
+
+def test_uncertain_band() -> None:
+    """Half: two impostors of four may be accepted, so the band begins just above 0.4226."""
+    settings = {"dataset": "made", "target_fmr": 0.25}
+    config = calibrate(CONFIG, EMBEDDINGS, LABELS, **settings, uncertain_fmr=0.5)
+    assert config.threshold == 0.485
+    assert config.uncertain_margin == pytest.approx(0.485 - 0.423)
+    assert calibrate(CONFIG, EMBEDDINGS, LABELS, **settings).uncertain_margin == 0.05
+    with pytest.raises(ValueError, match="begin below the threshold"):
+        calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="", target_fmr=0.5, uncertain_fmr=0.25)
+
+
+def test_curve() -> None:
+    curve = calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="", target_fmr=0.5).calibration.curve
+    similarities = [point[0] for point in curve]
+    assert similarities == sorted(similarities)
+    assert (similarities[0], similarities[-1]) == (-0.2, 0.9)
+    rates = {similarity: (fmr, fnmr) for similarity, fmr, fnmr in curve}
+    assert rates[0.25] == (1, 0)
+    assert rates[0.3] == (0.75, 0)
+    assert rates[0.45] == (0.5, 0)
+    assert rates[0.6] == (0.25, 0)
+    assert rates[0.65] == (0, 0)
+
+
+def test_survives_the_config_file() -> None:
+    config = calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.25)
+    assert EncoderConfig.from_json(config.to_json()) == config
+
+
+def test_too_few_impostor_pairs() -> None:
+    with pytest.raises(ValueError, match="4 impostor pairs cannot show a"):
+        calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.2)
+
+
+@pytest.mark.parametrize("labels", [[1, 1, 1, 1], [1, 2, 3, 4]], ids=["one", "all different"])
+def test_no_pairs_of_one_kind(labels: list[int]) -> None:
+    with pytest.raises(ValueError, match="two identities or more"):
+        calibrate(CONFIG, EMBEDDINGS, np.array(labels), dataset="made", target_fmr=None)

@@ -1,0 +1,139 @@
+"""Verification metrics, by values worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from train.evaluation.metrics import (
+    best_threshold,
+    kfold_accuracy,
+    operating_points,
+    rate,
+    threshold_at_fmr,
+)
+
+INF = float("inf")
+
+
+def pairs(text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Similarities and labels from ".9+ .1-": a genuine pair at 0.9, an impostor pair at 0.1."""
+    words = text.split()
+    return np.array([float(w[:-1]) for w in words]), np.array([w[-1] == "+" for w in words])
+
+
+@pytest.mark.parametrize(
+    ("text", "threshold"),
+    [
+        (".9+ .1-", 0.5),  # halfway
+        (".1- .9+", 0.5),  # in any order
+        (".9+ .8+ .3- .1-", 0.55),
+        (".9+ .6- .5+ .4+ .1-", 0.25),  # one error; above 0.6 there would be two
+        (".9+ .6- .5- .4+ .1-", 0.75),  # one error; below there would be two
+        (".9+ .8+", 0.8),  # nothing below the last: the threshold is the last itself
+        (".9+ .5+ .5- .1-", 0.7),  # the run at 0.5 is accepted whole or not at all
+        (".9+ -inf-", 0.9),  # no halfway to minus infinity
+        (".9+ -inf+ -inf-", 0.9),  # which is never accepted
+    ],
+)
+def test_best_threshold(text: str, threshold: float) -> None:
+    assert best_threshold(*pairs(text)) == pytest.approx(threshold)
+
+
+@pytest.mark.parametrize("text", [".9- .1-", ".9- .8- .5+", "-inf- -inf+"])
+def test_best_threshold_that_accepts_none(text: str) -> None:
+    """Where impostors come first, rejecting all makes the fewest errors."""
+    similarity, same = pairs(text)
+    assert not (similarity >= best_threshold(similarity, same)).any()
+
+
+def test_best_threshold_equals_brute_force() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        similarity = rng.integers(0, 12, 30) / 10  # with ties
+        same = rng.random(30) < similarity
+        best = max(np.mean((similarity >= t) == same) for t in [*similarity, INF])
+        threshold = best_threshold(similarity, same)
+        assert np.mean((similarity >= threshold) == same) == best
+
+
+def test_kfold_accuracy() -> None:
+    """Two folds of four pairs; the threshold of each is chosen on the other.
+
+    The best on the second is (0.8 + 0.62) / 2 = 0.71: the first is all right there. The best on the
+    first is (0.9 + 0.3) / 2 = 0.6: the second has one error of four there, the impostor at 0.62.
+    """
+    similarity, same = pairs(".95+ .9+ .3- .2-   .85+ .8+ .5- .62-")
+    result = kfold_accuracy(similarity, same, n_folds=2)
+    assert result.thresholds == pytest.approx((0.71, 0.6))
+    assert result.mean == pytest.approx((100 + 75) / 2)
+    assert result.std == pytest.approx(12.5)
+    assert (result.correct.count, result.correct.total) == (7, 8)
+
+
+def test_kfold_accuracy_counts_what_could_not_be_compared() -> None:
+    """The genuine pair without a face is an error, the impostor pair without one is not."""
+    similarity, same = pairs(".9+ .1-   .9+ -inf+   .9+ -inf-")
+    result = kfold_accuracy(similarity, same, n_folds=3)
+    assert result.mean == pytest.approx((100 + 50 + 100) / 3)
+
+
+@pytest.mark.parametrize(
+    ("fmr", "above"),
+    [
+        (0.1, 0.9),  # one of the ten is allowed: all up to 0.9 are rejected
+        (0.2, 0.8),
+        (0.25, 0.8),  # two and a half are two
+        (0.5, 0.5),
+        (0.9, 0.1),
+    ],
+)
+def test_threshold_at_fmr(fmr: float, above: float) -> None:
+    impostor = np.random.default_rng(0).permutation(np.arange(1, 11) / 10)
+    threshold = threshold_at_fmr(impostor, fmr)
+    assert above < threshold < above + 1e-6
+    assert np.mean(impostor >= threshold) <= fmr
+    assert np.mean(impostor >= above) > fmr  # a lower one would not do
+
+
+def test_threshold_at_fmr_with_ties() -> None:
+    """One of four is allowed, but two are equal: neither is accepted."""
+    impostor = np.array([0.7, 0.7, 0.2, 0.1], np.float32)
+    assert 0.7 < threshold_at_fmr(impostor, 0.25) < 0.7001
+
+
+def test_threshold_at_fmr_of_one_accepts_all() -> None:
+    assert threshold_at_fmr(np.array([0.3, 0.1, 0.2]), 1) == 0.1
+
+
+@pytest.mark.parametrize(("n", "fmr"), [(9, 0.1), (999, 1e-3), (0, 0.5), (10, 0.0)])
+def test_threshold_at_fmr_needs_enough_pairs(n: int, fmr: float) -> None:
+    with pytest.raises(ValueError, match=f"{n} impostor pairs cannot show"):
+        threshold_at_fmr(np.zeros(n), fmr)
+
+
+def test_rate_by_hand() -> None:
+    # Wilson for 10 of 100: (0.1 + z^2/200 -+ z sqrt(0.09/100 + z^2/40000)) / (1 + z^2/100)
+    found = rate(10, 100)
+    assert (found.value, found.count, found.total) == (0.1, 10, 100)
+    assert found.low == pytest.approx(0.0552, abs=1e-4)
+    assert found.high == pytest.approx(0.1744, abs=1e-4)
+    assert rate(0, 50).low == 0
+    assert rate(50, 50).high == pytest.approx(1)
+
+
+def test_operating_points_leave_out_what_cannot_be_shown() -> None:
+    impostor = np.linspace(0, 0.99, 100)
+    genuine = np.array([0.2, 0.95, 0.985, 1.0])
+    (point,) = operating_points(genuine, impostor, (0.01, 0.001))
+    # One of 100 impostors may pass: the threshold lies just above the second highest, 0.98.
+    assert point.fmr == 0.01
+    assert point.threshold == pytest.approx(0.98)
+    assert (point.fnmr.count, point.fnmr.total) == (2, 4)
+
+
+def test_operating_points_of_nan_are_no_success() -> None:
+    """Embeddings of NaN, as from weights that diverged, reject every genuine pair."""
+    nan = np.full(100, np.nan, np.float32)
+    (point,) = operating_points(nan, nan, (0.01,))
+    assert point.fnmr.value == 1

@@ -1,0 +1,91 @@
+"""Exporting a run: weights as float16, with the run's records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from facehub.encoder import FaceEncoder
+from facehub.errors import WeightsError
+from train.release.export import export
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny_pack: str) -> Path:
+    """What `fit` leaves behind, with untrained weights; it went on from another run."""
+    torch.manual_seed(0)
+    run = tmp_path / "run"
+    FaceEncoder().eval().save_pretrained(run / "best")
+    first = tmp_path / "first"
+    first.mkdir()
+    for folder, init in ((first, ""), (run, str(first))):
+        (folder / "config.json").write_text(json.dumps({"data": tiny_pack, "init": init}))
+        (folder / "checkpoint.pt").touch()
+    (run / "metrics.csv").write_text("epoch,loss\n1,2\n2,1\n")
+    (run / "curves.png").write_bytes(b"picture")
+    return run
+
+
+def test_half_the_size_and_nearly_the_same_embeddings(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    exported = export(run, out, dataset="celeba")
+    sizes = [(p / "model.safetensors").stat().st_size for p in (run / "best", out)]
+    assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.01)
+    loaded = FaceEncoder.from_pretrained(out)
+    assert loaded.config.fingerprint == exported.config.fingerprint
+    crops = np.random.default_rng(0).integers(0, 256, (4, 112, 96, 3), np.uint8)
+    before, after = FaceEncoder.from_pretrained(run / "best").embed(crops), loaded.embed(crops)
+    assert (before * after).sum(1).min() > 0.9999
+
+
+def test_flip(run: Path, tmp_path: Path) -> None:
+    assert not export(run, tmp_path / "out", dataset="celeba").config.flip
+    export(run, tmp_path / "out", dataset="celeba", flip=True)
+    assert FaceEncoder.from_pretrained(tmp_path / "out").config.flip
+
+
+def test_records(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "evaluation.json").write_text("of other weights")
+    export(run, out, dataset="celeba")
+    training = json.loads((out / "training.json").read_text())
+    assert (training["faces"], training["identities"], training["epochs"]) == (48, 8, 2)
+    assert training["dataset"] == "celeba"
+    assert [config["init"] for config in training["configs"]] == ["", str(tmp_path / "first")]
+    assert (out / "metrics.csv").read_text() == "epoch,loss\n1,2\n2,1\n"
+    assert (out / "curves.png").read_bytes() == b"picture"
+    assert not (out / "evaluation.json").exists()
+
+
+def test_records_of_a_run_that_went_on_from_weights(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(run, out, dataset="celeba")
+    settings = json.loads((run / "config.json").read_text())
+    for _ in range(2):  # the second time, the weights are its own
+        for init, expected in ((out, ["", str(tmp_path / "first"), str(out)]), ("a/b", ["a/b"])):
+            (run / "config.json").write_text(json.dumps(settings | {"init": str(init)}))
+            target = out if init == out else tmp_path / "other"
+            export(run, target, dataset="celeba")
+            configs = json.loads((target / "training.json").read_text())["configs"]
+            assert [config["init"] for config in configs] == expected
+
+
+def test_no_run(run: Path, tmp_path: Path) -> None:
+    (run / "metrics.csv").unlink()
+    with pytest.raises(ValueError, match="is no run of"):
+        export(run, tmp_path / "out", dataset="celeba")
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_beyond_float16_are_refused(run: Path, tmp_path: Path) -> None:
+    encoder = FaceEncoder.from_pretrained(run / "best")
+    encoder.norm.bias.fill_(1e6)
+    encoder.save_pretrained(run / "best")
+    with pytest.raises(WeightsError, match="not finite"):
+        export(run, tmp_path / "out", dataset="celeba")
+    assert not (tmp_path / "out" / "model.safetensors").exists()

@@ -1,0 +1,113 @@
+"""Sending to the Hub: one commit, or a clear error and nothing left behind."""
+
+from __future__ import annotations
+
+import pytest
+from huggingface_hub import constants
+
+from tests.local_hub import LocalHub
+from train.release.hub import HubError, push
+
+NAME = "owner/name"
+FILES = {"small.txt": b"few", "large.bin": bytes(range(256)) * 1000}
+
+
+def test_creates_and_commits_once(writer: LocalHub) -> None:
+    commit = push(FILES, NAME, message="First")
+    repo = writer.repos["models", NAME]
+    assert writer.files(NAME, commit.oid).items() >= FILES.items()
+    assert len(repo.commits) == 2
+    assert not repo.private
+    assert set(repo.branches) == {"main"}
+
+
+def test_private(writer: LocalHub) -> None:
+    push(FILES, NAME, message="First", private=True)
+    assert writer.repos["models", NAME].private
+
+
+def test_another_branch(writer: LocalHub) -> None:
+    push(FILES, NAME, message="First", revision="next")
+    assert writer.files(NAME, "next").items() >= FILES.items()
+    assert "small.txt" not in writer.files(NAME, "main")
+    push({"small.txt": b"more"}, NAME, message="Second", revision="next")
+    assert writer.files(NAME, "next")["small.txt"] == b"more"
+
+
+def test_pull_request(writer: LocalHub) -> None:
+    push(FILES, NAME, message="First")
+    commit = push({"small.txt": b"other"}, NAME, message="Second", create_pr=True)
+    assert commit.pr_url
+    assert commit.pr_url.endswith("/discussions/1")
+    assert writer.files(NAME)["small.txt"] == b"few"
+    assert writer.files(NAME, "refs/pr/1")["small.txt"] == b"other"
+
+
+def test_space(writer: LocalHub) -> None:
+    push(FILES, NAME, message="First", space=True, variables={"FACEHUB_MODEL": "a/b@c"})
+    settings = writer.repos["spaces", NAME].settings
+    assert settings["sdk"] == "gradio"
+    assert settings["variables"] == [{"key": "FACEHUB_MODEL", "value": "a/b@c"}]
+    assert writer.files(NAME, kind="spaces").items() >= FILES.items()
+
+
+def test_no_token(hub: LocalHub) -> None:
+    with pytest.raises(HubError, match="There is no Hub token: `hf auth login`"):
+        push(FILES, NAME, message="First")
+    assert hub.requests == []
+
+
+def test_token_that_the_hub_does_not_know(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_stolen")
+    with pytest.raises(HubError, match="does not accept this token"):
+        push(FILES, NAME, message="First")
+    assert hub.repos == {}
+
+
+def test_token_that_may_only_read(reader: LocalHub) -> None:
+    with pytest.raises(HubError, match="may not write to owner/name"):
+        push(FILES, NAME, message="First")
+    assert reader.repos == {}
+
+
+@pytest.mark.parametrize("name", ["name with spaces/x", "a/b/c", "owner/..name"])
+def test_no_hub_name(writer: LocalHub, name: str) -> None:
+    with pytest.raises(HubError, match="no Hub name"):
+        push(FILES, name, message="First")
+    assert writer.repos == {}
+
+
+def test_no_network(writer: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(HubError, match="could not be sent"):
+        push(FILES, NAME, message="First")
+
+
+@pytest.mark.parametrize(
+    ("request_part", "fault", "message"),
+    [
+        ("/preupload/", 403, "may not write"),
+        ("/preupload/", 404, "has no owner/name"),
+        ("objects/batch", 401, "does not accept this token"),
+        ("PUT /lfs/", 400, "could not be sent"),
+        ("/commit/", 409, "changed by somebody else"),
+        ("/commit/", 507, "status 507"),
+        ("/commit/", "hang up", "could not be sent"),
+    ],
+)
+def test_a_failed_upload_leaves_nothing(
+    writer: LocalHub, request_part: str, fault: int | str, message: str
+) -> None:
+    writer.faults[request_part] = fault
+    with pytest.raises(HubError, match=message):
+        push(FILES, NAME, message="First")
+    assert writer.repos == {}
+
+
+def test_a_failed_upload_leaves_what_was_there(writer: LocalHub) -> None:
+    first = push(FILES, NAME, message="First")
+    writer.faults["/commit/"] = 429
+    with pytest.raises(HubError, match="asks to wait"):
+        push({"small.txt": b"other"}, NAME, message="Second")
+    assert writer.repos["models", NAME].branches == {"main": first.oid}
+    assert writer.files(NAME)["small.txt"] == b"few"

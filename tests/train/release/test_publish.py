@@ -1,0 +1,298 @@
+"""The whole way of weights: train, export, calibrate, evaluate, publish, download, use."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gradio_client import Client, handle_file
+from huggingface_hub import ModelCard, hf_hub_download
+
+from facehub import EncoderConfig, FaceEncoder, FaceRecognizer, verify
+from facehub.model.spec import Stem
+from facehub.model.store import read_config
+from tests.local_hub import LocalHub
+from train.__main__ import main
+from train.config import TrainConfig
+from train.fit import fit
+from train.release import publish as module
+from train.release.card import render_card
+from train.release.publish import ReleaseError, make_release, release_folder
+
+ROOT = Path(__file__).parents[3]
+NAME = "owner/tiny"
+FILES = {
+    "README.md",
+    "config.json",
+    "curves.png",
+    "evaluation.json",
+    "evaluation.png",
+    "metrics.csv",
+    "model.onnx",
+    "model.safetensors",
+    "training.json",
+}
+
+
+@pytest.fixture(scope="session")
+def _trained(tiny_pack: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("published") / "run"
+    config = TrainConfig(
+        data=tiny_pack,
+        stem="imagenet",
+        epochs=1,
+        batch_size=16,
+        sizes=((0, 32, 32),),
+        optimizer="adamw",
+        learning_rate=1e-3,
+        amp="off",
+    )
+    fit(config, run)
+    return run
+
+
+@pytest.fixture
+def run(_trained: Path, faces: Path, lfw: Path, tmp_path: Path) -> Path:
+    """A run that is ready to be published."""
+    run = shutil.copytree(_trained, tmp_path / "run")
+    weights = str(run / "weights")
+    assert main(["export", str(run), "--dataset", "celeba", "--flip"]) == 0
+    assert main(["calibrate", weights, str(faces), "--dataset", "noise", "--fmr", "0.1"]) == 0
+    assert main(["evaluate", str(lfw), "--weights", weights, "--output", weights]) == 0
+    return run
+
+
+def _snippets(card: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+
+
+def test_publish_download_and_start_the_demo(
+    run: Path,
+    writer: LocalHub,
+    examples: Path,
+    free_port: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["publish", str(run), NAME]) == 0
+    pinned = capsys.readouterr().out.splitlines()[-1].removeprefix("pinned: ")
+    sent = writer.files(NAME)
+    assert set(sent) - {".gitattributes"} == FILES
+    assert len(writer.repos["models", NAME].commits) == 2  # the repository's own, and ours
+
+    for name in FILES:
+        path = hf_hub_download(NAME, name, cache_dir=tmp_path / "cache")
+        assert Path(path).read_bytes() == sent[name]
+    assert sent["model.safetensors"] == (run / "weights" / "model.safetensors").read_bytes()
+
+    recognizer = FaceRecognizer.from_pretrained(pinned)
+    assert recognizer.fingerprint == read_config(run / "weights").fingerprint
+    first, second = (str(examples / f"{n}.jpg") for n in ("eileen_collins", "grace_hopper"))
+    expected = verify(first, second, recognizer=recognizer).similarity
+    assert expected is not None
+
+    app = subprocess.Popen(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "FACEHUB_MODEL": pinned,
+            "HF_HOME": str(tmp_path / "fresh"),
+            "GRADIO_SERVER_PORT": str(free_port),
+            "PYTHONUNBUFFERED": "1",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert app.stdout is not None
+        url = next(m[0] for line in app.stdout if (m := re.search(r"http://[\d.]+:\d+", line)))
+        answer = Client(url, verbose=False).predict(
+            handle_file(first), handle_file(second), "exactly_one", api_name="/verify"
+        )
+    finally:
+        app.terminate()
+        app.wait(20)
+    assert answer["similarity"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_card_says_how_each_run_was_made(run: Path) -> None:
+    path = run / "weights" / "training.json"
+    training = json.loads(path.read_text())
+    (settings,) = training["configs"]
+    training["configs"] = [settings | {"init": "owner/first"}, settings | {"dilated": True}]
+    path.write_text(json.dumps(training))
+    card = make_release(run / "weights", NAME)["README.md"].decode()
+    first, second = re.findall(r"Run \d of 2: (.*?)\.(?= |$)", card, re.MULTILINE)
+    assert first.endswith("it starts from the weights of owner/first")
+    assert second.endswith("last stage dilated")
+
+
+def test_card_is_filled_from_the_evaluation(run: Path, faces: Path) -> None:
+    folder = run / "weights"
+    card = ModelCard(make_release(folder, NAME)["README.md"].decode())
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    assert card.data.library_name == "facehub"
+    assert card.data.license == "other"
+    (result, *_) = card.data.eval_results
+    assert result.metric_value == evaluation["accuracy"]["mean"]
+    assert f"{evaluation['accuracy']['mean']:.2f} %" in card.text
+    assert f"Similarity {read_config(folder).threshold:.3f} or more" in card.text
+    assert "48 aligned faces of 8 identities" in card.text
+    assert "teachers" not in card.text
+    assert "{{" not in card.text.replace("version = {{", "")
+    assert "{%" not in card.text
+
+    point = {"fmr": 0.001, "fnmr": {"value": 0.5, "low": 0.4, "high": 0.6}}
+    evaluation["all_pairs"]["points"] = [point]
+    sizes = {"gallery_size": 100, "rank1": 0.9, "fnir": 0.4, "fpir": 0.01}
+    evaluation["identification"] = [{**sizes, "rank1_std": 0.02, "fnir_std": 0.03}]
+    evaluation["accuracy"]["mean"] = 12.34
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    text = render_card(folder, NAME)
+    assert "12.34 % (std over folds 0.00; 2,000 pairs: 100.00 % [99.81, 100.00])" in text
+    assert "impostor pairs) | 50.00 % |" in text  # pairs that share pictures have no interval
+    assert "rank-1 90.0 ± 2.0 %, FNIR 40.0 ± 3.0 % at FPIR 1 %" in text
+
+
+def test_card_snippets_run_as_printed(
+    run: Path, writer: LocalHub, tmp_path: Path, examples: Path
+) -> None:
+    assert main(["publish", str(run), NAME]) == 0
+    with_facehub, with_torch, with_onnx = _snippets(writer.files(NAME)["README.md"].decode())
+    for name, to in (("eileen_collins", "first"), ("grace_hopper", "second")):
+        shutil.copy(examples / f"{name}.jpg", tmp_path / f"{to}.jpg")
+    crops = np.random.default_rng(0).integers(0, 256, (3, 112, 96, 3), np.uint8)
+    np.save(tmp_path / "crops.npy", crops)
+    expected = FaceEncoder.from_pretrained(run / "weights").embed(crops)
+
+    def run_snippet(code: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert run_snippet(with_facehub).split()[0] in {"same", "different", "uncertain"}
+    only = "\nimport sys; assert not {'facehub', 'torchvision', 'timm'} & set(sys.modules)"
+    save = "\nimport numpy as np; c = np.load('crops.npy'); np.save('{}.npy', {})"
+    assert "same person" in run_snippet(
+        with_torch + only + save.format("torch", "embed(torch.from_numpy(c)).numpy()")
+    )
+    only = only.replace("'timm'", "'torch'")
+    similarity = run_snippet(
+        with_onnx + only + save.format("onnx", "session.run(None, {'crops': c})[0]")
+    )
+    assert float(similarity) == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(np.load(tmp_path / "torch.npy"), expected, atol=1e-5)
+    np.testing.assert_allclose(np.load(tmp_path / "onnx.npy"), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "face"])
+@pytest.mark.parametrize(("dilated", "flip"), [(False, False), (True, True)])
+def test_torch_snippet_of_other_encoders(
+    stem: Stem, dilated: bool, flip: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    encoder = FaceEncoder(EncoderConfig(stem=stem, dilated=dilated, flip=flip)).eval()
+    encoder.save_pretrained(tmp_path)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda _, name: tmp_path / name)
+    template = (ROOT / "model_card.md").read_text()
+    size = {"height": "112", "width": "96"}
+    code = re.sub(r"{{ ?(height|width) ?}}", lambda m: size[m[1]], _snippets(template)[1])
+    names: dict[str, Any] = {}
+    exec(code, names)
+    crops = np.random.default_rng(0).integers(0, 256, (2, 112, 96, 3), np.uint8)
+    found = names["embed"](torch.from_numpy(crops)).detach().numpy()
+    np.testing.assert_allclose(found, encoder.embed(crops), atol=1e-5)
+
+
+def test_dry_run_sends_nothing(
+    run: Path, writer: LocalHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    assert main(["publish", str(run), NAME, "--dry-run", "--output", str(output)]) == 0
+    assert writer.requests == []
+    shown = capsys.readouterr().out
+    assert {path.name for path in output.iterdir()} == FILES
+    assert all(f" {name}\n" in shown for name in FILES)
+    assert "9 files; nothing was sent to owner/tiny" in shown
+
+
+def test_publishing_again_replaces_the_files(run: Path, writer: LocalHub) -> None:
+    assert main(["publish", str(run), NAME]) == 0
+    first = writer.files(NAME)["config.json"]
+    config = json.loads((run / "weights" / "evaluation.json").read_text())
+    (run / "weights" / "metrics.csv").write_text("epoch\n1\n")
+    assert main(["publish", str(run / "weights"), NAME]) == 0  # the folder itself will do
+    assert writer.files(NAME)["metrics.csv"] == b"epoch\n1\n"
+    assert writer.files(NAME)["config.json"] == first
+    assert config["n_pictures"] == 3
+
+
+def _spoil_nothing_exported(weights: Path) -> None:
+    shutil.rmtree(weights)
+
+
+def _spoil_no_evaluation(weights: Path) -> None:
+    (weights / "evaluation.json").unlink()
+
+
+def _spoil_no_calibration(weights: Path) -> None:
+    config = json.loads((weights / "config.json").read_text())
+    (weights / "config.json").write_text(json.dumps({**config, "calibration": None}))
+
+
+def _spoil_other_threshold(weights: Path) -> None:
+    config = json.loads((weights / "config.json").read_text())
+    (weights / "config.json").write_text(json.dumps({**config, "threshold": 0.9}))
+
+
+def _spoil_other_weights(weights: Path) -> None:
+    evaluation = json.loads((weights / "evaluation.json").read_text())
+    evaluation["fingerprint"] = "sha256:0"
+    (weights / "evaluation.json").write_text(json.dumps(evaluation))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_spoil_nothing_exported, "no weights to publish: `python -m train export"),
+        (_spoil_no_evaluation, r"lacks evaluation.json: `python -m train evaluate"),
+        (_spoil_no_calibration, "not calibrated: `python -m train calibrate"),
+        (_spoil_other_threshold, "measured with other weights or another threshold"),
+        (_spoil_other_weights, "measured with other weights or another threshold"),
+    ],
+)
+def test_a_run_that_is_not_ready_is_refused(
+    run: Path, writer: LocalHub, spoil: object, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(run / "weights")  # type: ignore[operator]
+    assert main(["publish", str(run), NAME]) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert writer.requests == []
+
+
+def test_onnx_that_differs_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = FaceEncoder.from_pretrained(run / "weights")
+    other.embedding.weight.mul_(-1)
+    graph = module.to_onnx(other)
+    monkeypatch.setattr(module, "to_onnx", lambda encoder: graph)
+    with pytest.raises(ReleaseError, match="differs from PyTorch"):
+        make_release(release_folder(run), NAME)
+
+
+def test_the_weights_of_this_checkout_can_be_published() -> None:
+    files = make_release(ROOT / "weights", NAME)
+    assert set(files) == FILES
+    card = files["README.md"].decode()
+    assert "distilled from another network's embeddings" in card
+    assert "The teachers' own training data may show people of the evaluation." in card

@@ -1,0 +1,1 @@
+"""Training faces: alignment, packing, augmentation, teachers."""

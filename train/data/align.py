@@ -1,0 +1,107 @@
+"""Align a raw data set with the library's own aligner, on all cores."""
+
+from __future__ import annotations
+
+import csv
+import io
+import multiprocessing
+import os
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+from tqdm import tqdm
+
+from facehub.align import align_faces, central_face
+from facehub.errors import ImageError
+from facehub.io.files import write_atomically
+from facehub.io.sources import Source, empty_identities, open_source, read_picture
+
+FAILURES = "failures.csv"
+QUALITY = 95  # of the WebP files
+_CHUNK = 64
+
+_source: Source | None = None  # of a worker process
+
+
+def align(source: Path, target: Path, workers: int | None = None) -> dict[str, int]:
+    """Write `target/IDENTITY/IMAGE.webp` for every picture; goes on where it was interrupted.
+
+    Of several faces the one nearest the middle is taken. What failed or was left out is listed,
+    with the reason, in `target/failures.csv`; what failed is tried again by the next call.
+
+    Args:
+        source: folder, zip or RecordIO, see `open_source`.
+        target: folder to make.
+        workers: processes; None for one per core.
+
+    Returns:
+        Counts: aligned, already_there, no_face, unreadable, ignored (by name; and empty folders),
+        empty (identities without a picture).
+    """
+    pictures = open_source(source)
+    target.mkdir(parents=True, exist_ok=True)
+    outputs = _outputs(pictures.names)
+    missing = [pair for pair in outputs.items() if not (target / pair[1]).exists()]
+    chunks = [missing[i : i + _CHUNK] for i in range(0, len(missing), _CHUNK)]
+    failures: list[tuple[str, str]] = []
+    with (
+        ProcessPoolExecutor(
+            workers or os.cpu_count(),
+            multiprocessing.get_context("spawn"),
+            initializer=_open,
+            initargs=(source,),
+        ) as pool,
+        tqdm(total=len(missing), unit="img") as progress,
+    ):
+        for failed, count in pool.map(_align_chunk, chunks, [target] * len(chunks)):
+            failures += failed
+            progress.update(count)
+    empty = empty_identities(pictures, outputs.keys() - dict(failures).keys())
+    left_out = {**pictures.ignored, **empty}
+    text = io.StringIO()
+    csv.writer(text).writerows([("picture", "reason"), *failures, *left_out.items()])
+    write_atomically(target / FAILURES, text.getvalue().encode())
+    no_face = sum(reason == "no face" for _, reason in failures)
+    return {
+        "aligned": len(missing) - len(failures),
+        "already_there": len(outputs) - len(missing),
+        "no_face": no_face,
+        "unreadable": len(failures) - no_face,
+        "ignored": len(pictures.ignored),
+        "empty": len(empty),
+    }
+
+
+def _open(path: Path) -> None:
+    global _source
+    _source = open_source(path)
+
+
+def _align_chunk(pairs: list[tuple[str, str]], target: Path) -> tuple[list[tuple[str, str]], int]:
+    assert _source is not None
+    failures = []
+    for name, output in pairs:
+        try:
+            image = read_picture(_source, name)
+        except ImageError as error:
+            failures.append((name, str(error)))
+            continue
+        faces = align_faces(image)
+        if not faces:
+            failures.append((name, "no face"))
+            continue
+        buffer = io.BytesIO()
+        Image.fromarray(central_face(faces, image.shape).crop).save(buffer, "WEBP", quality=QUALITY)
+        path = target / output
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, buffer.getvalue())
+    return failures, len(pairs)
+
+
+def _outputs(names: list[str]) -> dict[str, str]:
+    """The file to write for each picture: 1.webp, or 1.jpg.webp where there is a 1.png too."""
+    stems = {name: str(PurePosixPath(name).with_suffix("")) for name in names}
+    count = Counter(stems.values())
+    return {name: f"{stem if count[stem] == 1 else name}.webp" for name, stem in stems.items()}

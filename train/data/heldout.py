@@ -1,0 +1,42 @@
+"""Held-out identities of an aligned data set: where checkpoints and thresholds are chosen."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from facehub.io.sources import identity_of, open_source, read_picture
+
+HELDOUT_SHARE = 20  # one identity in so many
+
+
+def is_heldout(identity: str) -> bool:
+    """Whether an identity is kept out of training: fixed for all time by a hash of its name.
+
+    Of "faces/00001" only the last part counts: with or without a folder above, it is the same.
+    """
+    return zlib.crc32(identity.rpartition("/")[2].encode()) % HELDOUT_SHARE == 0
+
+
+def read_heldout(faces: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read the held-out faces of a data set.
+
+    Args:
+        faces: already aligned to the template, see `open_source`.
+
+    Returns:
+        crops, uint8 (N, 112, 96, 3), RGB; labels, int (N,), one number per identity.
+    """
+    crops, labels = [], []
+    numbers: dict[str, int] = {}
+    pictures = open_source(faces)
+    for name in pictures.names:
+        identity = identity_of(name)
+        if is_heldout(identity):
+            crops.append(read_picture(pictures, name))
+            labels.append(numbers.setdefault(identity, len(numbers)))
+    if not crops:
+        raise ValueError(f"{faces} has no held-out identity")
+    return np.stack(crops), np.array(labels)

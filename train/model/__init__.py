@@ -1,0 +1,1 @@
+"""Losses and heads of the training."""

@@ -1,0 +1,1 @@
+"""From a run to published weights and a Space."""
