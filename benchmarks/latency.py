@@ -32,7 +32,7 @@ def main() -> None:
 
     print(
         f"{os.cpu_count()} CPUs, {torch.get_num_threads()} PyTorch threads, "
-        f"{recognizer.engine.description}, median of {runs} runs"
+        f"{recognizer.embedder.description}, median of {runs} runs"
     )
     for name, step in {
         "decode": lambda: load_image(picture),

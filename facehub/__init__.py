@@ -1,51 +1,65 @@
-"""facehub: open face verification (1:1) and identification (1:N).
+"""facehub: open face verification (1:1) and identification (1:N)."""
 
-Names are imported when first used, so that `facehub --help` need not wait for PyTorch.
-"""
-
-import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from facehub.align import Face, align_faces
-    from facehub.encoder import FaceEncoder
-    from facehub.errors import (
-        AssetError,
-        FaceError,
-        FaceHubError,
-        GalleryError,
-        GalleryMismatchError,
-        ImageDecodeError,
-        ImageError,
-        ImageFormatError,
-        ImageTooLargeError,
-        LowQualityError,
-        MultipleFacesError,
-        NoFaceError,
-        WeightsError,
-    )
-    from facehub.gallery.memory import Candidate, Gallery
-    from facehub.gallery.review import Doubt, Finding, review_gallery
-    from facehub.identification import IdentifiedFace, enrol, identify
-    from facehub.io.images import load_image
-    from facehub.model.spec import Calibration, EncoderConfig
-    from facehub.pipeline import EmbeddedFace, FaceRecognizer, default_recognizer
-    from facehub.quality import QualityIssue
-    from facehub.template import AlignmentTemplate
-    from facehub.verification import Decision, VerificationResult, verify
+from facehub._version import __version__
+from facehub.align import align_faces
+from facehub.detect.base import FaceDetector
+from facehub.detect.mediapipe import MediaPipeDetector
+from facehub.enrolment import enrol
+from facehub.errors import (
+    ArchiveError,
+    AssetError,
+    DeviceError,
+    FaceError,
+    FaceHubError,
+    GalleryError,
+    GalleryMismatchError,
+    ImageDecodeError,
+    ImageError,
+    ImageFormatError,
+    ImageTooLargeError,
+    LowQualityError,
+    MultipleFacesError,
+    NoFaceError,
+    UncalibratedError,
+    WeightsError,
+)
+from facehub.gallery.memory import Gallery
+from facehub.gallery.review import Doubt, Finding, review_gallery
+from facehub.identification import identify
+from facehub.io.images import load_image
+from facehub.model.calibration import Calibration
+from facehub.model.onnx import OnnxEmbedder
+from facehub.model.spec import ModelSpec
+from facehub.pipeline import FaceRecognizer, default_recognizer
+from facehub.results import (
+    Candidate,
+    Decision,
+    EmbeddedFace,
+    Face,
+    IdentifiedFace,
+    QualityIssue,
+    VerificationResult,
+)
+from facehub.template import AlignmentTemplate
+from facehub.verification import verify
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from facehub.encoder import FaceEncoder
 
 __all__ = [
     "AlignmentTemplate",
+    "ArchiveError",
     "AssetError",
     "Calibration",
     "Candidate",
     "Decision",
+    "DeviceError",
     "Doubt",
     "EmbeddedFace",
-    "EncoderConfig",
     "Face",
+    "FaceDetector",
     "FaceEncoder",
     "FaceError",
     "FaceHubError",
@@ -60,11 +74,16 @@ __all__ = [
     "ImageFormatError",
     "ImageTooLargeError",
     "LowQualityError",
+    "MediaPipeDetector",
+    "ModelSpec",
     "MultipleFacesError",
     "NoFaceError",
+    "OnnxEmbedder",
     "QualityIssue",
+    "UncalibratedError",
     "VerificationResult",
     "WeightsError",
+    "__version__",
     "align_faces",
     "default_recognizer",
     "enrol",
@@ -74,43 +93,16 @@ __all__ = [
     "verify",
 ]
 
-_MODULES = {
-    "align": ("Face", "align_faces"),
-    "model.spec": ("Calibration", "EncoderConfig"),
-    "encoder": ("FaceEncoder",),
-    "errors": (
-        "AssetError",
-        "FaceError",
-        "FaceHubError",
-        "GalleryError",
-        "GalleryMismatchError",
-        "ImageDecodeError",
-        "ImageError",
-        "ImageFormatError",
-        "ImageTooLargeError",
-        "LowQualityError",
-        "MultipleFacesError",
-        "NoFaceError",
-        "WeightsError",
-    ),
-    "gallery.memory": ("Candidate", "Gallery"),
-    "gallery.review": ("Doubt", "Finding", "review_gallery"),
-    "identification": ("IdentifiedFace", "enrol", "identify"),
-    "io.images": ("load_image",),
-    "quality": ("QualityIssue",),
-    "pipeline": ("EmbeddedFace", "FaceRecognizer", "default_recognizer"),
-    "template": ("AlignmentTemplate",),
-    "verification": ("Decision", "VerificationResult", "verify"),
-}
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
+    """Import `FaceEncoder` when it is used: only it needs PyTorch."""
+    if name != "FaceEncoder":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
+    try:
+        from facehub.encoder import FaceEncoder
+    except ImportError as error:
+        raise ImportError("FaceEncoder needs PyTorch: pip install 'facehub[torch]'") from error
+    return FaceEncoder
 
 
 def __dir__() -> list[str]:

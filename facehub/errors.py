@@ -1,7 +1,24 @@
 """Every error that facehub raises on purpose.
 
+    FaceHubError
+    ├── ImageError               a picture cannot be used
+    │   ├── ImageFormatError
+    │   ├── ImageDecodeError
+    │   └── ImageTooLargeError
+    ├── ArchiveError             a zip or a folder of pictures cannot be used
+    ├── FaceError                the picture is fine, but not the faces in it
+    │   ├── NoFaceError
+    │   ├── MultipleFacesError
+    │   └── LowQualityError
+    ├── AssetError               a file of the package is missing or altered
+    ├── WeightsError             weights are missing, damaged or of another architecture
+    ├── UncalibratedError        the weights have no threshold, and a decision was asked for
+    ├── DeviceError              the device, precision or threads asked for are not to be had
+    └── GalleryError             a gallery is damaged, or cannot do what was asked
+        └── GalleryMismatchError
+
 The library raises them; only the edges (`facehub/cli/`, `facehub/demo/`) turn them into messages.
-Each message is one sentence a user can act on.
+Each message is a sentence that a user can act on.
 """
 
 
@@ -23,6 +40,10 @@ class ImageDecodeError(ImageError):
 
 class ImageTooLargeError(ImageError):
     """More bytes or pixels than the limits allow; found out before decoding."""
+
+
+class ArchiveError(FaceHubError):
+    """A zip or a folder of pictures cannot be read, or holds none."""
 
 
 class FaceError(FaceHubError):
@@ -47,6 +68,14 @@ class AssetError(FaceHubError):
 
 class WeightsError(FaceHubError):
     """Encoder weights are missing, damaged or of another architecture."""
+
+
+class UncalibratedError(FaceHubError):
+    """The weights have no threshold, and none was given."""
+
+
+class DeviceError(FaceHubError):
+    """The device, the precision or the number of threads that was asked for is not to be had."""
 
 
 class GalleryError(FaceHubError):

@@ -1,71 +1,17 @@
-"""Identification (1:N): enrol people in a gallery, and ask who is in a picture."""
+"""Identification (1:N): who of a gallery is in a picture?"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
+from facehub.detect.base import Search
 from facehub.errors import GalleryMismatchError
-from facehub.gallery.memory import Candidate, Gallery
+from facehub.gallery.memory import Gallery
 from facehub.io.images import ImageSource
-from facehub.landmarker import Search
-from facehub.model.spec import gallery_threshold
-from facehub.pipeline import EmbeddedFace, FacePolicy, FaceRecognizer, default_recognizer
-from facehub.quality import QualityIssue
-
-
-@dataclass(frozen=True, eq=False)
-class IdentifiedFace:
-    """A face of a probe picture and who it may be.
-
-    Attributes:
-        probe: the face.
-        name: the person, or None for unknown.
-        similarity: cosine similarity to that person; None for unknown.
-        candidates: the most similar people, best first, whether or not they reach the threshold.
-    """
-
-    probe: EmbeddedFace
-    name: str | None
-    similarity: float | None
-    candidates: tuple[Candidate, ...]
-
-
-def enrol(
-    gallery: Gallery,
-    name: str,
-    image: ImageSource,
-    *,
-    source: str = "",
-    policy: FacePolicy = "exactly_one",
-    reject_issues: Collection[QualityIssue] = (),
-    recognizer: FaceRecognizer | None = None,
-) -> EmbeddedFace:
-    """Add a photo of a person to a gallery. On any error the gallery stays as it was.
-
-    Args:
-        gallery: changed in place.
-        name: the person; new or known.
-        image: anything `load_image` takes.
-        source: kept with the template for people to read, a file name say.
-        policy: what to do where the photo shows several faces, see `select_face`.
-        reject_issues: quality issues that count as errors.
-        recognizer: weights in use; None for the default ones.
-
-    Returns:
-        The enrolled face.
-
-    Raises:
-        ImageError, NoFaceError, MultipleFacesError, LowQualityError: the photo is no good.
-        GalleryError: the name is no good, or the gallery is of other weights.
-    """
-    recognizer = recognizer or default_recognizer()
-    _check_weights(gallery, recognizer)
-    face = recognizer.face(image, policy=policy, reject_issues=reject_issues)
-    gallery.add(name, face.embedding, source)
-    return face
+from facehub.pipeline import FaceRecognizer, default_recognizer
+from facehub.results import Candidate, EmbeddedFace, IdentifiedFace
 
 
 def identify(
@@ -82,7 +28,8 @@ def identify(
     Args:
         image: anything `load_image` takes.
         gallery: the people to look for.
-        threshold: instead of `gallery_threshold`.
+        threshold: instead of `ModelSpec.threshold_for`. Without one (uncalibrated weights), faces
+            get candidates but no name.
         top_k: most candidates per face.
         search: "thorough" also looks for small faces.
         recognizer: weights in use; None for the default ones.
@@ -95,17 +42,17 @@ def identify(
         GalleryMismatchError: the gallery is of other weights.
     """
     recognizer = recognizer or default_recognizer()
-    _check_weights(gallery, recognizer)
+    check_gallery(gallery, recognizer)
     limit = threshold
     if limit is None:
-        limit = gallery_threshold(recognizer.config, gallery.n_templates)
+        limit = recognizer.spec.threshold_for(gallery.n_templates)
     return identify_faces(
         recognizer.faces(image, search=search), gallery, threshold=limit, top_k=top_k
     )
 
 
 def identify_faces(
-    probes: Sequence[EmbeddedFace], gallery: Gallery, *, threshold: float, top_k: int = 5
+    probes: Sequence[EmbeddedFace], gallery: Gallery, *, threshold: float | None, top_k: int = 5
 ) -> list[IdentifiedFace]:
     """As `identify`, for the faces of one picture that have been found and embedded already."""
     if not probes:
@@ -124,12 +71,12 @@ def identify_faces(
     ]
 
 
-def assign(ranked: list[list[Candidate]], threshold: float) -> list[Candidate | None]:
+def assign(ranked: list[list[Candidate]], threshold: float | None) -> list[Candidate | None]:
     """Give each face at most one person and each person at most one face, most similar first.
 
     Args:
         ranked: candidates for each face, best first.
-        threshold: lowest similarity that names a person.
+        threshold: lowest similarity that names a person; None names nobody.
 
     Returns:
         The person of each face, or None for unknown.
@@ -139,7 +86,7 @@ def assign(ranked: list[list[Candidate]], threshold: float) -> list[Candidate | 
             (candidate.similarity, face, candidate)
             for face, candidates in enumerate(ranked)
             for candidate in candidates
-            if candidate.similarity >= threshold
+            if threshold is not None and candidate.similarity >= threshold
         ),
         key=lambda pair: (-pair[0], pair[1]),
     )
@@ -152,7 +99,12 @@ def assign(ranked: list[list[Candidate]], threshold: float) -> list[Candidate | 
     return named
 
 
-def _check_weights(gallery: Gallery, recognizer: FaceRecognizer) -> None:
+def check_gallery(gallery: Gallery, recognizer: FaceRecognizer) -> None:
+    """Find out whether the gallery's templates come from the weights in use.
+
+    Raises:
+        GalleryMismatchError: they do not.
+    """
     if gallery.fingerprint != recognizer.fingerprint:
         raise GalleryMismatchError(
             "The gallery was made with other weights than the ones in use; enrol the photos again."

@@ -3,58 +3,55 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import threading
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Self, get_args
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
 
 import numpy as np
-import torch
 
-from facehub.align import Face, align_faces
-from facehub.encoder import FaceEncoder
-from facehub.errors import MultipleFacesError, NoFaceError
+from facehub.align import align_faces
+from facehub.detect.base import FaceDetector, Search
+from facehub.detect.mediapipe import default_detector
+from facehub.errors import FaceHubError
 from facehub.gallery.memory import Gallery
 from facehub.io.images import ImageSource, load_image
-from facehub.landmarker import Search
-from facehub.model.engine import EngineName, make_engine
-from facehub.model.store import default_weights
-from facehub.quality import QualityIssue, assess, reject
+from facehub.model.embedder import Embedder
+from facehub.model.onnx import OnnxEmbedder
+from facehub.model.spec import ModelSpec
+from facehub.model.store import default_weights, made_by
+from facehub.quality import assess, reject
+from facehub.results import EmbeddedFace, Face, QualityIssue
+from facehub.select import FacePolicy, select_face
 
-FacePolicy = Literal["exactly_one", "largest"]
+BATCH_SIZE = 32  # pictures decoded before their faces are embedded together
 
 
 @dataclass(frozen=True, eq=False)
-class EmbeddedFace:
-    """A face with its embedding.
-
-    Attributes:
-        face: geometry and aligned crop.
-        embedding: float32 (512,), length 1. Biometric data: guard it like the photo.
-        issues: quality warnings, see `facehub.quality`.
-    """
-
-    face: Face
-    embedding: np.ndarray = field(repr=False)
-    issues: tuple[QualityIssue, ...] = ()
-
-
 class FaceRecognizer:
-    """Finds, aligns and embeds faces with one set of weights.
+    """Finds, aligns and embeds faces with one face network. Never changed: see `with_threshold`.
 
     Safe to share between threads, but not with a forked child: start processes with "spawn".
 
     Args:
-        encoder: the weights in use.
-        engine: what computes the embeddings, see `make_engine`.
+        embedder: the network: an `OnnxEmbedder`, or a `FaceEncoder` to run PyTorch.
+        detector: finds the faces; the process's shared one by default.
+        spec: how the network is used; the embedder's own by default.
     """
 
-    def __init__(self, encoder: FaceEncoder, *, engine: EngineName = "auto") -> None:
-        self.encoder = encoder
-        self.engine = make_engine(encoder, engine)
-        self.config = encoder.config
-        self.fingerprint = encoder.fingerprint()
+    embedder: Embedder
+    detector: FaceDetector = field(default_factory=default_detector)
+    spec: ModelSpec = None  # type: ignore[assignment]  # set below
+
+    def __post_init__(self) -> None:
+        if self.spec is None:
+            object.__setattr__(self, "spec", self.embedder.spec)
+        if self.spec.fingerprint is None:
+            raise ValueError("the network has no fingerprint: save it first")
 
     @classmethod
     def from_pretrained(
@@ -62,8 +59,9 @@ class FaceRecognizer:
         name: str | os.PathLike[str] | None = None,
         *,
         revision: str | None = None,
-        device: str | torch.device | None = None,
-        engine: EngineName = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        detector: FaceDetector | None = None,
     ) -> Self:
         """Load weights.
 
@@ -71,22 +69,50 @@ class FaceRecognizer:
             name: folder, `owner/name` or `owner/name@revision`; None for the default weights
                 (`FACEHUB_MODEL`, else those that come with facehub).
             revision: branch, tag or commit on the Hub.
-            device: where the encoder runs; None for CUDA where there is one, else the CPU.
-            engine: what computes the embeddings, see `make_engine`.
+            device: "auto", "cpu", "cuda", ..., see `facehub.model.runtime.choose_device`.
+            precision: "auto", "float32" or "int8", see `OnnxEmbedder`.
+            detector: finds the faces; None for the process's shared one.
 
         Raises:
-            WeightsError: they are missing, damaged or of another architecture.
+            WeightsError: they are missing, damaged or not usable.
+            DeviceError: the device or precision is not to be had; the message says what to install.
         """
-        if device is None:
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        encoder = FaceEncoder.from_pretrained(
-            default_weights() if name is None else name, revision=revision, map_location=device
+        embedder = OnnxEmbedder.from_pretrained(
+            name, revision=revision, device=device, precision=precision
         )
-        return cls(encoder, engine=engine)
+        return cls(embedder, detector or default_detector())
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the embedding space: templates of another one cannot be compared."""
+        assert self.spec.fingerprint is not None
+        return self.spec.fingerprint
+
+    def with_threshold(self, threshold: float) -> Self:
+        """The same recogniser with another threshold; the network is shared, not loaded again.
+
+        Args:
+            threshold: cosine similarity, -1 to 1, from which two faces count as one person.
+        """
+        return replace(self, spec=replace(self.spec, threshold=threshold))
 
     def empty_gallery(self) -> Gallery:
         """A gallery for the templates of these weights."""
-        return Gallery(self.fingerprint, self.config.embedding_size)
+        return Gallery(self.fingerprint, self.spec.embedding_size)
+
+    def load_gallery(self, path: str | os.PathLike[str]) -> Gallery:
+        """Read a gallery file of these weights, also one that facehub 0.1 wrote.
+
+        Raises:
+            GalleryError: missing or damaged, or not a gallery.
+            GalleryMismatchError: made with other weights.
+        """
+        source: Path | None = getattr(self.embedder, "source", None)
+
+        def older(fingerprint: str) -> bool:
+            return source is not None and made_by(fingerprint, source)
+
+        return Gallery.load(path, fingerprint=self.fingerprint, also=older)
 
     def faces(self, image: ImageSource, *, search: Search = "auto") -> list[EmbeddedFace]:
         """Find and embed every face of a picture.
@@ -101,15 +127,7 @@ class FaceRecognizer:
         Raises:
             ImageError: the picture cannot be used.
         """
-        pixels = load_image(image)
-        faces = align_faces(pixels, template=self.config.template, search=search)
-        if not faces:
-            return []
-        embeddings = self.engine.embed(np.stack([face.crop for face in faces]))
-        return [
-            EmbeddedFace(face, embedding, assess(face, pixels.shape, len(faces)))
-            for face, embedding in zip(faces, embeddings, strict=True)
-        ]
+        return self._embed([self._find(image, search)])[0]
 
     def face(
         self,
@@ -131,34 +149,70 @@ class FaceRecognizer:
             MultipleFacesError: it shows several, and the policy is "exactly_one".
             LowQualityError: the face has an issue in `reject_issues`.
         """
-        chosen = select_face(self.faces(image), policy)
-        reject(chosen.issues, reject_issues)
-        return chosen
+        return self._embed([self._find(image, "auto", policy, reject_issues)])[0][0]
+
+    def faces_many(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        search: Search = "auto",
+        policy: FacePolicy | None = None,
+        workers: int | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> Iterator[list[EmbeddedFace] | FaceHubError]:
+        """As `faces`, for many pictures: decoded and searched side by side, embedded together.
+
+        Args:
+            images: read as they are needed, `batch_size` at a time.
+            search: as in `faces`.
+            policy: embed only the face that each picture is about, see `select_face`; None for all.
+            workers: threads that decode and search; None for one per core.
+            batch_size: pictures whose faces are embedded together.
+
+        Yields:
+            For each picture, in order, its faces, or the error that `faces` or `face` would raise.
+        """
+
+        def find(image: ImageSource) -> _Found | FaceHubError:
+            try:
+                return self._find(image, search, policy)
+            except FaceHubError as error:
+                return error
+
+        source = iter(images)
+        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+            while batch := list(itertools.islice(source, batch_size)):
+                results = list(pool.map(find, batch))
+                found = self._embed([r for r in results if not isinstance(r, FaceHubError)])
+                embedded = iter(found)
+                for result in results:
+                    yield result if isinstance(result, FaceHubError) else next(embedded)
+
+    def _find(
+        self,
+        image: ImageSource,
+        search: Search,
+        policy: FacePolicy | None = None,
+        reject_issues: Collection[QualityIssue] = (),
+    ) -> _Found:
+        pixels = load_image(image)
+        faces = align_faces(pixels, self.detector, template=self.spec.template, search=search)
+        issues = [assess(face, pixels.shape, len(faces)) for face in faces]
+        if policy is not None:
+            chosen = select_face(faces, pixels.shape, policy)
+            reject(issues[chosen], reject_issues)
+            faces, issues = [faces[chosen]], [issues[chosen]]
+        return list(zip(faces, issues, strict=True))
+
+    def _embed(self, pictures: list[_Found]) -> list[list[EmbeddedFace]]:
+        crops = [face.crop for found in pictures for face, _ in found]
+        rows = iter(self.embedder.embed(np.stack(crops)) if crops else ())
+        return [
+            [EmbeddedFace(face, next(rows), issues) for face, issues in found] for found in pictures
+        ]
 
 
-def select_face(faces: Sequence[EmbeddedFace], policy: FacePolicy) -> EmbeddedFace:
-    """Choose the face that a picture is about.
-
-    Args:
-        faces: all faces of the picture.
-        policy: "exactly_one" refuses several; "largest" takes the largest box.
-
-    Raises:
-        NoFaceError: there is none.
-        MultipleFacesError: there are several, and the policy is "exactly_one".
-        ValueError: another policy.
-    """
-    if policy not in get_args(FacePolicy):
-        raise ValueError(f"policy must be one of {get_args(FacePolicy)}, not {policy!r}")
-    if not faces:
-        raise NoFaceError("No face was found. Use a picture that shows the face clearly.")
-    if len(faces) > 1 and policy == "exactly_one":
-        raise MultipleFacesError(
-            f"{len(faces)} faces were found where exactly one was expected. "
-            "Crop the picture or choose the policy “largest”."
-        )
-    return max(faces, key=lambda f: f.face.area)
-
+_Found = list[tuple[Face, tuple[QualityIssue, ...]]]  # the faces of one picture, still to embed
 
 _loading = threading.Lock()
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from enum import StrEnum
 
 import cv2
 import numpy as np
 
-from facehub.align import Face
 from facehub.errors import LowQualityError
+from facehub.results import Box, Face, QualityIssue
 
 MIN_INTER_EYE = 24.0  # image pixels; the crop's own distance is 35
 MAX_YAW = 30.0  # degrees; alignment by the pupils over-zooms by about 15 % there
@@ -17,19 +16,6 @@ MAX_PITCH = 35.0  # degrees
 MIN_SHARPNESS = 12.0  # grey levels, standard deviation of the crop's Laplacian over its contrast
 MIN_LUMA, MAX_LUMA = 45.0, 220.0  # mean grey level of the face
 MAX_OUTSIDE = 0.12  # share of the box's area outside the picture
-
-
-class QualityIssue(StrEnum):
-    """What may make a comparison less reliable. The value is a stable identifier."""
-
-    SEVERAL_FACES = "several_faces"
-    SMALL_FACE = "small_face"
-    STRONG_YAW = "strong_yaw"
-    STRONG_PITCH = "strong_pitch"
-    BLURRED = "blurred"
-    TOO_DARK = "too_dark"
-    TOO_BRIGHT = "too_bright"
-    CUT_OFF = "cut_off"
 
 
 ADVICE = {
@@ -101,7 +87,7 @@ def _brows_to_chin(crop: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(np.ascontiguousarray(inner), cv2.COLOR_RGB2GRAY)
 
 
-def _outside(box: tuple[float, float, float, float], image_shape: tuple[int, ...]) -> float:
+def _outside(box: Box, image_shape: tuple[int, ...]) -> float:
     x0, y0, x1, y1 = box
     height, width = image_shape[:2]
     inside = max(0.0, min(x1, width) - max(x0, 0.0)) * max(0.0, min(y1, height) - max(y0, 0.0))

@@ -3,56 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal, get_args
 
 import numpy as np
 
 from facehub.errors import MultipleFacesError, NoFaceError
 from facehub.io.images import ImageSource
-from facehub.model.spec import EncoderConfig, gallery_threshold
-from facehub.pipeline import EmbeddedFace, FaceRecognizer, default_recognizer, select_face
-from facehub.quality import QualityIssue, reject
+from facehub.model.spec import ModelSpec
+from facehub.pipeline import FaceRecognizer, default_recognizer
+from facehub.quality import reject
+from facehub.results import Decision, EmbeddedFace, QualityIssue, VerificationResult
+from facehub.select import select_face
 
 PairPolicy = Literal["exactly_one", "largest", "best_pair"]
 
 
-class Decision(StrEnum):
-    """Outcome of a verification. The value is a stable identifier."""
-
-    SAME = "same"
-    UNCERTAIN = "uncertain"
-    DIFFERENT = "different"
-    CANNOT_TELL = "cannot_tell"
-
-
-@dataclass(frozen=True, eq=False)
-class VerificationResult:
-    """Outcome of a verification.
-
-    Attributes:
-        decision: SAME from the threshold up, UNCERTAIN just below it, DIFFERENT further below;
-            CANNOT_TELL where a picture does not show the face to compare.
-        similarity: cosine similarity, -1 to 1; None where the decision is CANNOT_TELL.
-        threshold: similarity from which two faces count as one person.
-        uncertain_margin: width of the "uncertain" band below the threshold.
-        first: face compared in the first picture, if one was chosen.
-        second: face compared in the second picture, if one was chosen.
-        reason: why the decision is CANNOT_TELL, one sentence or two.
-    """
-
-    decision: Decision
-    similarity: float | None
-    threshold: float
-    uncertain_margin: float
-    first: EmbeddedFace | None = None
-    second: EmbeddedFace | None = None
-    reason: str | None = None
-
-
-def decide(similarity: float, threshold: float, uncertain_margin: float) -> Decision:
+def decide(similarity: float, threshold: float | None, uncertain_margin: float) -> Decision:
     """Turn a cosine similarity into a decision."""
+    if threshold is None:
+        return Decision.UNCALIBRATED
     if similarity >= threshold:
         return Decision.SAME
     if similarity >= threshold - uncertain_margin:
@@ -76,7 +45,8 @@ def verify(
         policy: where a picture shows several faces: "exactly_one" cannot tell, "largest" takes the
             largest box, "best_pair" the most similar pair of faces.
         threshold: instead of the one calibrated for the weights, which "best_pair" raises where
-            there are many pairs (`gallery_threshold`).
+            there are many pairs (`ModelSpec.threshold_for`). Weights without one answer
+            "uncalibrated".
         reject_issues: quality issues that count as errors.
         recognizer: weights in use; None for the default ones.
 
@@ -90,7 +60,7 @@ def verify(
     return compare_faces(
         recognizer.faces(first),
         recognizer.faces(second),
-        recognizer.config,
+        recognizer.spec,
         policy=policy,
         threshold=threshold,
         reject_issues=reject_issues,
@@ -100,7 +70,7 @@ def verify(
 def compare_faces(
     first: Sequence[EmbeddedFace],
     second: Sequence[EmbeddedFace],
-    config: EncoderConfig,
+    spec: ModelSpec,
     *,
     policy: PairPolicy = "exactly_one",
     threshold: float | None = None,
@@ -112,13 +82,13 @@ def compare_faces(
     limit = threshold
     if limit is None:  # the best of many pairs resembles sooner than one pair
         pairs = len(first) * len(second) if policy == "best_pair" else 1
-        limit = gallery_threshold(config, pairs)
-    margin = config.uncertain_margin
+        limit = spec.threshold_for(pairs)
+    margin = spec.uncertain_margin
     chosen: list[EmbeddedFace | None] = []
     reasons = []
     for which, faces in (("first", first), ("second", second)):
         try:
-            chosen.append(select_face(faces, "largest" if policy == "best_pair" else policy))
+            chosen.append(_select(faces, "largest" if policy == "best_pair" else policy))
         except (NoFaceError, MultipleFacesError) as error:
             chosen.append(None)
             reasons.append(f"In the {which} picture: {error}")
@@ -137,3 +107,9 @@ def compare_faces(
     return VerificationResult(
         decide(similarity, limit, margin), similarity, limit, margin, one, two
     )
+
+
+def _select(
+    faces: Sequence[EmbeddedFace], policy: Literal["exactly_one", "largest"]
+) -> EmbeddedFace:
+    return faces[select_face([f.face for f in faces], (), policy)]

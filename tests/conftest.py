@@ -29,7 +29,7 @@ from matplotlib import cbook
 from PIL import Image
 from skimage import data
 
-from facehub import EncoderConfig, FaceEncoder, FaceRecognizer, default_recognizer, load_image
+from facehub import FaceEncoder, FaceRecognizer, ModelSpec, default_recognizer, load_image
 from facehub.model.store import MODEL_VARIABLE
 
 os.environ.pop(MODEL_VARIABLE, None)  # always the weights of this checkout
@@ -98,7 +98,7 @@ def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of untrained weights with embeddings of length 8. Read-only: copy to change."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("weights") / "other"
-    FaceEncoder(EncoderConfig(embedding_size=8)).half().float().save_pretrained(folder)
+    FaceEncoder(ModelSpec(embedding_size=8)).half().float().save_pretrained(folder)
     return folder
 
 

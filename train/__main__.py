@@ -154,7 +154,7 @@ def run_evaluate(args: argparse.Namespace) -> None:
 
     encoder = _load(args.weights or default_weights())
     if args.flip is not None:
-        encoder.config = dataclasses.replace(encoder.config, flip=args.flip)
+        encoder.spec = dataclasses.replace(encoder.spec, flip=args.flip)
     report = evaluate(args.lfw, encoder, output=args.output)
     print(json.dumps(dataclasses.asdict(report), indent=2) if args.json else describe(report))
 
@@ -164,7 +164,7 @@ def run_export(args: argparse.Namespace) -> None:
 
     target = args.target or args.run_folder / "weights"
     encoder = export(args.run_folder, target, dataset=args.dataset, flip=args.flip)
-    print(encoder.config.fingerprint)
+    print(encoder.spec.fingerprint)
 
 
 def run_calibrate(args: argparse.Namespace) -> None:
@@ -173,8 +173,8 @@ def run_calibrate(args: argparse.Namespace) -> None:
 
     encoder = _load(args.weights)
     crops, labels = read_heldout(args.faces)
-    encoder.config = calibrate(
-        encoder.config,
+    encoder.spec = calibrate(
+        encoder.spec,
         encoder.embed(crops),
         labels,
         dataset=args.dataset,
@@ -182,11 +182,11 @@ def run_calibrate(args: argparse.Namespace) -> None:
         uncertain_fmr=args.uncertain_fmr,
     )
     encoder.save_pretrained(args.weights)
-    found = encoder.config.calibration
+    found = encoder.spec.calibration
     assert found is not None
     print(f"{len(crops)} faces of {labels.max() + 1} identities")
-    print(f"uncertain from {encoder.config.threshold - encoder.config.uncertain_margin:.3f}")
-    print(f"threshold {encoder.config.threshold:.3f}: FMR {found.fmr:.2g}, FNMR {found.fnmr:.4f}")
+    print(f"uncertain from {encoder.spec.threshold - encoder.spec.uncertain_margin:.3f}")
+    print(f"threshold {encoder.spec.threshold:.3f}: FMR {found.fmr:.2g}, FNMR {found.fnmr:.4f}")
     print(f"{found.impostor_pairs:,} impostor pairs, {found.genuine_pairs:,} genuine pairs")
 
 

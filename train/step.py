@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from facehub.encoder import FaceEncoder
-from facehub.model.spec import EncoderConfig
+from facehub.model.spec import ModelSpec
 from train.config import TrainConfig
 from train.model.arcface import ArcFace
 from train.model.distill import Distillation, load_teacher
@@ -29,8 +29,8 @@ class TrainingStep(nn.Module):
     def __init__(self, config: TrainConfig, names: np.ndarray, n_identities: int) -> None:
         super().__init__()
         self.config = config
-        self.encoder = FaceEncoder(EncoderConfig(stem=config.stem, dilated=config.dilated))
-        size = self.encoder.config.embedding_size
+        self.encoder = FaceEncoder(ModelSpec(stem=config.stem, dilated=config.dilated))
+        size = self.encoder.spec.embedding_size
         self.head = ArcFace(size, n_identities, config.scale)
         self.teacher: Distillation | None = None
         if config.teacher:

@@ -101,7 +101,7 @@ def run_embed(args: argparse.Namespace) -> int:
         buffer,
         names=np.array(names, dtype=str),
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
-        embeddings=np.array(embeddings, np.float32).reshape(-1, recognizer.config.embedding_size),
+        embeddings=np.array(embeddings, np.float32).reshape(-1, recognizer.spec.embedding_size),
         fingerprint=np.array(recognizer.fingerprint),
     )
     if len(failures) < len(photos):  # else a file that is there may be worth more
@@ -132,7 +132,7 @@ def run_info(args: argparse.Namespace) -> int:
     from facehub.model.store import default_weights
 
     recognizer = load_recognizer(args)
-    config, calibration = recognizer.config, recognizer.config.calibration
+    config, calibration = recognizer.spec, recognizer.spec.calibration
     network = [config.architecture, f"{config.stem} stem", f"{config.embedding_size}-d"]
     network += ["last stage dilated"] * config.dilated + ["crop and mirror image"] * config.flip
     facts: dict[str, Any] = {
@@ -152,7 +152,7 @@ def run_info(args: argparse.Namespace) -> int:
             "calibrated on": calibration.dataset,
         }
     facts |= {
-        "engine": recognizer.engine.description,
+        "engine": recognizer.embedder.description,
         "mediapipe": mediapipe.__version__,
         "python": platform.python_version(),
     }

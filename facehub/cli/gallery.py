@@ -76,14 +76,13 @@ def run_enrol(args: argparse.Namespace) -> int:
 def run_identify(args: argparse.Namespace) -> int:
     from facehub.gallery.memory import Gallery
     from facehub.identification import IdentifiedFace, identify
-    from facehub.model.spec import gallery_threshold
 
     photos = find_photos(args.photos)
     recognizer = load_recognizer(args)
     gallery = Gallery.load(args.gallery, fingerprint=recognizer.fingerprint)
     threshold = args.threshold
     if threshold is None:
-        threshold = gallery_threshold(recognizer.config, gallery.n_templates)
+        threshold = recognizer.spec.threshold_for(gallery.n_templates)
     found: list[tuple[Path, list[IdentifiedFace]]] = []
     failures = []
     for path in progress(photos, args):

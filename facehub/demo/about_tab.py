@@ -25,12 +25,12 @@ _WIDTH, _HEIGHT, _PAD = 640, 300, 46
 
 def build(recognizer: FaceRecognizer, settings: Settings) -> None:
     """Lay out the tab inside the current `gr.Blocks`."""
-    config = recognizer.config
+    config = recognizer.spec
     parts = [
         texts.ABOUT.format(
             size=config.embedding_size,
             fingerprint=recognizer.fingerprint[:23],
-            engine=recognizer.engine.description,
+            engine=recognizer.embedder.description,
         )
     ]
     folder, report = _evaluation(recognizer.fingerprint)

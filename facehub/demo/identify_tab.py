@@ -18,7 +18,6 @@ from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
 from facehub.gallery.memory import Gallery
 from facehub.identification import IdentifiedFace, identify_faces
-from facehub.model.spec import gallery_threshold
 from facehub.pipeline import FaceRecognizer
 
 FRAME_EVERY, LIVE_LIMIT = 0.35, 120.0  # seconds
@@ -36,7 +35,7 @@ def build(
         examples: folder of the example pictures; none are offered where it is missing.
         shared: one gallery for all sessions, or None for one each.
     """
-    config = recognizer.config
+    config = recognizer.spec
     no_wall = texts.WALL_EMPTY_SHARED if shared else texts.WALL_EMPTY
     live_empty = texts.LIVE_EMPTY.format(count=LIVE_AT_ONCE, minutes=LIVE_LIMIT / 60)
 
@@ -63,7 +62,7 @@ def build(
         return str(person)
 
     def named(gallery: Gallery, photo: Photo) -> list[IdentifiedFace]:
-        threshold = gallery_threshold(config, gallery.n_templates)
+        threshold = config.threshold_for(gallery.n_templates)
         return identify_faces(photo.faces, gallery, threshold=threshold, top_k=3)
 
     def on_enrol(

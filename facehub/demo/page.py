@@ -41,7 +41,7 @@ def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Bl
     """
     settings = settings or Settings.from_environment()
     take_over()
-    recognizer.config = settings.apply(recognizer.config)
+    recognizer.spec = settings.apply(recognizer.spec)
     shared = None if settings.gallery is None else _shared_gallery(settings.gallery, recognizer)
     with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as page:
         gr.Markdown(texts.INTRO)

@@ -15,7 +15,7 @@ from facehub.demo.session import Enrolled
 from facehub.gallery.memory import Gallery
 from facehub.gallery.review import review_gallery
 from facehub.identification import IdentifiedFace
-from facehub.model.spec import EncoderConfig, gallery_threshold
+from facehub.model.spec import ModelSpec
 from facehub.quality import ADVICE, QualityIssue
 from facehub.verification import Decision, VerificationResult
 
@@ -61,7 +61,7 @@ vertical-align:middle;border:0;border-bottom:1px solid var(--border-color-primar
 """
 
 
-def verification(result: VerificationResult, config: EncoderConfig) -> str:
+def verification(result: VerificationResult, config: ModelSpec) -> str:
     """The verdict on a pair: both crops, the verdict, the score bar, a sentence, and warnings."""
     title, sentence = texts.VERDICTS[result.decision]
     if result.decision is Decision.CANNOT_TELL:
@@ -78,7 +78,7 @@ def verification(result: VerificationResult, config: EncoderConfig) -> str:
     )
 
 
-def odds(similarity: float | None, config: EncoderConfig) -> str:
+def odds(similarity: float | None, config: ModelSpec) -> str:
     """What a score means for these weights: how many pairs of strangers reach it."""
     calibration = config.calibration
     if similarity is None or calibration is None:
@@ -93,7 +93,7 @@ def odds(similarity: float | None, config: EncoderConfig) -> str:
     return texts.STRANGERS.format(n=_rounded(1 / fmr))
 
 
-def as_text(result: VerificationResult, config: EncoderConfig) -> str:
+def as_text(result: VerificationResult, config: ModelSpec) -> str:
     """The result to share: no face, no name."""
     if result.similarity is None:
         return ""
@@ -127,7 +127,7 @@ def photo_note(photo: Photo, chooser: str) -> str:
     return f'<style>{styles}</style><div class="fh-note" role="status">{escape(text)}</div>'
 
 
-def wall(enrolled: Enrolled, config: EncoderConfig, empty: str = texts.WALL_EMPTY) -> str:
+def wall(enrolled: Enrolled, config: ModelSpec, empty: str = texts.WALL_EMPTY) -> str:
     """Everybody in the gallery, with their photos' crops and count, and what looks wrong."""
     people = []
     for name in enrolled.gallery:
@@ -143,7 +143,7 @@ def wall(enrolled: Enrolled, config: EncoderConfig, empty: str = texts.WALL_EMPT
 
 
 def identification(
-    photo: Photo, faces: Sequence[IdentifiedFace], enrolled: Enrolled, config: EncoderConfig
+    photo: Photo, faces: Sequence[IdentifiedFace], enrolled: Enrolled, config: ModelSpec
 ) -> str:
     """The picture with every face boxed and named, a table of candidates, and the threshold.
 
@@ -227,7 +227,7 @@ def _percent(similarity: float) -> float:
     return round(100 * min(max((similarity - low) / (high - low), 0), 1), 1)
 
 
-def _calibration(threshold: float, config: EncoderConfig) -> str:
+def _calibration(threshold: float, config: ModelSpec) -> str:
     found = config.calibration
     fnmr = None if found is None else found.fnmr_at(threshold)
     if found is None or fnmr is None:
@@ -241,20 +241,20 @@ def _rounded(n: float) -> str:
     return f"{round(n, digits):,.0f}" if n >= 10 else f"{n:.0f}"
 
 
-def _limit(gallery: Gallery, config: EncoderConfig) -> str:
+def _limit(gallery: Gallery, config: ModelSpec) -> str:
     count = gallery.n_templates
-    threshold = gallery_threshold(config, count)
+    threshold = config.threshold_for(count)
     if config.calibration is None or not count:
         return texts.LIMIT_PLAIN.format(threshold=threshold)
     text = texts.LIMIT.format(
         threshold=threshold, photos=texts.COUNT[count > 1].format(count=count)
     )
-    if threshold > (base := gallery_threshold(config, 1)):
+    if threshold > (base := config.threshold_for(1)):
         text += texts.LIMIT_RAISED.format(base=base)
     return text
 
 
-def _findings(gallery: Gallery, config: EncoderConfig) -> str:
+def _findings(gallery: Gallery, config: ModelSpec) -> str:
     found = review_gallery(
         gallery, threshold=config.threshold, uncertain_margin=config.uncertain_margin
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facehub.errors import FaceHubError
-from facehub.model.spec import EncoderConfig
+from facehub.model.spec import ModelSpec
 
 COMPUTED = "computed"  # the handlers that share `workers`
 
@@ -73,7 +73,7 @@ class Settings:
             workers=whole("FACEHUB_WORKERS", cls.workers, 64),
         )
 
-    def apply(self, config: EncoderConfig) -> EncoderConfig:
+    def apply(self, config: ModelSpec) -> ModelSpec:
         """The weights' config with the host's threshold.
 
         Raises:

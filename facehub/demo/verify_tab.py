@@ -71,10 +71,10 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
     def on_compare(first: Photo | None, second: Photo | None, one: Any, two: Any) -> Any:
         if first is None or second is None:
             raise problem(texts.TWO_PICTURES)
-        result = compare_faces(faces(first, one), faces(second, two), recognizer.config)
+        result = compare_faces(faces(first, one), faces(second, two), recognizer.spec)
         return (
-            render.verification(result, recognizer.config),
-            shared_text(render.as_text(result, recognizer.config)),
+            render.verification(result, recognizer.spec),
+            shared_text(render.as_text(result, recognizer.spec)),
         )
 
     def on_swap(first: Photo | None, second: Photo | None, one: Any, two: Any) -> Any:

@@ -1,53 +1,22 @@
-"""A gallery: named people, each with one template or more, searched exactly."""
+"""A gallery in memory, searched exactly, kept as one safetensors file."""
 
 from __future__ import annotations
 
 import json
 import os
-import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
 from facehub.errors import GalleryError, GalleryMismatchError
+from facehub.gallery.base import Example, clean_name, tidy
 from facehub.io.files import write_atomically
+from facehub.results import Candidate
 
 FORMAT = "facehub-gallery-1"
-MAX_NAME = 100
 _CHUNK = 2**24  # similarities held at once in a search
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """One enrolled template.
-
-    Attributes:
-        template: float32 (512,), length 1. Biometric data: guard it like the photo.
-        source: where it came from, for people to read (a file name, say).
-    """
-
-    template: np.ndarray = field(repr=False)
-    source: str = ""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A person that a probe resembles.
-
-    Attributes:
-        name: the person.
-        similarity: cosine similarity of the person's best example, -1 to 1.
-        example: position of that example among the person's.
-        source: that example's source.
-    """
-
-    name: str
-    similarity: float
-    example: int
-    source: str
 
 
 class Gallery:
@@ -71,7 +40,7 @@ class Gallery:
         return iter(self._people)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _tidy(name) in self._people
+        return isinstance(name, str) and tidy(name) in self._people
 
     @property
     def n_templates(self) -> int:
@@ -193,12 +162,19 @@ class Gallery:
             raise GalleryError(f"{path} cannot be written: {error.strerror or error}.") from error
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, fingerprint: str) -> Gallery:
-        """Read a gallery file and check all of it.
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        fingerprint: str,
+        also: Callable[[str], bool] = lambda _: False,
+    ) -> Gallery:
+        """Read a gallery file and check all of it; see `FaceRecognizer.load_gallery`.
 
         Args:
             path: the file.
             fingerprint: of the weights in use.
+            also: asked whether another fingerprint is of the same weights: those of version 1 are.
 
         Raises:
             GalleryError: missing or damaged, or not a gallery.
@@ -231,9 +207,10 @@ class Gallery:
                 raise ValueError("a person without a template")
         except Exception as error:  # damaged data makes the readers raise almost anything
             raise GalleryError(f"{path} is damaged or not a facehub gallery.") from error
-        if metadata.get("fingerprint") != fingerprint:
+        made_by = metadata.get("fingerprint", "")
+        if made_by != fingerprint and not also(made_by):
             raise GalleryMismatchError(
-                f"{path} was made with other weights ({metadata.get('fingerprint', '')[:19]}) than "
+                f"{path} was made with other weights ({made_by[:19]}) than "
                 f"the ones in use ({fingerprint[:19]}). Enrol the photos again with these weights."
             )
         gallery = cls(fingerprint, templates.shape[1])
@@ -257,7 +234,7 @@ class Gallery:
         return Example(row, source)
 
     def _known(self, name: str) -> str:
-        name = _tidy(name)
+        name = tidy(name)
         if name not in self._people:
             raise GalleryError(f"There is no person named {name} in the gallery.")
         return name
@@ -284,22 +261,3 @@ class Gallery:
             similarity = float(np.clip(person_scores[person], -1, 1))
             candidates.append(Candidate(name, similarity, best, examples[best].source))
         return candidates
-
-
-def clean_name(name: str) -> str:
-    """A person's name as the gallery keeps it: NFC, single spaces, no control characters.
-
-    Raises:
-        GalleryError: empty or longer than 100 characters.
-    """
-    cleaned = _tidy(name)
-    if not cleaned:
-        raise GalleryError("A person needs a name.")
-    if len(cleaned) > MAX_NAME:
-        raise GalleryError(f"A name has at most {MAX_NAME} characters.")
-    return cleaned
-
-
-def _tidy(name: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in name)
-    return " ".join(unicodedata.normalize("NFC", printable).split())

@@ -1,59 +1,111 @@
-"""Data sets as people have them: a folder, a zip, or InsightFace RecordIO; a picture at a time."""
+"""Pictures as people have them: files, folders, zips, InsightFace's RecordIO; one at a time."""
 
 from __future__ import annotations
 
-import struct
+import glob
+import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from facehub.errors import ImageDecodeError
-from facehub.io.images import SUFFIXES, load_image
+from facehub.errors import ArchiveError, ImageDecodeError, ImageError, ImageTooLargeError
+from facehub.io.images import MAX_BYTES, SUFFIXES, load_image
+from facehub.io.recordio import RecordSource
 
-_MAGIC = 0xCED7230A
-_HEADER = struct.Struct("<IfQQ")  # flag, label, id, id2
+SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir"})
 
 
 class Source(Protocol):
-    """A labelled data set.
+    """Pictures, by name.
 
     Attributes:
-        names: "IDENTITY/IMAGE" of every picture, sorted.
-        ignored: why, for each picture outside a sub-folder, other file in one, and empty folder.
+        names: "IDENTITY/IMAGE" of every picture, sorted; "IMAGE" for one outside a sub-folder.
+        ignored: why, for each file and empty folder that was left out.
     """
 
     names: list[str]
     ignored: dict[str, str]
 
     def read(self, name: str) -> bytes:
-        """The encoded picture."""
-        ...
+        """The encoded picture.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
 
 
-def open_source(path: Path) -> Source:
-    """Open a folder or zip with one sub-folder per identity, or a folder or file of RecordIO.
+def open_source(path: str | os.PathLike[str], *, loose: bool = False) -> Source:
+    """Open a folder, a zip, or a folder or file of RecordIO.
 
     Args:
         path: folder, `.zip`, `train.rec`, or a folder that holds `train.rec`.
+        loose: whether pictures outside a sub-folder count, too. Data sets have one sub-folder per
+            identity.
 
     Raises:
-        ValueError: it is none of these, is damaged, or holds no picture.
+        ArchiveError: it is none of these, is damaged, or holds no picture.
     """
+    path = Path(path)
     source: Source
-    if path.suffix == ".rec" or (path / "train.rec").is_file():
+    if path.suffix == ".rec" or os.path.isfile(path / "train.rec"):
         source = RecordSource(path if path.suffix == ".rec" else path / "train.rec")
-    elif path.is_dir():
-        source = FolderSource(path)
-    elif zipfile.is_zipfile(path):
-        source = ZipSource(path)
+    elif os.path.isdir(path):  # unlike `Path.is_dir`, never raises
+        source = FolderSource(path, loose=loose)
+    elif os.path.isfile(path) and zipfile.is_zipfile(path):
+        source = ZipSource(path, loose=loose)
     else:
-        raise ValueError(f"{path} is not a folder, a zip or a RecordIO data set")
+        raise ArchiveError(f"{path} is not a folder, a zip or a RecordIO data set.")
     if not source.names:
-        raise ValueError(f"{path} holds no picture in a sub-folder")
+        where = "" if loose else " in a sub-folder"
+        raise ArchiveError(f"{path} holds no JPEG, PNG or WebP picture{where}.")
     return source
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a source.
+
+    Attributes:
+        source: where it lies.
+        name: its name there.
+        path: for people to read: "people.zip/Ada/1.jpg".
+    """
+
+    source: Source
+    name: str
+    path: str
+
+    def read(self) -> bytes:
+        """The encoded picture.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        return self.source.read(self.name)
+
+
+def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> list[Picture]:
+    """All pictures of files, folders, zips and patterns ("people/*.jpg").
+
+    Args:
+        paths: a file is taken whatever its suffix says.
+
+    Raises:
+        ArchiveError: a folder or zip holds no picture.
+    """
+    found = []
+    for path in paths:
+        for match in _matches(path):
+            if os.path.isdir(match) or match.suffix.lower() in (".zip", ".rec"):
+                source = open_source(match, loose=True)
+                found += [Picture(source, name, str(match / name)) for name in source.names]
+            else:
+                found.append(Picture(FileSource(match), match.name, str(match)))
+    return found
 
 
 def read_picture(source: Source, name: str) -> np.ndarray:
@@ -62,11 +114,7 @@ def read_picture(source: Source, name: str) -> np.ndarray:
     Raises:
         ImageError: it cannot be read or decoded.
     """
-    try:
-        data = source.read(name)
-    except Exception as error:  # a damaged archive makes zipfile raise almost anything
-        raise ImageDecodeError(f"The picture cannot be read: {error}.") from error
-    return load_image(data)
+    return load_image(source.read(name))
 
 
 def identity_of(name: str) -> str:
@@ -80,121 +128,111 @@ def empty_identities(source: Source, kept: Iterable[str]) -> dict[str, str]:
     return {f"{i}/": "no picture left" for i in sorted(everyone - {identity_of(n) for n in kept})}
 
 
-class FolderSource:
-    """A folder with one sub-folder per identity."""
+class FileSource:
+    """One file."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, path: Path) -> None:
+        self.path, self.names = path, [path.name]
+        self.ignored: dict[str, str] = {}
+
+    def read(self, name: str) -> bytes:
+        """The encoded picture."""
+        return _read_file(self.path)
+
+
+class FolderSource:
+    """A folder, with sub-folders.
+
+    Args:
+        root: the folder.
+        loose: see `open_source`.
+    """
+
+    def __init__(self, root: Path, *, loose: bool = False) -> None:
         self.root = root
         self.names, self.ignored = _sort_out(
-            path.relative_to(root).as_posix() + "/" * path.is_dir() for path in root.rglob("*")
+            (path.relative_to(root).as_posix() + "/" * path.is_dir() for path in root.rglob("*")),
+            loose,
         )
 
     def read(self, name: str) -> bytes:
-        return (self.root / name).read_bytes()
+        """The encoded picture."""
+        return _read_file(self.root / name)
 
 
 class ZipSource:
-    """A zip with one folder per identity."""
+    """A zip, read in memory: no member's path is ever used as a path.
 
-    def __init__(self, path: Path) -> None:
-        self.archive = zipfile.ZipFile(path)
-        self.names, self.ignored = _sort_out(self.archive.namelist())
+    Args:
+        path: the file.
+        loose: see `open_source`.
 
-    def read(self, name: str) -> bytes:
-        return self.archive.read(name)
-
-
-class RecordSource:
-    """InsightFace's `train.rec`, as MXNet wrote it; `train.idx` and `property` are not needed.
-
-    Records without a payload are left out: number 0, first or last, which describes the data set,
-    and those that describe identities. Names are made: the label, and the record's number.
+    Raises:
+        ArchiveError: it cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.offsets: dict[str, int] = {}
-        self.ignored: dict[str, str] = {}
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            offset = 0
-            while offset < size:
-                file.seek(offset)
-                start, offset = offset, self._skip(file, offset, size)
-                file.seek(start + 8)
-                labels, number, payload = _label(file.read(64), path)
-                name = f"{int(labels[0]):07d}/{number:08d}"
-                if name in self.offsets:
-                    name += f"-{start}"
-                if offset - start - 8 > payload:
-                    self.offsets[name] = start
-                elif len(labels) == 1:  # several labels describe the data set or an identity
-                    self.ignored[name] = "a record without a picture"
-        self.names = sorted(self.offsets)
+    def __init__(self, path: Path, *, loose: bool = False) -> None:
+        try:
+            self.archive = zipfile.ZipFile(path)
+        except Exception as error:  # a damaged zip makes the reader raise almost anything
+            raise ArchiveError(f"This zip cannot be read: {error}.") from error
+        self.names, self.ignored = _sort_out(self.archive.namelist(), loose)
 
     def read(self, name: str) -> bytes:
-        with self.path.open("rb") as file:
-            file.seek(self.offsets[name])
-            parts = []
-            while True:
-                kind, length = _frame(file.read(8), self.path)
-                parts.append(file.read(length))
-                file.seek(-length % 4, 1)
-                if kind in (0, 3):  # whole, or the last part
-                    break
-        # A record is split where its data holds the magic number, which is left out.
-        data = struct.pack("<I", _MAGIC).join(parts)
-        return data[_label(data, self.path)[2] :]
-
-    def _skip(self, file: BinaryIO, offset: int, size: int) -> int:
-        """Where the next record starts."""
-        while True:
-            file.seek(offset)
-            kind, length = _frame(file.read(8), self.path)
-            offset += 8 + length + (-length % 4)
-            if offset > size + 3:
-                raise ValueError(f"{self.path} is damaged: its last record is cut short")
-            if kind in (0, 3):
-                return offset
+        """The encoded picture."""
+        try:
+            if self.archive.getinfo(name).file_size > MAX_BYTES:
+                raise ImageTooLargeError("This member of the zip is too large.")
+            with self.archive.open(name) as member:
+                return member.read(MAX_BYTES + 1)  # a member may be larger than it says
+        except ImageError:
+            raise
+        except Exception as error:  # the decompressors raise almost anything
+            raise ImageDecodeError("This member of the zip is damaged or encrypted.") from error
 
 
-def _frame(head: bytes, path: Path) -> tuple[int, int]:
-    """(kind, length) of a part: 0 a whole record, 1 its first part, 2 a middle one, 3 the last."""
-    if len(head) < 8:
-        raise ValueError(f"{path} is damaged: its last record is cut short")
-    magic, word = struct.unpack("<II", head)
-    if magic != _MAGIC:
-        raise ValueError(f"{path} is damaged or not a RecordIO file")
-    return word >> 29, word & (1 << 29) - 1
+def _matches(path: str | os.PathLike[str]) -> Sequence[Path]:
+    """The path itself, or what a pattern stands for where no such file is there."""
+    if os.path.lexists(path) or not glob.has_magic(os.fspath(path)):
+        return [Path(path)]
+    found = [Path(match) for match in sorted(glob.glob(os.fspath(path), recursive=True))]
+    if not found:
+        raise ArchiveError(f"Nothing matches {os.fspath(path)}.")
+    return found
 
 
-def _label(data: bytes, path: Path) -> tuple[np.ndarray, int, int]:
-    """(labels, record number, where the payload starts)."""
-    if len(data) < _HEADER.size:
-        raise ValueError(f"{path} is damaged: a record is shorter than its head")
-    flag, label, number, _ = _HEADER.unpack_from(data)
-    start = _HEADER.size
-    if flag == 0:
-        return np.array([label]), number, start
-    count = min(flag, (len(data) - start) // 4)
-    return np.frombuffer(data, "<f4", count, start), number, start + 4 * flag
+def _read_file(path: Path) -> bytes:
+    try:
+        if not os.path.isfile(path) and os.path.exists(path):
+            raise ImageDecodeError(f"{path} is not a regular file.")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ImageDecodeError(f"There is no file {path}.") from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise ImageDecodeError(f"The file cannot be read: {reason}.") from error
 
 
-def _sort_out(entries: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+def _sort_out(entries: Iterable[str], loose: bool) -> tuple[list[str], dict[str, str]]:
     """`names` and `ignored` of a `Source` from its files, and its folders, which end with "/"."""
     entries = sorted(set(entries))
     parents = {identity_of(entry.rstrip("/")) for entry in entries}
     parents |= {str(above) for parent in parents for above in PurePosixPath(parent).parents}
     names, ignored = [], {}
     for entry in entries:
+        parts = PurePosixPath(entry).parts
         is_picture = PurePosixPath(entry).suffix.lower() in SUFFIXES
+        hidden = any(part.startswith(".") or part in SYSTEM_FOLDERS for part in parts)
         if entry.endswith("/"):
             if entry[:-1] not in parents:
                 ignored[entry] = "an empty folder"
-        elif "/" in entry and is_picture:
+        elif hidden:
+            ignored[entry] = "hidden, or of a system's own folder"
+        elif is_picture and (loose or "/" in entry):
             names.append(entry)
-        elif "/" in entry:
-            ignored[entry] = "not the name of a JPEG, PNG or WebP picture"
         elif is_picture:
             ignored[entry] = "not in a sub-folder"
+        elif loose or "/" in entry:
+            ignored[entry] = "not the name of a JPEG, PNG or WebP picture"
     return names, ignored

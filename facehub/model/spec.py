@@ -1,23 +1,31 @@
-"""What travels with the weights in `config.json`."""
+"""What travels with a face network in `config.json`."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from facehub.errors import WeightsError
+from facehub.model.calibration import Calibration
 from facehub.template import AlignmentTemplate
 
+Architecture = Literal["resnet18", "onnx"]
 Stem = Literal["imagenet", "face"]
+Range = tuple[float, float]
 
 DEFAULT_THRESHOLD = 0.45
 UNCERTAIN_MARGIN = 0.05
 FPIR = 0.01
+MAX_EMBEDDING = 65_536
+_FILE = re.compile(r"\w[\w.-]*\.onnx")
 
 
 @dataclass(frozen=True)
@@ -25,186 +33,150 @@ class Preprocessing:
     """From an aligned uint8 crop to the network's input: (pixel - mean) / std.
 
     Attributes:
-        colour: channel order, "RGB".
-        layout: axis order of the network's input, "NCHW".
-        mean: grey level (0 to 255) that becomes 0.
-        std: grey levels per unit.
+        colour: channel order, "RGB" or "BGR".
+        layout: axis order of the network's input, "NCHW" or "NHWC".
+        mean: grey level (0 to 255) that becomes 0; one number, or one a channel in `colour`'s
+            order.
+        std: grey levels per unit; one number, or one a channel.
     """
 
-    colour: str = "RGB"
-    layout: str = "NCHW"
-    mean: float = 127.5
-    std: float = 127.5
+    colour: Literal["RGB", "BGR"] = "RGB"
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    mean: float | tuple[float, float, float] = 127.5
+    std: float | tuple[float, float, float] = 127.5
 
     def __post_init__(self) -> None:
-        if (self.colour, self.layout) != ("RGB", "NCHW"):
-            raise ValueError("preprocessing must be RGB, NCHW")
-        if not math.isfinite(self.mean) or not 0 < self.std < math.inf:
-            raise ValueError("preprocessing needs a finite mean and a positive std")
+        if self.colour not in ("RGB", "BGR") or self.layout not in ("NCHW", "NHWC"):
+            raise ValueError("preprocessing must be RGB or BGR, NCHW or NHWC")
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, _per_channel(getattr(self, name), name))
+        if np.min(self.std) <= 0:
+            raise ValueError("std must be positive")
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Error rates behind a threshold, measured on labelled faces.
+class ModelSpec:
+    """A face network and how to use it.
 
     Attributes:
-        dataset: which faces, and whether the weights saw them in training.
-        target_fmr: the false match rate the threshold was chosen for; None: it was given.
-        fmr: measured false match rate at the threshold (share of impostor pairs accepted).
-        fnmr: measured false non-match rate at the threshold (share of genuine pairs rejected).
-        impostor_pairs: number of pairs of different people.
-        genuine_pairs: number of pairs of one person.
-        curve: (similarity, fmr, fnmr) at rising similarities.
-    """
-
-    dataset: str
-    target_fmr: float | None
-    fmr: float
-    fnmr: float
-    impostor_pairs: int
-    genuine_pairs: int
-    curve: tuple[tuple[float, float, float], ...] = ()
-
-    def __post_init__(self) -> None:
-        # JSON has no tuples: make what was read from a config equal to what was written.
-        curve = tuple((float(s), float(fmr), float(fnmr)) for s, fmr, fnmr in self.curve)
-        object.__setattr__(self, "curve", curve)
-        if not 0 <= self.fmr <= 1 or not 0 <= self.fnmr <= 1:
-            raise ValueError("error rates lie between 0 and 1")
-        if not isinstance(self.impostor_pairs, int) or not isinstance(self.genuine_pairs, int):
-            raise ValueError("numbers of pairs must be whole numbers")
-
-    @property
-    def lowest_fmr(self) -> float:
-        """The lowest false match rate that so many impostor pairs can show."""
-        return 1 / max(self.impostor_pairs, 1)
-
-    def fmr_at(self, similarity: float) -> float | None:
-        """Share of pairs of different people that are at least so similar, from the curve.
-
-        Between its points the rate's logarithm is interpolated; it is never below `lowest_fmr`.
-        None where there is no curve.
-        """
-        if not self.curve:
-            return None
-        limits, rates = self._log_curve()
-        return float(np.exp(np.interp(similarity, limits, rates)))
-
-    def fnmr_at(self, similarity: float) -> float | None:
-        """Share of pairs of one person that are less similar; None where there is no curve."""
-        if not self.curve:
-            return None
-        limits, _, rates = zip(*self.curve, strict=True)
-        return float(np.interp(similarity, limits, rates))
-
-    def similarity_at(self, fmr: float) -> float | None:
-        """The threshold that has this false match rate: the inverse of `fmr_at`, as far as it goes.
-
-        Rates below `lowest_fmr` get the threshold of that. None where there is no curve.
-        """
-        if not self.curve:
-            return None
-        limits, rates = self._log_curve()
-        wanted = np.log(max(fmr, self.lowest_fmr))
-        return float(np.interp(-wanted, -rates, limits))
-
-    def _log_curve(self) -> tuple[np.ndarray, np.ndarray]:
-        """Similarities, and the logarithms of their false match rates, up to where those end."""
-        floor = np.log(self.lowest_fmr)
-        limits, rates = [], []
-        for similarity, fmr, _ in self.curve:
-            limits.append(similarity)
-            rates.append(max(float(np.log(fmr)), floor) if fmr > 0 else floor)
-            if rates[-1] <= floor:
-                break
-        return np.array(limits), np.array(rates)
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """All that `config.json` says of a weight file.
-
-    Attributes:
-        architecture: trunk, "resnet18".
-        stem: "imagenet" (7x7 stride 2, max-pool: cheap) or "face" (3x3 stride 1, no pool:
-            accurate, for a GPU).
-        dilated: whether the last stage keeps the map's size, its convolutions reaching as far as
-            with a stride (output stride 16 in place of 32): more accurate, a little slower.
+        architecture: "resnet18" (its tensors lie in `model.safetensors`) or "onnx" (any network,
+            in `file`).
+        stem: of a ResNet18: "imagenet" (7x7 stride 2, max-pool: cheap) or "face" (3x3 stride 1, no
+            pool: accurate, for a GPU).
+        dilated: of a ResNet18: whether the last stage keeps the map's size, its convolutions
+            dilated in place of a stride (output stride 16 in place of 32): more accurate, a little
+            slower.
+        file: name of the ONNX file beside `config.json`; None for a ResNet18.
         embedding_size: length of the embedding.
-        flip: whether an embedding is the sum of those of the crop and of its mirror image,
-            normalised: more accurate, at twice the time.
+        flip: flip test-time augmentation: an embedding is the sum of those of the crop and of its
+            mirror image, L2-normalised. More accurate, at twice the time.
         preprocessing: from the aligned crop to the network's input.
         template: how crops must be aligned.
-        threshold: cosine similarity from which two faces count as one person.
+        threshold: cosine similarity from which two faces count as one person; None where it is
+            not known: such weights compare faces, but decide nothing.
         uncertain_margin: similarities less than this below the threshold are "uncertain".
-        calibration: what the threshold stands for, or None if it was never measured.
-        fingerprint: "sha256:..." of the weights, preprocessing and template; set on saving.
+        calibration: error rates at the threshold, or None if they were never measured.
+        activation_ranges: of a ResNet18: lowest and highest value of each activation on training
+            faces, by layer; empty where they were not measured. int8 inference needs them.
+        known_answer: embedding of `facehub.model.selftest.CROPS[0]`, float (embedding_size,);
+            empty where it is not known. Compared when the network is loaded.
+        fingerprint: identifies the embedding space, see `facehub.model.fingerprint`; set on saving.
     """
 
-    architecture: str = "resnet18"
+    architecture: Architecture = "resnet18"
     stem: Stem = "imagenet"
     dilated: bool = False
+    file: str | None = None
     embedding_size: int = 512
     flip: bool = False
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     template: AlignmentTemplate = field(default_factory=AlignmentTemplate)
-    threshold: float = DEFAULT_THRESHOLD
+    threshold: float | None = DEFAULT_THRESHOLD
     uncertain_margin: float = UNCERTAIN_MARGIN
     calibration: Calibration | None = None
+    activation_ranges: Mapping[str, Range] = field(default_factory=dict, hash=False)
+    known_answer: tuple[float, ...] = field(default=(), repr=False)
     fingerprint: str | None = None
 
     def __post_init__(self) -> None:
-        if self.architecture != "resnet18":
-            raise ValueError(f"unknown architecture {self.architecture!r}; this is for resnet18")
+        if self.architecture not in get_args(Architecture):
+            raise ValueError(
+                f"unknown architecture {self.architecture!r}; use one of {get_args(Architecture)}"
+            )
         if self.stem not in get_args(Stem):
             raise ValueError(f"unknown stem {self.stem!r}; use one of {get_args(Stem)}")
-        if not isinstance(self.embedding_size, int) or not 1 <= self.embedding_size <= 65536:
-            raise ValueError(f"embedding_size {self.embedding_size!r} is not a sensible number")
         if not isinstance(self.flip, bool) or not isinstance(self.dilated, bool):
             raise ValueError("flip and dilated must be true or false")
-        if not -1 <= self.threshold <= 1 or not 0 <= self.uncertain_margin <= 1:
-            raise ValueError("threshold and uncertain_margin must be cosine similarities")
+        self._check_file()
+        size = self.embedding_size
+        if type(size) is not int or not 1 <= size <= MAX_EMBEDDING:
+            raise ValueError(f"embedding_size must be a whole number from 1 to {MAX_EMBEDDING}")
+        if self.threshold is not None:
+            object.__setattr__(self, "threshold", _number(self.threshold, "threshold", -1, 1))
+        margin = _number(self.uncertain_margin, "uncertain_margin", 0, 1)
+        object.__setattr__(self, "uncertain_margin", margin)
+        object.__setattr__(self, "activation_ranges", _ranges(self.activation_ranges))
+        object.__setattr__(self, "known_answer", _vector(self.known_answer, size))
         if not isinstance(self.fingerprint, str | None):
             raise ValueError("fingerprint must be a text")
 
+    def _check_file(self) -> None:
+        if self.architecture != "onnx":
+            if self.file is not None:
+                raise ValueError("only an onnx architecture has a file")
+            if (self.preprocessing.colour, self.preprocessing.layout) != ("RGB", "NCHW"):
+                raise ValueError("a resnet18 takes RGB, NCHW")
+        elif not isinstance(self.file, str) or not _FILE.fullmatch(self.file):
+            raise ValueError(f"file must be the name of an .onnx file, not {self.file!r}")
+        elif self.dilated or self.stem != "imagenet":
+            raise ValueError("only a resnet18 has a stem and a dilated stage")
+
+    def threshold_for(self, comparisons: int, fpir: float = FPIR) -> float | None:
+        """The threshold for the best of several comparisons, as with a gallery's templates.
+
+        The best of many impostor scores is higher than the best of a few.
+
+        Args:
+            comparisons: number of templates that a face is compared with.
+            fpir: highest share of strangers to be taken for somebody (false positive
+                identification rate), were their comparisons independent.
+
+        Returns:
+            The weights' own threshold, or a higher one where the calibration says so; None where
+            the weights have none.
+        """
+        if self.threshold is None or self.calibration is None or comparisons < 1:
+            return self.threshold
+        fmr = 1 - (1 - fpir) ** (1 / comparisons)
+        return max(self.threshold, self.calibration.similarity_at(fmr) or -1.0)
+
     def to_json(self) -> str:
-        """The text of `config.json`."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        """The text of `config.json`: all fields, lists of numbers on one line each."""
+        values = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        for name in ("file", "activation_ranges", "known_answer"):  # where there is nothing to say
+            if not values[name]:
+                del values[name]
+        if self.architecture == "onnx":
+            del values["stem"], values["dilated"]
+        text = json.dumps(values, indent=2)
+        return (
+            _NUMBERS.sub(lambda m: f"[{', '.join(m[1].split())}]".replace(",,", ","), text) + "\n"
+        )
 
     @classmethod
-    def from_json(cls, text: str) -> EncoderConfig:
-        """Read `config.json`; keys that facehub does not know are left out.
+    def from_json(cls, text: str) -> ModelSpec:
+        """Read `config.json`; keys that facehub does not know are ignored.
 
         Raises:
             WeightsError: not JSON, or not a configuration this version can use.
         """
         try:
-            config = _build(cls, json.loads(text))
+            return _build(cls, json.loads(text))
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise WeightsError(f"config.json is not a facehub configuration: {error}.") from error
-        return config
 
 
-def gallery_threshold(config: EncoderConfig, comparisons: int, fpir: float = FPIR) -> float:
-    """The threshold for the best of several comparisons, as with a gallery's templates.
-
-    Strangers resemble one of many sooner than one of few.
-
-    Args:
-        config: of the weights.
-        comparisons: number of templates that a face is compared with.
-        fpir: highest share of strangers to be taken for somebody (false positive identification
-            rate), were their comparisons independent.
-
-    Returns:
-        The weights' own threshold, or a higher one where the calibration says so.
-    """
-    if config.calibration is None or comparisons < 1:
-        return config.threshold
-    fmr = 1 - (1 - fpir) ** (1 / comparisons)
-    return max(config.threshold, config.calibration.similarity_at(fmr) or -1.0)
-
-
+_NUMBERS = re.compile(r"\[([\s\d.,eE+-]+)\]")
 _NESTED: dict[str, type] = {
     "preprocessing": Preprocessing,
     "template": AlignmentTemplate,
@@ -215,11 +187,58 @@ _NESTED: dict[str, type] = {
 def _build(cls: type, values: Any) -> Any:
     if not isinstance(values, dict):
         raise TypeError(f"{cls.__name__} must be an object")
-    if cls is EncoderConfig and not {"architecture", "stem"} <= values.keys():
-        raise ValueError("architecture and stem are missing")
+    if cls is ModelSpec:
+        needed = {"architecture"} | (
+            {"stem"} if values.get("architecture") == "resnet18" else set()
+        )
+        if not needed <= values.keys():
+            raise ValueError(f"{' and '.join(sorted(needed))} must be given")
     known = {f.name for f in dataclasses.fields(cls)}
     kwargs = {name: value for name, value in values.items() if name in known}
     for name in kwargs.keys() & _NESTED.keys():
         if (name, kwargs[name]) != ("calibration", None):
             kwargs[name] = _build(_NESTED[name], kwargs[name])
     return cls(**kwargs)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it; a template's absent points are left out."""
+    if isinstance(value, AlignmentTemplate):
+        return {name: v for name, v in dataclasses.asdict(value).items() if v is not None}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _number(value: Any, name: str, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
+    return float(value)
+
+
+def _per_channel(value: Any, name: str) -> float | tuple[float, ...]:
+    limit = float(np.finfo(np.float32).max)
+    if not isinstance(value, list | tuple):
+        return _number(value, name, -limit, limit)
+    if len(value) != 3:
+        raise ValueError(f"{name} needs one number, or three")
+    return tuple(_number(v, name, -limit, limit) for v in value)
+
+
+def _ranges(ranges: Any) -> Mapping[str, Range]:
+    if not isinstance(ranges, Mapping):
+        raise ValueError("activation_ranges must be an object")
+    found = {}
+    for name, limits in ranges.items():
+        low, high = (float(v) for v in limits)
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"the activation range of {name} is empty or not finite")
+        found[str(name)] = (low, high)
+    return MappingProxyType(found)
+
+
+def _vector(values: Any, size: int) -> tuple[float, ...]:
+    found = tuple(float(v) for v in values)
+    if len(found) not in (0, size) or not np.isfinite(found).all():
+        raise ValueError("known_answer must be an embedding")
+    return found

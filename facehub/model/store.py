@@ -1,4 +1,7 @@
-"""Find, read and check weights: `config.json` beside `model.safetensors`, local or on the Hub."""
+"""Find, read, check and write weight folders, local or on the Hub.
+
+A folder holds `config.json` and either `model.safetensors` or the ONNX file that it names.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,21 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from huggingface_hub import constants, hf_hub_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from safetensors import SafetensorError
-from safetensors.numpy import load
+from safetensors.numpy import load, save
 
 from facehub.errors import WeightsError
-from facehub.model.spec import EncoderConfig
+from facehub.io.files import write_atomically
+from facehub.model import resnet18
+from facehub.model.fingerprint import PREFIX, fingerprint, fits_half, is_fingerprint_v1
+from facehub.model.spec import ModelSpec
 
-CONFIG_FILE = constants.CONFIG_NAME
-WEIGHTS_FILE = constants.SAFETENSORS_SINGLE_FILE
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
 MODEL_VARIABLE = "FACEHUB_MODEL"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -62,24 +61,41 @@ def weights_folder(
         return Path(name)
     repo, _, pinned = str(name).partition("@")
     if not _HUB_ID.fullmatch(repo) or repo.startswith("."):
-        raise WeightsError(f"There is no folder {name}, and it is not a Hub name like owner/name.")
+        raise WeightsError(
+            f"There is no folder {name}, and it is not a Hub repository id (owner/name)."
+        )
     if revision and pinned and revision != pinned:
         raise WeightsError(f"{name} and the revision {revision} name two revisions; choose one.")
     revision = revision or pinned or None
     where = f"{repo}@{revision}" if revision else repo
+    from huggingface_hub import hf_hub_download  # slow to import, and seldom needed
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    def download(file: str) -> Path:
+        path = hf_hub_download(
+            repo,
+            file,
+            revision=revision,
+            token=token,
+            cache_dir=None if cache_dir is None else Path(cache_dir),
+            force_download=force_download,
+            local_files_only=local_files_only,
+        )
+        return Path(path)
+
+    file = CONFIG_FILE
     try:
-        paths = [
-            hf_hub_download(
-                repo,
-                file,
-                revision=revision,
-                token=token,
-                cache_dir=None if cache_dir is None else Path(cache_dir),
-                force_download=force_download,
-                local_files_only=local_files_only,
-            )
-            for file in (CONFIG_FILE, WEIGHTS_FILE)
-        ]
+        folder = download(file).parent
+        file = read_spec(folder).file or WEIGHTS_FILE
+        download(file)
+    except WeightsError:
+        raise
     except GatedRepoError as error:
         raise WeightsError(f"{where} is gated: ask for access on the Hub and log in.") from error
     except RepositoryNotFoundError as error:
@@ -89,13 +105,13 @@ def weights_folder(
     except LocalEntryNotFoundError as error:
         raise WeightsError(f"{where} is not in the cache, and the Hub is out of reach.") from error
     except EntryNotFoundError as error:
-        raise WeightsError(f"{where} lacks {CONFIG_FILE} or {WEIGHTS_FILE}.") from error
+        raise WeightsError(f"{where} lacks {file}.") from error
     except Exception as error:  # the client's network errors have no common base
         raise WeightsError(f"{where} cannot be downloaded: {error}") from error
-    return Path(paths[0]).parent
+    return folder
 
 
-def read_config(folder: Path) -> EncoderConfig:
+def read_spec(folder: Path) -> ModelSpec:
     """Read `config.json`.
 
     Raises:
@@ -103,7 +119,7 @@ def read_config(folder: Path) -> EncoderConfig:
     """
     path = folder / CONFIG_FILE
     try:
-        return EncoderConfig.from_json(path.read_text(encoding="utf-8"))
+        return ModelSpec.from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(f"{path} is missing or cannot be read.") from error
 
@@ -116,13 +132,29 @@ def read_tensors(folder: Path, *, sha256: str | None = None) -> dict[str, np.nda
         sha256: that the file must have, in hex, or None.
 
     Returns:
-        Tensors by name: float16 and float32 as float32, integers as they are.
+        Tensors by name: float16 and integers as they are, all others as float32.
 
     Raises:
         WeightsError: the file is missing, damaged, not the expected one, or holds values that are
             not finite.
     """
     path = folder / WEIGHTS_FILE
+    data = _read_file(path, sha256)
+    try:
+        tensors = load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{path} is damaged or not a safetensors file.") from error
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind == "f":
+            if tensor.dtype != np.float16:
+                with np.errstate(over="ignore"):
+                    tensors[name] = tensor = tensor.astype(np.float32)
+            if not np.isfinite(tensor).all():
+                raise WeightsError(f"{path} is damaged: {name} has values that are not finite.")
+    return tensors
+
+
+def _read_file(path: Path, sha256: str | None = None) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -131,38 +163,90 @@ def read_tensors(folder: Path, *, sha256: str | None = None) -> dict[str, np.nda
         raise WeightsError(f"{path} cannot be read.") from error
     if sha256 is not None and sha256.lower() != (found := hashlib.sha256(data).hexdigest()):
         raise WeightsError(f"{path} has the sha256 {found}, not {sha256 or 'an empty one'}.")
-    try:
-        tensors = load(data)
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{path} is damaged or not a safetensors file.") from error
-    for name, tensor in tensors.items():
-        if tensor.dtype.kind == "f":
-            with np.errstate(over="ignore"):
-                tensors[name] = tensor = tensor.astype(np.float32)
-            if not np.isfinite(tensor).all():
-                raise WeightsError(f"{path} is damaged: {name} has values that are not finite.")
-    return tensors
+    return data
 
 
-def fingerprint(tensors: Mapping[str, np.ndarray], config: EncoderConfig) -> str:
-    """Identify an embedding space: equal exactly for equal weights and ways to use them.
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """What a weight folder holds, checked.
+
+    Attributes:
+        spec: the content of `config.json`; its fingerprint is that of version 2.
+        content: tensors by name, or the content of the ONNX file.
+        folder: where they lie.
+    """
+
+    spec: ModelSpec
+    content: Mapping[str, np.ndarray] | bytes = field(repr=False)
+    folder: Path
+
+
+def read_weights(folder: Path, *, sha256: str | None = None) -> Weights:
+    """Read a weight folder and check that its files belong together.
 
     Args:
-        tensors: weights by name; float16 and float32 copies of the same values count as equal.
-        config: its preprocessing, template, flip and dilation go in, its threshold and calibration
-            do not.
+        folder: see `weights_folder`.
+        sha256: that the weight file must have, in hex, or None.
+
+    Raises:
+        WeightsError: a file is missing or damaged, or they do not fit each other.
+    """
+    spec = read_spec(folder)
+    content: Mapping[str, np.ndarray] | bytes
+    if spec.file is not None:
+        content = _read_file(folder / spec.file, sha256)
+    else:
+        content = read_tensors(folder, sha256=sha256)
+        resnet18.check_tensors(content, spec, folder / WEIGHTS_FILE)
+    found = fingerprint(content, spec)
+    known = spec.fingerprint
+    if known is not None and known != found and not _is_version_1(known, content, spec):
+        raise WeightsError(
+            f"{folder / (spec.file or WEIGHTS_FILE)} does not belong to the {CONFIG_FILE} beside "
+            f"it, or one of them is damaged (fingerprint {found[:19]}, expected {known[:19]})."
+        )
+    return Weights(replace(spec, fingerprint=found), content, folder)
+
+
+def write_weights(folder: Path, tensors: Mapping[str, np.ndarray], spec: ModelSpec) -> ModelSpec:
+    """Write `model.safetensors` and `config.json`, each atomically.
+
+    Args:
+        folder: made if missing.
+        tensors: weights by name; stored as float16 where that loses nothing.
+        spec: how they are used; its fingerprint is set.
 
     Returns:
-        "sha256:" and 64 hexadecimal digits.
+        The spec as it was written.
+
+    Raises:
+        WeightsError: the weights have values that are not finite.
     """
-    parts: tuple[object, ...] = (config.stem, config.preprocessing, config.template)
-    parts += tuple(name for name in ("flip", "dilated") if getattr(config, name))
-    digest = hashlib.sha256(repr(parts).encode())
-    for name in sorted(tensors):
-        tensor = np.ascontiguousarray(tensors[name])
-        if (
-            tensor.dtype.kind == "f"
-        ):  # a counter of training batches, say, does not change embeddings
-            digest.update(f"{name}{tensor.shape}".encode())
-            digest.update(tensor.astype("<f4", copy=False).data)
-    return f"sha256:{digest.hexdigest()}"
+    if not all(np.isfinite(a).all() for a in tensors.values() if a.dtype.kind == "f"):
+        raise WeightsError("The weights have values that are not finite; nothing was saved.")
+    spec = replace(spec, fingerprint=fingerprint(tensors, spec))
+    if all(fits_half(array) for array in tensors.values()):
+        tensors = {
+            n: a.astype(np.float16) if a.dtype.kind == "f" else a for n, a in tensors.items()
+        }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / WEIGHTS_FILE, save(dict(tensors), {"format": "pt"}))
+    write_spec(folder, spec)
+    return spec
+
+
+def write_spec(folder: Path, spec: ModelSpec) -> None:
+    """Write `config.json`, atomically."""
+    write_atomically(folder / CONFIG_FILE, spec.to_json().encode())
+
+
+def made_by(fingerprint_v1: str, folder: Path) -> bool:
+    """Whether these weights had this fingerprint of version 1 (an older gallery carries it)."""
+    weights = read_weights(folder)
+    return _is_version_1(fingerprint_v1, weights.content, weights.spec)
+
+
+def _is_version_1(text: str, content: Mapping[str, np.ndarray] | bytes, spec: ModelSpec) -> bool:
+    if isinstance(content, bytes) or text.startswith(PREFIX):
+        return False
+    return is_fingerprint_v1(text, content, spec)

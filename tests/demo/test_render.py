@@ -13,15 +13,13 @@ from facehub.demo.photo import Photo, read_photo
 from facehub.demo.session import Enrolled, SessionGallery
 from facehub.gallery.memory import Gallery
 from facehub.identification import identify_faces
-from facehub.model.spec import Calibration, EncoderConfig
+from facehub.model.spec import Calibration, ModelSpec
 from facehub.pipeline import default_recognizer
 from facehub.verification import Decision, VerificationResult
 
 CURVE = ((0.0, 0.9, 0.0), (0.4, 0.02, 0.1), (0.8, 0.0002, 0.5), (0.9, 0.0, 1.0))
 CALIBRATION = Calibration("made up", None, 0.01, 0.2, 10_000, 9, CURVE)
-CONFIG = EncoderConfig(
-    threshold=0.5, calibration=CALIBRATION, fingerprint="sha256:0123456789abcdef"
-)
+CONFIG = ModelSpec(threshold=0.5, calibration=CALIBRATION, fingerprint="sha256:0123456789abcdef")
 
 
 def result(decision: Decision, similarity: float | None, **kwargs: str) -> VerificationResult:
@@ -111,7 +109,7 @@ def test_wall_points_out_a_copy(examples: Path) -> None:
     session = SessionGallery(Gallery(recognizer.fingerprint))
     for name in ("Eileen", "Grace"):
         session.enrol(name, examples / "eileen_collins.jpg", "e.jpg", recognizer)
-    html = render.wall(session.now, recognizer.config)
+    html = render.wall(session.now, recognizer.spec)
     assert "Grace: 2. e.jpg is a copy of 1. e.jpg (Eileen)." in html
 
 
@@ -154,8 +152,8 @@ def test_names_cannot_inject_html(examples: Path) -> None:
     photo = read_photo(examples / "eileen_collins.jpg", recognizer)
     faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
     for html in (
-        render.wall(session.now, recognizer.config),
-        render.identification(photo, faces, session.now, recognizer.config),
+        render.wall(session.now, recognizer.spec),
+        render.identification(photo, faces, session.now, recognizer.spec),
         render.message(evil, [evil]),
     ):
         assert "<img src=x" not in html
@@ -167,7 +165,7 @@ def test_identification_boxes_are_in_per_cent_of_the_picture(examples: Path) -> 
     session = SessionGallery(Gallery(recognizer.fingerprint))
     photo = read_photo(examples / "both.jpg", recognizer)
     faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
-    html = render.identification(photo, faces, session.now, recognizer.config)
+    html = render.identification(photo, faces, session.now, recognizer.spec)
     assert html.count("fh-box fh-unknown") == len(faces) == 2
     x0 = faces[0].probe.face.box[0]
     assert f"left:{100 * x0 / photo.size[0]:.2f}%" in html

@@ -15,12 +15,12 @@ from facehub.demo.session import SessionGallery
 from facehub.demo.settings import Settings, SettingsError
 from facehub.errors import GalleryError
 from facehub.gallery.memory import Gallery
-from facehub.model.spec import Calibration, EncoderConfig
+from facehub.model.spec import Calibration, ModelSpec
 from facehub.pipeline import FaceRecognizer, default_recognizer
 
 ROOT = Path(__file__).parents[2]
 CURVE = ((0.0, 0.5, 0.0), (0.5, 0.01, 0.2), (1.0, 0.0001, 1.0))
-CONFIG = EncoderConfig(
+CONFIG = ModelSpec(
     threshold=0.6, calibration=Calibration("made up", None, 0.01, 0.2, 10_000, 100, CURVE)
 )
 

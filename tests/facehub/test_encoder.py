@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from facehub import EncoderConfig, FaceEncoder, FaceRecognizer, ImageFormatError, WeightsError
+from facehub import FaceEncoder, FaceRecognizer, ImageFormatError, ModelSpec, WeightsError
 from facehub.model.spec import Preprocessing
 
 
@@ -37,7 +37,7 @@ def crops() -> np.ndarray:
 @pytest.mark.parametrize("size", [512, 16])
 def test_forward(stem: str, size: int) -> None:
     torch.manual_seed(0)
-    model = FaceEncoder(EncoderConfig(stem=stem, embedding_size=size)).eval()
+    model = FaceEncoder(ModelSpec(stem=stem, embedding_size=size)).eval()
     with torch.inference_mode():
         y = model(torch.rand(2, 3, 112, 96))
     assert y.shape == (2, size)
@@ -48,7 +48,7 @@ def test_forward(stem: str, size: int) -> None:
 @pytest.mark.parametrize(("stem", "shape"), [("imagenet", (4, 3)), ("face", (14, 12))])
 def test_stem_sets_the_resolution(stem: str, shape: tuple[int, int]) -> None:
     """112 x 96 is halved five times (and rounded up) with one stem, three times with the other."""
-    model = FaceEncoder(EncoderConfig(stem=stem)).eval()
+    model = FaceEncoder(ModelSpec(stem=stem)).eval()
     seen = []
     model.trunk.layer4.register_forward_hook(lambda layer, x, y: seen.append(y.shape[2:]))
     with torch.inference_mode():
@@ -76,7 +76,7 @@ def test_preprocessing_keeps_rgb_and_position() -> None:
 
 
 def test_preprocessing_follows_the_config() -> None:
-    config = EncoderConfig(preprocessing=Preprocessing(mean=55.0, std=100.0))
+    config = ModelSpec(preprocessing=Preprocessing(mean=55.0, std=100.0))
     x = FaceEncoder(config).preprocess(torch.full((1, 112, 96, 3), 255, dtype=torch.uint8))
     assert x.unique().tolist() == [2.0]
 
@@ -119,7 +119,7 @@ def test_embed_takes_views(encoder: FaceEncoder, crops: np.ndarray) -> None:
 
 def test_flip_adds_the_mirrored_crop(encoder: FaceEncoder, crops: np.ndarray) -> None:
     plain, both = copy.deepcopy(encoder), copy.deepcopy(encoder)
-    plain.config, both.config = (replace(encoder.config, flip=flip) for flip in (False, True))
+    plain.spec, both.spec = (replace(encoder.spec, flip=flip) for flip in (False, True))
     total = plain.embed(crops) + plain.embed(crops[:, :, ::-1])
     expected = total / np.linalg.norm(total, axis=1, keepdims=True)
     np.testing.assert_allclose(both.embed(crops), expected, atol=1e-5)
@@ -129,7 +129,7 @@ def test_flip_adds_the_mirrored_crop(encoder: FaceEncoder, crops: np.ndarray) ->
 
 def test_dilated_keeps_the_map_and_agrees_where_the_stride_looks(encoder: FaceEncoder) -> None:
     strided, dilated = (
-        FaceEncoder(replace(encoder.config, dilated=dilated)).eval() for dilated in (False, True)
+        FaceEncoder(replace(encoder.spec, dilated=dilated)).eval() for dilated in (False, True)
     )
     for one in (strided, dilated):
         one.load_state_dict(encoder.state_dict())
@@ -143,7 +143,7 @@ def test_dilated_keeps_the_map_and_agrees_where_the_stride_looks(encoder: FaceEn
 
 def test_embed_leaves_training_alone(crops: np.ndarray) -> None:
     torch.manual_seed(0)
-    model = FaceEncoder(EncoderConfig(embedding_size=8)).train()
+    model = FaceEncoder(ModelSpec(embedding_size=8)).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     in_training = model.embed(crops[:2])
     assert model.training
@@ -177,7 +177,7 @@ def test_round_trip(tmp_path: Path, other_weights: Path, crops: np.ndarray) -> N
     model = FaceEncoder.from_pretrained(other_weights)
     model.save_pretrained(tmp_path / "copy")
     again = FaceEncoder.from_pretrained(tmp_path / "copy")
-    assert again.config == model.config
+    assert again.spec == model.config
     assert again.fingerprint() == model.fingerprint() == model.config.fingerprint
     np.testing.assert_array_equal(again.embed(crops), model.embed(crops))
     for name in ("model.safetensors", "config.json"):
@@ -325,7 +325,7 @@ def test_missing_file(folder: Path, name: str) -> None:
 
 def test_pickle_beside_no_safetensors(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    torch.save(FaceEncoder(EncoderConfig(embedding_size=8)), folder / "pytorch_model.bin")
+    torch.save(FaceEncoder(ModelSpec(embedding_size=8)), folder / "pytorch_model.bin")
     with pytest.raises(WeightsError, match=r"model\.safetensors is missing"):
         FaceEncoder.from_pretrained(folder)
 

@@ -27,7 +27,7 @@ from facehub.identification import assign
 
 @pytest.fixture
 def gallery(recognizer: FaceRecognizer) -> Gallery:
-    return Gallery(recognizer.fingerprint, recognizer.config.embedding_size)
+    return Gallery(recognizer.fingerprint, recognizer.spec.embedding_size)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_stranger_is_unknown(
     (face,) = identify(hopper, gallery, recognizer=recognizer)
     assert (face.name, face.similarity) == (None, None)
     assert [c.name for c in face.candidates] == ["Eileen"]  # but the nearest is shown
-    assert face.candidates[0].similarity < recognizer.config.threshold
+    assert face.candidates[0].similarity < recognizer.spec.threshold
 
 
 def test_threshold(
@@ -140,7 +140,7 @@ def test_nobody_is_named_twice(
     assert len(faces) == 3
     outer = [faces[0], faces[2]]
     assert all(face.candidates[0].name == "Eileen" for face in outer)
-    assert all(face.candidates[0].similarity > recognizer.config.threshold for face in outer)
+    assert all(face.candidates[0].similarity > recognizer.spec.threshold for face in outer)
     best = max(outer, key=lambda face: face.candidates[0].similarity)
     assert {face.name for face in outer} == {"Eileen", None}
     assert best.name == "Eileen"
@@ -248,7 +248,7 @@ def test_identify_uses_the_gallery_s_threshold(
     other = rng.normal(size=512)
     other -= other @ face.embedding * face.embedding
     other /= np.linalg.norm(other)
-    similarity = recognizer.config.threshold + 0.02
+    similarity = recognizer.spec.threshold + 0.02
     gallery = Gallery(recognizer.fingerprint)
     gallery.add("Near", similarity * face.embedding + (1 - similarity**2) ** 0.5 * other)
     assert identify(astronaut, gallery, recognizer=recognizer)[0].name == "Near"

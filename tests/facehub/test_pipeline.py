@@ -23,7 +23,7 @@ from facehub import (
     align_faces,
     default_recognizer,
 )
-from facehub.model.store import MODEL_VARIABLE, read_config
+from facehub.model.store import MODEL_VARIABLE, read_spec
 from facehub.pipeline import select_face
 
 
@@ -38,7 +38,7 @@ def test_faces(recognizer: FaceRecognizer, both: np.ndarray) -> None:
 
 def test_chain_is_align_then_embed(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
     (found,) = recognizer.faces(astronaut)
-    (face,) = align_faces(astronaut, template=recognizer.config.template)
+    (face,) = align_faces(astronaut, template=recognizer.spec.template)
     np.testing.assert_array_equal(found.face.crop, face.crop)
     np.testing.assert_array_equal(found.embedding, recognizer.engine.embed(face.crop[None])[0])
     assert found.issues == ()
@@ -147,7 +147,7 @@ def test_default_recognizer_follows_the_variable(
     recognizer: FaceRecognizer, other_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(MODEL_VARIABLE, str(other_weights))
-    assert default_recognizer().fingerprint == read_config(other_weights).fingerprint
+    assert default_recognizer().fingerprint == read_spec(other_weights).fingerprint
     monkeypatch.delenv(MODEL_VARIABLE)
     assert default_recognizer() is recognizer
 
@@ -164,7 +164,7 @@ def test_default_recognizer_without_weights(
 
 def test_fingerprint_of_weights_that_were_never_saved() -> None:
     encoder = FaceEncoder().eval()
-    assert encoder.config.fingerprint is None
+    assert encoder.spec.fingerprint is None
     assert FaceRecognizer(encoder).fingerprint == encoder.fingerprint()
 
 

@@ -14,11 +14,11 @@ import pytest
 from facehub import (
     Decision,
     EmbeddedFace,
-    EncoderConfig,
     Face,
     FaceRecognizer,
     ImageFormatError,
     LowQualityError,
+    ModelSpec,
     QualityIssue,
     verify,
 )
@@ -26,7 +26,7 @@ from facehub.model.spec import Calibration
 from facehub.verification import compare_faces, decide
 from train.evaluation.lfw import read_pairs
 
-CONFIG = EncoderConfig(threshold=0.5, uncertain_margin=0.1)
+CONFIG = ModelSpec(threshold=0.5, uncertain_margin=0.1)
 
 
 def embedded(degrees: float, side: float = 10, issues: Sequence[QualityIssue] = ()) -> EmbeddedFace:
@@ -61,7 +61,7 @@ def test_same(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
     result = verify(astronaut, changed(astronaut), recognizer=recognizer)
     assert result.decision is Decision.SAME
     assert 0.85 < result.similarity <= 1
-    assert result.threshold == recognizer.config.threshold
+    assert result.threshold == recognizer.spec.threshold
     assert result.reason is None
     np.testing.assert_allclose(
         result.first.embedding @ result.second.embedding, result.similarity, atol=1e-6
@@ -85,7 +85,7 @@ def test_threshold_decides(
     recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
 ) -> None:
     similarity = verify(astronaut, hopper, recognizer=recognizer).similarity
-    margin = recognizer.config.uncertain_margin
+    margin = recognizer.spec.uncertain_margin
     for threshold, decision in (
         (similarity - 0.01, Decision.SAME),
         (similarity + 0.01, Decision.UNCERTAIN),

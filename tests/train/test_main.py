@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from facehub import FaceEncoder, FaceRecognizer
-from facehub.model.store import read_config
+from facehub.model.store import read_spec
 from train import __main__ as module
 from train.__main__ import main
 
@@ -31,7 +31,7 @@ def test_evaluate(
     assert lines[2] == "no face found       0 of 3 pictures"
     # Wilson's upper end for no error in 1,000 trials: z^2 / (1000 + z^2) = 0.0038.
     assert lines[3] == (
-        f"at threshold {recognizer.config.threshold:.3f}  "
+        f"at threshold {recognizer.spec.threshold:.3f}  "
         "FMR 0.0000 [0.0000, 0.0038], FNMR 0.0000 [0.0000, 0.0038]"
     )
     assert lines[4] == "FNMR at FMR 0.01    0.0000 [0.0000, 0.0038]"
@@ -85,10 +85,10 @@ def test_evaluate_json(lfw: Path, weights: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_calibrate(weights: Path, faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before, tensors = read_config(weights), (weights / "model.safetensors").read_bytes()
+    before, tensors = read_spec(weights), (weights / "model.safetensors").read_bytes()
     arguments = ["calibrate", str(weights), str(faces), "--dataset", "noise", "--fmr", "0.1"]
     assert main(arguments) == 0
-    after = read_config(weights)
+    after = read_spec(weights)
     assert after.calibration.dataset == "noise"
     assert (after.calibration.genuine_pairs, after.calibration.impostor_pairs) == (18, 135)
     assert after.calibration.fmr <= 0.1
@@ -103,9 +103,9 @@ def test_calibrate(weights: Path, faces: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_calibrate_keeps_the_threshold(weights: Path, faces: Path) -> None:
-    before = read_config(weights).threshold
+    before = read_spec(weights).threshold
     assert main(["calibrate", str(weights), str(faces), "--dataset", "noise", "--keep"]) == 0
-    after = read_config(weights)
+    after = read_spec(weights)
     assert after.threshold == before
     assert after.calibration.target_fmr is None
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from facehub.encoder import FaceEncoder
 from facehub.errors import WeightsError
-from facehub.model.spec import EncoderConfig
+from facehub.model.spec import ModelSpec
 from train.checkpoint import save_checkpoint
 from train.config import TrainConfig
 from train.data.pack import PackedFaces, open_pack
@@ -47,13 +47,13 @@ def test_from_a_run(faces: PackedFaces, tmp_path: Path) -> None:
 
 
 def test_from_weights_centres_are_mean_embeddings(faces: PackedFaces, tmp_path: Path) -> None:
-    encoder = FaceEncoder(EncoderConfig(stem="imagenet", flip=True)).eval()
+    encoder = FaceEncoder(ModelSpec(stem="imagenet", flip=True)).eval()
     encoder.save_pretrained(tmp_path)
     step = make(faces)
     lengths = step.head.weight.norm(dim=1)
     start(tmp_path, step, faces, (112, 96))
     torch.testing.assert_close(step.encoder.trunk.conv1.weight, encoder.trunk.conv1.weight)
-    assert not step.encoder.config.flip
+    assert not step.encoder.spec.flip
     torch.testing.assert_close(step.head.weight.norm(dim=1), lengths)
     first = faces.labels == faces.labels[~faces.heldout].min()
     with torch.inference_mode():

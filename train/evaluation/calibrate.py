@@ -6,21 +6,21 @@ import dataclasses
 
 import numpy as np
 
-from facehub.model.spec import Calibration, EncoderConfig
+from facehub.model.spec import Calibration, ModelSpec
 from train.evaluation.metrics import threshold_at_fmr
 
 CURVE = np.round(np.arange(-4, 19) * 0.05, 2)
 
 
 def calibrate(
-    config: EncoderConfig,
+    config: ModelSpec,
     embeddings: np.ndarray,
     labels: np.ndarray,
     *,
     dataset: str,
     target_fmr: float | None,
     uncertain_fmr: float | None = None,
-) -> EncoderConfig:
+) -> ModelSpec:
     """Measure error rates, and choose the threshold where a target is given.
 
     Args:

@@ -90,14 +90,14 @@ def evaluate(archive: Path, encoder: FaceEncoder, *, output: Path | None = None)
     """
     faces = embed_lfw(archive, encoder)
     similarity, same = faces.similarities()
-    threshold = encoder.config.threshold
+    threshold = encoder.spec.threshold
     everything, everyone = all_pairs(faces.embeddings, faces.labels)
     everything = np.nan_to_num(everything, nan=-np.inf)
     genuine, impostor = everything[everyone], everything[~everyone]
     galleries = [open_set(faces.embeddings, faces.labels, size) for size in GALLERY_SIZES]
     report = Report(
         fingerprint=encoder.fingerprint(),
-        flip=encoder.config.flip,
+        flip=encoder.spec.flip,
         accuracy=kfold_accuracy(similarity, same),
         n_pictures=len(faces.names),
         no_face=int(np.isnan(faces.embeddings[:, 0]).sum()),

@@ -72,7 +72,7 @@ def embed_lfw(archive: Path, encoder: FaceEncoder) -> LfwFaces:
         names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
         pictures = (_read(file, name) for name in names)
         found = tqdm(embed_pictures(pictures, encoder), total=len(names), unit="img", leave=False)
-        missing = np.full(encoder.config.embedding_size, np.nan, np.float32)
+        missing = np.full(encoder.spec.embedding_size, np.nan, np.float32)
         embeddings = np.stack([missing if e is None else e for e in found])
     return LfwFaces(pairs, names, embeddings)
 
@@ -100,7 +100,7 @@ def embed_pictures(
 
     def central_crop(data: bytes) -> np.ndarray | None:
         image = load_image(data)
-        faces = align_faces(image, template=encoder.config.template)
+        faces = align_faces(image, template=encoder.spec.template)
         return central_face(faces, image.shape).crop if faces else None
 
     source = iter(pictures)

@@ -9,8 +9,8 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from facehub.model.spec import EncoderConfig
-from facehub.model.store import read_config
+from facehub.model.spec import ModelSpec
+from facehub.model.store import read_spec
 
 TEMPLATE = Path(__file__).parents[2] / "model_card.md"
 
@@ -66,7 +66,7 @@ def render_card(folder: Path, repo: str) -> str:
     Raises:
         ValueError: the weights are not calibrated.
     """
-    config = read_config(folder)
+    config = read_spec(folder)
     evaluation = json.loads((folder / "evaluation.json").read_text())
     training = json.loads((folder / "training.json").read_text())
     dataset = DATASETS[training["dataset"]]
@@ -177,7 +177,7 @@ def _results(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _training(training: dict[str, Any], config: EncoderConfig, dataset: Dataset) -> str:
+def _training(training: dict[str, Any], config: ModelSpec, dataset: Dataset) -> str:
     faces = f"{training['faces']:,} aligned faces of {training['identities']:,} identities"
     network = f"ResNet18 with the {config.stem} stem"
     parts = [f"[{dataset.name}]({dataset.link}), {faces}; {network}."]

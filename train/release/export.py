@@ -28,7 +28,7 @@ def export(run: Path, target: Path, *, dataset: str, flip: bool = False) -> Face
         target: folder to write; its calibration and evaluation are dropped, as they held for other
             weights.
         dataset: key of `card.DATASETS`, for the model card.
-        flip: whether embeddings are to add the mirror image's, see `EncoderConfig`.
+        flip: whether embeddings are to add the mirror image's, see `ModelSpec`.
 
     Returns:
         The encoder as it was written.
@@ -45,7 +45,7 @@ def export(run: Path, target: Path, *, dataset: str, flip: bool = False) -> Face
             for name, value in encoder.state_dict().items()
         }
     )
-    encoder.config = dataclasses.replace(encoder.config, calibration=None, flip=flip)
+    encoder.spec = dataclasses.replace(encoder.spec, calibration=None, flip=flip)
     target.mkdir(parents=True, exist_ok=True)
     for name in ("evaluation.json", "evaluation.png"):
         (target / name).unlink(missing_ok=True)

@@ -54,14 +54,14 @@ def make_release(folder: Path, repo: str) -> dict[str, bytes]:
     missing = [name for name in RECORDS if not (folder / name).is_file()]
     if "training.json" in missing:
         raise ReleaseError(f"{folder} lacks training.json: `python -m train export` writes it.")
-    if encoder.config.calibration is None:
+    if encoder.spec.calibration is None:
         raise ReleaseError(f"{folder} is not calibrated: `python -m train calibrate {folder} ...`.")
     evaluate = f"`python -m train evaluate LFW.zip --weights {folder} --output {folder}`"
     if missing:
         raise ReleaseError(f"{folder} lacks {', '.join(missing)}: {evaluate}.")
     evaluation = json.loads((folder / "evaluation.json").read_text())
     measured = evaluation["fingerprint"], evaluation["threshold"]
-    if measured != (encoder.config.fingerprint, encoder.config.threshold):
+    if measured != (encoder.spec.fingerprint, encoder.spec.threshold):
         raise ReleaseError(
             f"evaluation.json was measured with other weights or another threshold: {evaluate}."
         )
@@ -82,7 +82,7 @@ def checked_onnx(encoder: FaceEncoder) -> bytes:
 
     content = to_onnx(encoder)
     pictures = [load_image(path) for path in list_images(EXAMPLES)]
-    template = encoder.config.template
+    template = encoder.spec.template
     crops = np.stack([f.crop for p in pictures for f in align_faces(p, template=template)])
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"crops": crops})

@@ -20,7 +20,7 @@ import facehub
 from facehub import Gallery, enrol
 from facehub.cli.main import main
 from facehub.gallery.memory import FORMAT
-from facehub.model.store import MODEL_VARIABLE, read_config
+from facehub.model.store import MODEL_VARIABLE, read_spec
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -112,7 +112,7 @@ def test_verify_json(run: Run, photos: Path, recognizer: facehub.FaceRecognizer)
     assert stderr == ""
     assert result["decision"] == "cannot_tell"
     assert result["similarity"] is None
-    assert result["threshold"] == recognizer.config.threshold
+    assert result["threshold"] == recognizer.spec.threshold
     assert "2 faces" in result["reason"]
     assert result["first"]["inter_eye"] == pytest.approx(42.6, abs=1.5)
     assert result["first"]["issues"] == []
@@ -251,7 +251,7 @@ def test_identify(
     assert head == f"{photos / 'both.png'}:"
     assert left.startswith("  face 1: Eileen  (Eileen 0.")
     assert right.startswith("  face 2: Grace  (Grace 0.9")
-    assert threshold == f"threshold {recognizer.config.threshold:.3f}"
+    assert threshold == f"threshold {recognizer.spec.threshold:.3f}"
 
 
 def test_identify_json(run: Run, gallery: Path, photos: Path) -> None:
@@ -413,7 +413,7 @@ def test_info(run: Run, recognizer: facehub.FaceRecognizer) -> None:
     assert code == 0
     assert facts["facehub"] == facehub.__version__
     assert facts["fingerprint"] == recognizer.fingerprint
-    config = recognizer.config
+    config = recognizer.spec
     assert facts["threshold"] == config.threshold
     assert facts["uncertain from"] == pytest.approx(config.threshold - config.uncertain_margin)
     assert facts["crop"] == "96 x 112"
@@ -425,7 +425,7 @@ def test_info(run: Run, recognizer: facehub.FaceRecognizer) -> None:
 def test_weights_option_and_variable(
     run: Run, other_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = read_config(other_weights).fingerprint
+    expected = read_spec(other_weights).fingerprint
     assert (
         json.loads(run("info", "--json", "--weights", other_weights)[1])["fingerprint"] == expected
     )

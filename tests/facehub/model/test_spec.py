@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from facehub import AlignmentTemplate, Calibration, EncoderConfig, FaceRecognizer, WeightsError
+from facehub import AlignmentTemplate, Calibration, FaceRecognizer, ModelSpec, WeightsError
 from facehub.model.spec import Preprocessing, gallery_threshold
 
 CALIBRATION = Calibration(
@@ -21,26 +21,26 @@ CALIBRATION = Calibration(
 
 
 def changed(**changes: object) -> str:
-    return json.dumps({**json.loads(EncoderConfig().to_json()), **changes})
+    return json.dumps({**json.loads(ModelSpec().to_json()), **changes})
 
 
 @pytest.mark.parametrize(
     "config",
     [
-        EncoderConfig(),
-        EncoderConfig(stem="face", embedding_size=128, threshold=-0.25, uncertain_margin=0.0),
-        EncoderConfig(preprocessing=Preprocessing(mean=0.0, std=255.0)),
-        EncoderConfig(template=AlignmentTemplate(112, 112, (38.3, 51.7), (73.5, 51.5))),
-        EncoderConfig(calibration=CALIBRATION, fingerprint="sha256:0123"),
+        ModelSpec(),
+        ModelSpec(stem="face", embedding_size=128, threshold=-0.25, uncertain_margin=0.0),
+        ModelSpec(preprocessing=Preprocessing(mean=0.0, std=255.0)),
+        ModelSpec(template=AlignmentTemplate(112, 112, (38.3, 51.7), (73.5, 51.5))),
+        ModelSpec(calibration=CALIBRATION, fingerprint="sha256:0123"),
     ],
     ids=["default", "numbers", "preprocessing", "template", "calibration"],
 )
-def test_round_trip(config: EncoderConfig) -> None:
-    assert EncoderConfig.from_json(config.to_json()) == config
+def test_round_trip(config: ModelSpec) -> None:
+    assert ModelSpec.from_json(config.to_json()) == config
 
 
 def test_json_is_plain() -> None:
-    values = json.loads(EncoderConfig().to_json())
+    values = json.loads(ModelSpec().to_json())
     assert values["architecture"] == "resnet18"
     assert values["preprocessing"]["mean"] == 127.5
     assert values["template"]["left_eye"] == [30.4, 51.6]
@@ -49,12 +49,12 @@ def test_json_is_plain() -> None:
 
 def test_unknown_keys_are_ignored() -> None:
     text = changed(later="?", template={"width": 96, "depth": 3}, preprocessing={"gamma": 2})
-    assert EncoderConfig.from_json(text) == EncoderConfig()
+    assert ModelSpec.from_json(text) == ModelSpec()
 
 
 def test_missing_keys_take_their_default() -> None:
     text = '{"architecture": "resnet18", "stem": "face"}'
-    assert EncoderConfig.from_json(text) == EncoderConfig(stem="face")
+    assert ModelSpec.from_json(text) == ModelSpec(stem="face")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_missing_keys_take_their_default() -> None:
 )
 def test_not_a_config(text: str) -> None:
     with pytest.raises(WeightsError, match=r"config\.json is not a facehub configuration"):
-        EncoderConfig.from_json(text)
+        ModelSpec.from_json(text)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_not_a_config(text: str) -> None:
 )
 def test_bad_value(change: dict[str, object]) -> None:
     with pytest.raises(WeightsError, match=r"config\.json is not a facehub configuration"):
-        EncoderConfig.from_json(changed(**change))
+        ModelSpec.from_json(changed(**change))
 
 
 CURVE = ((0.0, 1.0, 0.0), (0.4, 1e-2, 0.2), (0.8, 1e-4, 0.6), (0.9, 0.0, 0.9), (1.0, 0.0, 1.0))
@@ -154,7 +154,7 @@ def test_no_curve_no_rates() -> None:
 
 
 def test_shipped_calibration_agrees_with_its_threshold(recognizer: FaceRecognizer) -> None:
-    config = recognizer.config
+    config = recognizer.spec
     assert config.calibration is not None
     assert config.calibration.fmr_at(config.threshold) == pytest.approx(
         config.calibration.fmr, rel=0.1
@@ -167,7 +167,7 @@ def test_shipped_calibration_agrees_with_its_threshold(recognizer: FaceRecognize
 # --- the threshold among several ------------------------------------------------------------------
 
 STEEP = ((0.0, 1.0, 0.0), (0.4, 1e-2, 0.2), (0.8, 1e-4, 0.6))
-STEEP_CONFIG = EncoderConfig(
+STEEP_CONFIG = ModelSpec(
     threshold=0.5, calibration=Calibration("made up", None, 0.01, 0.2, 100_000, 9, STEEP)
 )
 
@@ -183,8 +183,8 @@ STEEP_CONFIG = EncoderConfig(
     ],
 )
 def test_the_threshold_rises_with_the_gallery(templates: int, threshold: float) -> None:
-    assert gallery_threshold(STEEP_CONFIG, templates) == pytest.approx(threshold, abs=1e-3)
+    assert STEEP_CONFIG.threshold_for(templates) == pytest.approx(threshold, abs=1e-3)
 
 
 def test_the_threshold_stays_where_nothing_was_measured() -> None:
-    assert gallery_threshold(EncoderConfig(threshold=0.5), 1000) == 0.5
+    assert gallery_threshold(ModelSpec(threshold=0.5), 1000) == 0.5

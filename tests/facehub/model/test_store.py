@@ -14,13 +14,13 @@ import torch
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch_file
 
-from facehub import AlignmentTemplate, EncoderConfig, FaceRecognizer, WeightsError
+from facehub import AlignmentTemplate, FaceRecognizer, ModelSpec, WeightsError
 from facehub.model.spec import Preprocessing
 from facehub.model.store import (
     MODEL_VARIABLE,
     default_weights,
     fingerprint,
-    read_config,
+    read_spec,
     read_tensors,
     weights_folder,
 )
@@ -45,7 +45,7 @@ def test_default_weights_are_those_of_the_checkout() -> None:
 def test_variable_chooses_the_weights(monkeypatch: pytest.MonkeyPatch, other_weights: Path) -> None:
     monkeypatch.setenv(MODEL_VARIABLE, f" {other_weights} ")
     recognizer = FaceRecognizer.from_pretrained()
-    assert recognizer.fingerprint == read_config(other_weights).fingerprint
+    assert recognizer.fingerprint == read_spec(other_weights).fingerprint
 
 
 def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def hub_cache(tmp_path: Path) -> Path:
     repo = tmp_path / "models--owner--name"
     snapshot = repo / "snapshots" / COMMIT
     snapshot.mkdir(parents=True)
-    (snapshot / "config.json").write_text(EncoderConfig().to_json())
+    (snapshot / "config.json").write_text(ModelSpec().to_json())
     (snapshot / "model.safetensors").write_bytes(b"")
     (repo / "refs").mkdir()
     for ref in ("main", "v1"):
@@ -110,14 +110,14 @@ def test_name_that_the_hub_would_refuse(tmp_path: Path) -> None:
 
 def test_missing_config(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"config\.json is missing"):
-        read_config(tmp_path)
+        read_spec(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe\x00", b""], ids=["cut", "binary", "empty"])
 def test_damaged_config(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(WeightsError, match=r"config\.json"):
-        read_config(tmp_path)
+        read_spec(tmp_path)
 
 
 def test_tensors(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_folder_in_place_of_the_file(tmp_path: Path) -> None:
 
 # --- fingerprint ----------------------------------------------------------------------------------
 
-CONFIG = EncoderConfig()
+CONFIG = ModelSpec()
 ORIGINAL = fingerprint(TENSORS, CONFIG)
 
 
@@ -207,7 +207,7 @@ def test_fingerprint_looks_like_one() -> None:
 def test_fingerprint_of_the_weights_that_ship_is_the_recorded_one() -> None:
     """So the way it is computed never changes: all galleries would be lost."""
     folder = Path(default_weights())
-    config = read_config(folder)
+    config = read_spec(folder)
     assert config.fingerprint == fingerprint(read_tensors(folder), config)
 
 
@@ -229,12 +229,12 @@ def test_same_weights_have_the_same_fingerprint(tensors: dict[str, np.ndarray]) 
 @pytest.mark.parametrize(
     "config",
     [
-        EncoderConfig(threshold=0.3),
-        EncoderConfig(uncertain_margin=0.1),
-        EncoderConfig(fingerprint="sha256:0"),
+        ModelSpec(threshold=0.3),
+        ModelSpec(uncertain_margin=0.1),
+        ModelSpec(fingerprint="sha256:0"),
     ],
 )
-def test_threshold_does_not_change_the_fingerprint(config: EncoderConfig) -> None:
+def test_threshold_does_not_change_the_fingerprint(config: ModelSpec) -> None:
     assert fingerprint(TENSORS, config) == ORIGINAL
 
 
@@ -266,7 +266,7 @@ def test_other_weights_have_another_fingerprint(tensors: dict[str, np.ndarray]) 
     ],
     ids=["size", "eye", "mean", "std", "stem", "dilated", "flip"],
 )
-def test_other_input_has_another_fingerprint(config: EncoderConfig) -> None:
+def test_other_input_has_another_fingerprint(config: ModelSpec) -> None:
     assert fingerprint(TENSORS, config) != ORIGINAL
 
 
@@ -277,5 +277,5 @@ def test_copy_of_a_folder_has_the_same_fingerprint(tmp_path: Path, other_weights
     assert {t.dtype.name for t in halves.values()} == {"float16"}
     floats = {name: tensor.astype(np.float32) for name, tensor in halves.items()}
     save_file(floats, tmp_path / "model.safetensors")
-    config = read_config(tmp_path)
+    config = read_spec(tmp_path)
     assert fingerprint(read_tensors(tmp_path), config) == config.fingerprint

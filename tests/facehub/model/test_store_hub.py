@@ -94,7 +94,7 @@ def test_push_to_hub(writer: LocalHub, other_weights: Path, tmp_path: Path) -> N
     encoder = FaceEncoder.from_pretrained(other_weights)
     encoder.push_to_hub("owner/pushed", commit_message="First")
     assert {"config.json", "model.safetensors", "README.md"} <= set(writer.files("owner/pushed"))
-    assert _load(tmp_path, "owner/pushed").config == encoder.config
+    assert _load(tmp_path, "owner/pushed").config == encoder.spec
 
 
 def test_private(repo: Repo, tmp_path: Path) -> None:

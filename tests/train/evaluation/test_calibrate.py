@@ -7,10 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from facehub import EncoderConfig
+from facehub import ModelSpec
 from train.evaluation.calibrate import all_pairs, calibrate
 
-CONFIG = EncoderConfig(threshold=0.98, fingerprint="sha256:0")
+CONFIG = ModelSpec(threshold=0.98, fingerprint="sha256:0")
 
 # Two people, two faces each, at angles in the plane.
 DEGREES = np.array([0, 10, 61, 75])
@@ -84,7 +84,7 @@ def test_curve() -> None:
 
 def test_survives_the_config_file() -> None:
     config = calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.25)
-    assert EncoderConfig.from_json(config.to_json()) == config
+    assert ModelSpec.from_json(config.to_json()) == config
 
 
 def test_too_few_impostor_pairs() -> None:

@@ -46,7 +46,7 @@ def test_evaluate(recognizer: FaceRecognizer, archive: Path, tmp_path: Path) -> 
     assert report.accuracy.std == pytest.approx(0)
     assert (report.accuracy.correct.count, report.accuracy.correct.total) == (1990, 2000)
     assert (report.n_pictures, report.no_face) == (5, 1)
-    assert report.threshold == recognizer.config.threshold
+    assert report.threshold == recognizer.spec.threshold
     assert (report.fmr.count, report.fmr.total) == (0, 1000)
     assert (report.fnmr.count, report.fnmr.total) == (10, 1000)
     assert [(p.fmr, p.fnmr.count) for p in report.points] == [(0.01, 10), (0.001, 10)]

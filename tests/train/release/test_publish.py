@@ -17,9 +17,9 @@ import torch
 from gradio_client import Client, handle_file
 from huggingface_hub import ModelCard, hf_hub_download
 
-from facehub import EncoderConfig, FaceEncoder, FaceRecognizer, verify
+from facehub import FaceEncoder, FaceRecognizer, ModelSpec, verify
 from facehub.model.spec import Stem
-from facehub.model.store import read_config
+from facehub.model.store import read_spec
 from tests.local_hub import LocalHub
 from train.__main__ import main
 from train.config import TrainConfig
@@ -95,7 +95,7 @@ def test_publish_download_and_start_the_demo(
     assert sent["model.safetensors"] == (run / "weights" / "model.safetensors").read_bytes()
 
     recognizer = FaceRecognizer.from_pretrained(pinned)
-    assert recognizer.fingerprint == read_config(run / "weights").fingerprint
+    assert recognizer.fingerprint == read_spec(run / "weights").fingerprint
     first, second = (str(examples / f"{n}.jpg") for n in ("eileen_collins", "grace_hopper"))
     expected = verify(first, second, recognizer=recognizer).similarity
     assert expected is not None
@@ -146,7 +146,7 @@ def test_card_is_filled_from_the_evaluation(run: Path, faces: Path) -> None:
     (result, *_) = card.data.eval_results
     assert result.metric_value == evaluation["accuracy"]["mean"]
     assert f"{evaluation['accuracy']['mean']:.2f} %" in card.text
-    assert f"Similarity {read_config(folder).threshold:.3f} or more" in card.text
+    assert f"Similarity {read_spec(folder).threshold:.3f} or more" in card.text
     assert "48 aligned faces of 8 identities" in card.text
     assert "teachers" not in card.text
     assert "{{" not in card.text.replace("version = {{", "")
@@ -202,7 +202,7 @@ def test_torch_snippet_of_other_encoders(
     stem: Stem, dilated: bool, flip: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    encoder = FaceEncoder(EncoderConfig(stem=stem, dilated=dilated, flip=flip)).eval()
+    encoder = FaceEncoder(ModelSpec(stem=stem, dilated=dilated, flip=flip)).eval()
     encoder.save_pretrained(tmp_path)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda _, name: tmp_path / name)
     template = (ROOT / "model_card.md").read_text()

@@ -12,10 +12,10 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-
-from facehub import EncoderConfig, FaceEncoder, FaceRecognizer, ImageFormatError
-from facehub.errors import FaceHubError
 from facehub.model.engine import OnnxEngine, TorchEngine, make_engine
+
+from facehub import FaceEncoder, FaceRecognizer, ImageFormatError, ModelSpec
+from facehub.errors import FaceHubError
 from facehub.model.graph import to_onnx
 from facehub.model.spec import Preprocessing
 
@@ -25,7 +25,7 @@ def crops() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (5, 112, 96, 3), np.uint8)
 
 
-def _untrained(config: EncoderConfig) -> FaceEncoder:
+def _untrained(config: ModelSpec) -> FaceEncoder:
     torch.manual_seed(0)
     encoder = FaceEncoder(config).eval()
     for module in encoder.modules():  # statistics and slopes of their own
@@ -40,15 +40,15 @@ def _untrained(config: EncoderConfig) -> FaceEncoder:
 @pytest.mark.parametrize(
     "config",
     [
-        EncoderConfig(stem="imagenet"),
-        EncoderConfig(stem="face", embedding_size=32),
-        EncoderConfig(dilated=True),
-        EncoderConfig(preprocessing=Preprocessing(mean=100, std=60)),
+        ModelSpec(stem="imagenet"),
+        ModelSpec(stem="face", embedding_size=32),
+        ModelSpec(dilated=True),
+        ModelSpec(preprocessing=Preprocessing(mean=100, std=60)),
     ],
     ids=["imagenet", "face", "dilated", "preprocessing"],
 )
 @pytest.mark.parametrize("flip", [False, True])
-def test_equal_to_pytorch(config: EncoderConfig, flip: bool, crops: np.ndarray) -> None:
+def test_equal_to_pytorch(config: ModelSpec, flip: bool, crops: np.ndarray) -> None:
     encoder = _untrained(replace(config, flip=flip))
     expected = encoder.embed(crops)
     found = OnnxEngine(encoder).embed(crops, batch_size=2)
@@ -89,7 +89,7 @@ def test_the_file_says_what_it_is(recognizer: FaceRecognizer) -> None:
     onnx.checker.check_model(model, full_check=True)
     props = {p.key: p.value for p in model.metadata_props}
     assert props["fingerprint"] == recognizer.fingerprint
-    assert float(props["threshold"]) == recognizer.config.threshold
+    assert float(props["threshold"]) == recognizer.spec.threshold
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (entry,), (exit_,) = session.get_inputs(), session.get_outputs()
     assert (entry.name, entry.type, entry.shape[1:]) == ("crops", "tensor(uint8)", [112, 96, 3])
@@ -98,7 +98,7 @@ def test_the_file_says_what_it_is(recognizer: FaceRecognizer) -> None:
 
 
 def test_chosen_automatically(recognizer: FaceRecognizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert recognizer.engine.description == f"ONNX Runtime {onnxruntime.__version__} on cpu"
+    assert recognizer.embedder.description == f"ONNX Runtime {onnxruntime.__version__} on cpu"
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert make_engine(recognizer.encoder).description.startswith("PyTorch 2")
     with pytest.raises(FaceHubError, match="pip install onnxruntime onnx"):
@@ -116,7 +116,7 @@ def test_asked_for(other_weights: Path) -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_pytorch_on_a_gpu(recognizer: FaceRecognizer) -> None:
-    encoder = _untrained(EncoderConfig()).to("cuda")
+    encoder = _untrained(ModelSpec()).to("cuda")
     assert isinstance(make_engine(encoder), TorchEngine)
     with pytest.raises(FaceHubError, match="needs a CPU"):
         make_engine(encoder, "onnxruntime")

@@ -1,0 +1,155 @@
+"""Enrolment: photos of people into a gallery, for library, command and page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from facehub.errors import FaceHubError
+from facehub.gallery.base import clean_name
+from facehub.gallery.memory import Gallery
+from facehub.identification import check_gallery
+from facehub.io.images import ImageSource
+from facehub.pipeline import FaceRecognizer, default_recognizer
+from facehub.results import EmbeddedFace, QualityIssue
+from facehub.select import FacePolicy
+
+SAME_PHOTO = 0.9999  # cosine similarity of a person's templates that only one photo gives
+
+
+@dataclass(frozen=True, eq=False)
+class Portrait:
+    """A photo of a person, to be enrolled.
+
+    Attributes:
+        name: whom it shows.
+        image: anything `load_image` takes, or the error that reading it gave.
+        source: kept with the template for people to read, a file name say.
+    """
+
+    name: str
+    image: ImageSource | FaceHubError
+    source: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Enrolment:
+    """What became of a portrait.
+
+    Attributes:
+        portrait: the photo.
+        face: the face that was found, or None.
+        known: whether the person had a template of this very photo already; nothing was added.
+        error: why nothing was added, or None.
+    """
+
+    portrait: Portrait
+    face: EmbeddedFace | None = None
+    known: bool = False
+    error: FaceHubError | None = None
+
+    @property
+    def added(self) -> bool:
+        """Whether a template was added."""
+        return self.error is None and not self.known
+
+
+def enrol(
+    gallery: Gallery,
+    name: str,
+    image: ImageSource,
+    *,
+    source: str = "",
+    policy: FacePolicy = "exactly_one",
+    reject_issues: Collection[QualityIssue] = (),
+    recognizer: FaceRecognizer | None = None,
+) -> EmbeddedFace:
+    """Add a photo of a person to a gallery. On any error the gallery stays as it was.
+
+    Args:
+        gallery: changed in place.
+        name: the person; new or known.
+        image: anything `load_image` takes.
+        source: kept with the template for people to read, a file name say.
+        policy: what to do where the photo shows several faces, see `select_face`.
+        reject_issues: quality issues that count as errors.
+        recognizer: weights in use; None for the default ones.
+
+    Returns:
+        The enrolled face.
+
+    Raises:
+        ImageError, NoFaceError, MultipleFacesError, LowQualityError: the photo is no good.
+        GalleryError: the name is no good, or the gallery is of other weights.
+    """
+    recognizer = recognizer or default_recognizer()
+    check_gallery(gallery, recognizer)
+    face = recognizer.face(image, policy=policy, reject_issues=reject_issues)
+    gallery.add(name, face.embedding, source)
+    return face
+
+
+def embed_portraits(
+    portraits: Iterable[Portrait], recognizer: FaceRecognizer, *, policy: FacePolicy = "exactly_one"
+) -> Iterator[Enrolment]:
+    """Find and embed the face of each portrait; changes no gallery.
+
+    Args:
+        portraits: read as they are needed.
+        recognizer: weights in use.
+        policy: what to do where a photo shows several faces, see `select_face`.
+
+    Yields:
+        One for each portrait, in order: a face, or an error.
+    """
+    waiting: list[Portrait] = []
+
+    def images() -> Iterator[ImageSource]:
+        for portrait in portraits:
+            waiting.append(portrait)
+            error = _error_of(portrait)
+            yield b"" if error is not None else portrait.image  # type: ignore[misc]
+
+    for found in recognizer.faces_many(images(), policy=policy):
+        portrait = waiting.pop(0)
+        error = _error_of(portrait) or (found if isinstance(found, FaceHubError) else None)
+        face = None if isinstance(found, FaceHubError) or error else found[0]
+        yield Enrolment(portrait, face, error=error)
+
+
+def add_enrolments(gallery: Gallery, enrolments: Iterable[Enrolment]) -> Iterator[Enrolment]:
+    """Add what `embed_portraits` found to a gallery. A photo that is there already is not added.
+
+    Args:
+        gallery: changed in place.
+        enrolments: passed on, with `known` and `error` filled in.
+    """
+    for enrolment in enrolments:
+        portrait, face = enrolment.portrait, enrolment.face
+        if face is None:
+            yield enrolment
+            continue
+        try:
+            if _has(gallery, portrait.name, face):
+                yield Enrolment(portrait, face, known=True)
+                continue
+            gallery.add(portrait.name, face.embedding, portrait.source)
+        except FaceHubError as error:
+            yield Enrolment(portrait, face, error=error)
+        else:
+            yield enrolment
+
+
+def _error_of(portrait: Portrait) -> FaceHubError | None:
+    if isinstance(portrait.image, FaceHubError):
+        return portrait.image
+    try:
+        clean_name(portrait.name)
+    except FaceHubError as error:
+        return error
+    return None
+
+
+def _has(gallery: Gallery, name: str, face: EmbeddedFace) -> bool:
+    known = gallery.examples(name) if name in gallery else ()
+    return any(float(example.template @ face.embedding) > SAME_PHOTO for example in known)

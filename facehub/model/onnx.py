@@ -1,0 +1,193 @@
+"""Run a face network with ONNX Runtime."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, Self, get_args
+
+import numpy as np
+
+from facehub.errors import DeviceError, FaceHubError, WeightsError
+from facehub.model.embedder import check_crops
+from facehub.model.runtime import (
+    choose_device,
+    has_int8_instructions,
+    open_session,
+    runtime_version,
+)
+from facehub.model.selftest import check_answers, synthetic_crops
+from facehub.model.spec import ModelSpec
+from facehub.model.store import Weights, default_weights, read_weights, weights_folder
+
+Precision = Literal["auto", "float32", "int8"]
+PRECISION_VARIABLE = "FACEHUB_PRECISION"
+
+
+class OnnxEmbedder:
+    """A face network in ONNX Runtime: ours, built from its tensors, or any that `spec` describes.
+
+    Safe to share between threads.
+
+    Args:
+        weights: network and spec, see `read_weights`.
+        device: see `choose_device`.
+        precision: "int8" or "float32" for our network; "auto" takes int8 on a CPU with fast 8-bit
+            instructions where the weights carry activation ranges, else float32. An ONNX file has
+            the precision that it has: "auto".
+        threads: of one pass on a CPU, see `open_session`.
+
+    Attributes:
+        spec: how the network is used, with its fingerprint.
+        precision: "float32", "int8", or "file" for an ONNX file.
+        device: where it runs.
+        source: the weight folder, or None.
+
+    Raises:
+        DeviceError: the device is not to be had.
+        WeightsError: the network cannot be run, gives another result than its publisher's, or has
+            no int8 form.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self.spec = weights.spec
+        self.source: Path | None = weights.folder
+        self.device = choose_device(device)
+        self.precision = choose_precision(self.spec, self.device, precision)
+        if self.precision == "file":
+            assert isinstance(weights.content, bytes)
+            graph = weights.content
+        else:
+            from facehub.model.graph import to_onnx
+
+            assert not isinstance(weights.content, bytes)
+            graph = to_onnx(weights.content, self.spec, precision=self.precision)
+        try:
+            self._session = open_session(graph, device=self.device, threads=threads)
+            self._input = self._session.get_inputs()[0]
+            check_answers(
+                self.embed(synthetic_crops(self.spec.template)), self.spec, self.precision
+            )
+        except FaceHubError:
+            raise
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            raise WeightsError(f"The network cannot be run: {error}") from error
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str] | None = None,
+        *,
+        revision: str | None = None,
+        sha256: str | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> Self:
+        """Load weights.
+
+        Args:
+            name: folder, `owner/name` or `owner/name@revision`; None for the default weights
+                (`FACEHUB_MODEL`, else those that come with facehub).
+            revision: branch, tag or commit on the Hub.
+            sha256: that the weight file must have, in hex, or None.
+            device, precision, threads: as above.
+
+        Raises:
+            WeightsError: they are missing, damaged or not usable.
+            DeviceError: the device is not to be had.
+        """
+        folder = weights_folder(default_weights() if name is None else name, revision=revision)
+        weights = read_weights(folder, sha256=sha256)
+        return cls(weights, device=device, precision=precision, threads=threads)
+
+    @property
+    def description(self) -> str:
+        """What runs it, for people to read: "ONNX Runtime 1.32.0 on cpu, int8"."""
+        precision = "" if self.precision == "file" else f", {self.precision}"
+        return f"ONNX Runtime {runtime_version()} on {self.device}{precision}"
+
+    def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
+        """Embed aligned crops; see `Embedder.embed`.
+
+        Raises:
+            ImageFormatError: another shape or dtype.
+            WeightsError: an embedding is not finite.
+        """
+        crops = check_crops(crops, self.spec.template)
+        if self._input.shape[0] == 1:
+            batch_size = 1
+        rows = [np.empty((0, self.spec.embedding_size), np.float32)]
+        for start in range(0, len(crops), batch_size):
+            batch = np.ascontiguousarray(crops[start : start + batch_size])
+            rows.append(self._run(batch) if self.precision != "file" else self._run_file(batch))
+        embeddings = np.concatenate(rows)
+        if not np.isfinite(embeddings).all():
+            raise WeightsError("The network gave an embedding that is not finite.")
+        return embeddings
+
+    def _run(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(self._session.run(None, {self._input.name: x})[0])
+
+    def _run_file(self, crops: np.ndarray) -> np.ndarray:
+        x = preprocess(crops, self.spec)
+        rows = _unit(self._run(x))
+        if self.spec.flip:
+            columns = 3 if self.spec.preprocessing.layout == "NCHW" else 2
+            rows = _unit(rows + _unit(self._run(np.ascontiguousarray(np.flip(x, columns)))))
+        if rows.shape != (len(crops), self.spec.embedding_size):
+            raise WeightsError(
+                f"The network gave {rows.shape} for {len(crops)} faces, "
+                f"not ({len(crops)}, {self.spec.embedding_size})."
+            )
+        return rows
+
+
+def preprocess(crops: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    """From uint8 (N, H, W, 3) RGB crops to the network's float32 input."""
+    p = spec.preprocessing
+    x = crops[..., ::-1] if p.colour == "BGR" else crops
+    x = (x.astype(np.float32) - np.array(p.mean, np.float32)) / np.array(p.std, np.float32)
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2) if p.layout == "NCHW" else x)
+
+
+def choose_precision(
+    spec: ModelSpec, device: str, precision: str = "auto"
+) -> Literal["float32", "int8", "file"]:
+    """The precision to run in; see `OnnxEmbedder`.
+
+    Args:
+        spec: of the weights.
+        device: where they are to run.
+        precision: "auto" asks `FACEHUB_PRECISION` first, for our network.
+
+    Raises:
+        WeightsError: these weights do not have it.
+        DeviceError: the variable names another precision.
+        ValueError: the argument does.
+    """
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision must be one of {get_args(Precision)}, not {precision!r}")
+    if spec.architecture == "onnx":
+        if precision != "auto":
+            raise WeightsError("An ONNX network runs in the precision of its file.")
+        return "file"
+    if precision == "auto":
+        precision = os.environ.get(PRECISION_VARIABLE, "").strip() or "auto"
+        if precision not in get_args(Precision):
+            raise DeviceError(f"{PRECISION_VARIABLE} must be auto, float32 or int8.")
+    if precision == "auto":
+        fast = device == "cpu" and bool(spec.activation_ranges) and has_int8_instructions()
+        return "int8" if fast else "float32"
+    return "int8" if precision == "int8" else "float32"
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

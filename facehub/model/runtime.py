@@ -1,0 +1,134 @@
+"""ONNX Runtime sessions: which device, which precision, how many threads."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from facehub.errors import DeviceError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+THREADS_VARIABLE = "FACEHUB_THREADS"
+
+# Execution providers by device name, and the packages that bring them.
+_PROVIDERS = {
+    "cpu": ("CPUExecutionProvider", "onnxruntime"),
+    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
+    "migraphx": ("MIGraphXExecutionProvider", "onnxruntime-migraphx"),
+    "directml": ("DmlExecutionProvider", "onnxruntime-directml"),
+    "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
+    "coreml": ("CoreMLExecutionProvider", "onnxruntime"),
+}
+# "auto" takes the first of these that is installed. Core ML comes with every macOS wheel and
+# computes in float16, so it is used only when it is asked for.
+_AUTO = ("cuda", "migraphx", "directml", "openvino", "cpu")
+
+Device = Literal["auto", "cpu", "cuda", "migraphx", "directml", "openvino", "coreml"]
+
+
+def choose_device(device: str = "auto") -> str:
+    """The device to run on.
+
+    Args:
+        device: a name of `Device`; "auto" takes a GPU where its execution provider is installed.
+
+    Returns:
+        The name of a device whose execution provider is installed.
+
+    Raises:
+        DeviceError: another name, or its provider is not installed; the message says what to
+            install.
+    """
+    available = _runtime().get_available_providers()
+    if device == "auto":
+        return next(name for name in _AUTO if _PROVIDERS[name][0] in available)
+    if device not in _PROVIDERS:
+        names = ", ".join(("auto", *_PROVIDERS))
+        raise DeviceError(f"There is no device {device!r}; use one of {names}.")
+    provider, package = _PROVIDERS[device]
+    if provider not in available:
+        raise DeviceError(
+            f"ONNX Runtime cannot use {device} here: `pip uninstall onnxruntime`, then "
+            f"`pip install {package}`."
+        )
+    return device
+
+
+def open_session(
+    model: bytes | Path, *, device: str = "cpu", threads: int | None = None
+) -> InferenceSession:
+    """Open an ONNX network.
+
+    Args:
+        model: content or path of the ONNX file.
+        device: as `choose_device` returns it.
+        threads: of one pass on a CPU; None for `FACEHUB_THREADS`, else one per core that this
+            process may use.
+
+    Raises:
+        DeviceError: the device does not work.
+        Exception: of ONNX Runtime, where it cannot read the network.
+    """
+    runtime = _runtime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads or default_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave cores idle
+    options.log_severity_level = 3
+    provider = _PROVIDERS[device][0]
+    session = runtime.InferenceSession(
+        model if isinstance(model, bytes) else str(model), options, providers=[provider]
+    )
+    if provider not in session.get_providers():  # ONNX Runtime falls back to the CPU on its own
+        raise DeviceError(f"{device} does not work here: ONNX Runtime could not start it.")
+    return session
+
+
+def default_threads() -> int:
+    """`FACEHUB_THREADS`, else the number of cores that this process may use.
+
+    Raises:
+        DeviceError: the variable is no whole number of 1 or more.
+    """
+    text = os.environ.get(THREADS_VARIABLE, "").strip()
+    if not text:
+        has_affinity = hasattr(os, "sched_getaffinity")
+        return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    if not text.isdecimal() or int(text) < 1:
+        raise DeviceError(f"{THREADS_VARIABLE} must be a whole number of 1 or more, not {text!r}.")
+    return int(text)
+
+
+def runtime_version() -> str:
+    """Version of ONNX Runtime."""
+    return str(_runtime().__version__)
+
+
+@functools.cache
+def has_int8_instructions() -> bool:
+    """Whether this CPU multiplies 8-bit numbers quickly: VNNI (x86), dot product (Arm).
+
+    Without them int8 can be slower than float32.
+    """
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        return True
+    found = set(np.show_config(mode="dicts")["SIMD Extensions"].get("found", ()))
+    try:
+        words = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:  # not Linux
+        words = set()
+    return bool(words & {"avx512_vnni", "avx_vnni", "asimddp"} or found & {"AVX512_ICL", "ASIMDDP"})
+
+
+def _runtime():  # type: ignore[no-untyped-def]  # a module
+    # Its telemetry starts with the import, and only this variable stops it.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime

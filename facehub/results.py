@@ -1,0 +1,190 @@
+"""What facehub answers with. All results are frozen, and `to_dict` is their one form as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+Box = tuple[float, float, float, float]
+
+
+class QualityIssue(StrEnum):
+    """What may make a comparison less reliable. The value is a stable identifier."""
+
+    SEVERAL_FACES = "several_faces"
+    SMALL_FACE = "small_face"
+    STRONG_YAW = "strong_yaw"
+    STRONG_PITCH = "strong_pitch"
+    BLURRED = "blurred"
+    TOO_DARK = "too_dark"
+    TOO_BRIGHT = "too_bright"
+    CUT_OFF = "cut_off"
+
+
+class Decision(StrEnum):
+    """Outcome of a verification. The value is a stable identifier."""
+
+    SAME = "same"
+    UNCERTAIN = "uncertain"
+    DIFFERENT = "different"
+    CANNOT_TELL = "cannot_tell"
+    UNCALIBRATED = "uncalibrated"
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """An aligned face. Image coordinates are pixels, x right, y down.
+
+    Attributes:
+        crop: uint8 (112, 96, 3), RGB, 0 to 255; what the network sees. Its size is the template's.
+        box: (x0, y0, x1, y1) around all landmarks, in image pixels; may leave the picture.
+        pupils: float32 (2, 2), (x, y) of the image-left and the image-right pupil.
+        inter_eye: distance between the pupils in image pixels.
+        yaw: degrees, positive when the face turns to image right.
+        pitch: degrees, positive when it looks up.
+        roll: degrees of head tilt, positive clockwise in the image; corrected in the crop.
+        matrix: float32 (2, 3), maps image pixels to crop pixels.
+        landmarks: float32 (478, 2), MediaPipe Face Mesh points in image pixels.
+    """
+
+    crop: np.ndarray = field(repr=False)
+    box: Box
+    pupils: np.ndarray
+    inter_eye: float
+    yaw: float
+    pitch: float
+    roll: float
+    matrix: np.ndarray = field(repr=False)
+    landmarks: np.ndarray = field(repr=False)
+
+    @property
+    def area(self) -> float:
+        """Area of the box in square pixels."""
+        x0, y0, x1, y1 = self.box
+        return (x1 - x0) * (y1 - y0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Geometry for JSON: box, inter_eye (pixels), yaw, pitch, roll (degrees)."""
+        return {
+            "box": [round(float(value), 1) for value in self.box],
+            "inter_eye": round(self.inter_eye, 1),
+            "yaw": round(self.yaw, 1),
+            "pitch": round(self.pitch, 1),
+            "roll": round(self.roll, 1),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedFace:
+    """A face with its embedding.
+
+    Attributes:
+        face: geometry and aligned crop.
+        embedding: float32 (512,), L2-normalised. Biometric data: guard it like the photo.
+        issues: quality warnings, see `facehub.quality`.
+    """
+
+    face: Face
+    embedding: np.ndarray = field(repr=False)
+    issues: tuple[QualityIssue, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Geometry and issues for JSON; never the embedding."""
+        return {**self.face.to_dict(), "issues": [issue.value for issue in self.issues]}
+
+
+@dataclass(frozen=True, eq=False)
+class VerificationResult:
+    """Outcome of a verification.
+
+    Attributes:
+        decision: SAME from the threshold up, UNCERTAIN just below it, DIFFERENT further below;
+            CANNOT_TELL where a picture does not show the face to compare; UNCALIBRATED where the
+            weights have no threshold.
+        similarity: cosine similarity, -1 to 1; None where the decision is CANNOT_TELL.
+        threshold: similarity from which two faces count as one person; None where there is none.
+        uncertain_margin: width of the "uncertain" band below the threshold.
+        first: face compared in the first picture, if one was chosen.
+        second: face compared in the second picture, if one was chosen.
+        reason: why the decision is CANNOT_TELL, one sentence or two.
+    """
+
+    decision: Decision
+    similarity: float | None
+    threshold: float | None
+    uncertain_margin: float
+    first: EmbeddedFace | None = None
+    second: EmbeddedFace | None = None
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "decision": self.decision.value,
+            "similarity": rounded(self.similarity),
+            "threshold": rounded(self.threshold),
+            "uncertain_margin": rounded(self.uncertain_margin),
+            "reason": self.reason,
+            "first": None if self.first is None else self.first.to_dict(),
+            "second": None if self.second is None else self.second.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A person that a probe resembles.
+
+    Attributes:
+        name: the person.
+        similarity: cosine similarity of the person's best example, -1 to 1.
+        example: position of that example among the person's.
+        source: that example's source.
+    """
+
+    name: str
+    similarity: float
+    example: int
+    source: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "similarity": rounded(self.similarity),
+            "example": self.example,
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class IdentifiedFace:
+    """A face of a probe picture and who it may be.
+
+    Attributes:
+        probe: the face.
+        name: the person, or None for unknown.
+        similarity: cosine similarity to that person; None for unknown.
+        candidates: the most similar people, best first, whether or not they reach the threshold.
+    """
+
+    probe: EmbeddedFace
+    name: str | None
+    similarity: float | None
+    candidates: tuple[Candidate, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "similarity": rounded(self.similarity),
+            **self.probe.to_dict(),
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
+        }
+
+
+def rounded(similarity: float | None) -> float | None:
+    """Four digits, as all results are printed; None stays None."""
+    return None if similarity is None else round(float(similarity), 4)

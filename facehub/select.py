@@ -1,0 +1,48 @@
+"""Which of a picture's faces is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+
+from facehub.errors import MultipleFacesError, NoFaceError
+from facehub.results import Face
+
+FacePolicy = Literal["exactly_one", "largest", "central"]
+
+
+def select_face(
+    faces: Sequence[Face], image_shape: tuple[int, ...], policy: FacePolicy = "exactly_one"
+) -> int:
+    """Choose the face that a picture is about.
+
+    Args:
+        faces: all faces of the picture.
+        image_shape: (H, W, ...) of the picture.
+        policy: "exactly_one" refuses several; "largest" takes the largest box; "central" the face
+            nearest the middle, as labelled data sets mean it.
+
+    Returns:
+        Its position in `faces`.
+
+    Raises:
+        NoFaceError: there is none.
+        MultipleFacesError: there are several, and the policy is "exactly_one".
+        ValueError: another policy.
+    """
+    if policy not in get_args(FacePolicy):
+        raise ValueError(f"policy must be one of {get_args(FacePolicy)}, not {policy!r}")
+    if not faces:
+        raise NoFaceError("No face was found. Use a picture that shows the face clearly.")
+    if policy == "central":
+        middle = np.array(image_shape[1::-1]) / 2
+        distances = [float(np.linalg.norm(f.pupils.mean(axis=0) - middle)) for f in faces]
+        return int(np.argmin(distances))
+    if len(faces) > 1 and policy == "exactly_one":
+        raise MultipleFacesError(
+            f"{len(faces)} faces were found where exactly one was expected. "
+            "Crop the picture or choose the policy “largest”."
+        )
+    return int(np.argmax([face.area for face in faces]))
