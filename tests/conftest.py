@@ -30,9 +30,11 @@ from PIL import Image
 from skimage import data
 
 from facehub import FaceEncoder, FaceRecognizer, ModelSpec, default_recognizer, load_image
-from facehub.model.store import MODEL_VARIABLE
+from facehub.model.runtime import THREADS_VARIABLE
+from facehub.model.store import MODEL_VARIABLE, default_weights
 
 os.environ.pop(MODEL_VARIABLE, None)  # always the weights of this checkout
+os.environ[THREADS_VARIABLE] = "1"  # also in the processes that tests start
 torch.set_num_threads(1)  # one face at a time needs no more, and waits less for a busy machine
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -91,6 +93,12 @@ def examples() -> Path:
 def recognizer() -> FaceRecognizer:
     """The weights that ship, loaded once."""
     return default_recognizer()
+
+
+@pytest.fixture(scope="session")
+def encoder(recognizer: FaceRecognizer) -> FaceEncoder:
+    """The same weights in PyTorch. Read-only: copy to change."""
+    return FaceEncoder.from_pretrained(default_weights())
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import numpy as np
 from facehub.demo import texts
 from facehub.errors import FaceHubError, GalleryError, ImageDecodeError, ImageTooLargeError
 from facehub.gallery.memory import Example, Gallery
-from facehub.identification import enrol
+from facehub.enrolment import enrol
 from facehub.io.images import MAX_BYTES, SUFFIXES, ImageSource
 from facehub.pipeline import FaceRecognizer
 

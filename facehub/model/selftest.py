@@ -12,8 +12,8 @@ MIN_AGREEMENT = {
     "float32": 0.999,
     "file": 0.999,
     "int8": 0.9,
-}  # cosine to the known answer, by precision
-MAX_ALIKE = 0.999  # cosine of two different crops
+}
+MAX_ALIKE = 0.99999  # cosine of two different crops
 
 
 def synthetic_crops(template: AlignmentTemplate) -> np.ndarray:
