@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import collections
+import functools
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from facehub.errors import FaceHubError
@@ -23,12 +25,13 @@ class Portrait:
 
     Attributes:
         name: whom it shows.
-        image: anything `load_image` takes, or the error that reading it gave.
+        image: anything `load_image` takes, a function that returns it, or the error that reading
+            it gave.
         source: kept with the template for people to read, a file name say.
     """
 
     name: str
-    image: ImageSource | FaceHubError
+    image: ImageSource | Callable[[], ImageSource] | FaceHubError
     source: str = ""
 
 
@@ -102,19 +105,18 @@ def embed_portraits(
     Yields:
         One for each portrait, in order: a face, or an error.
     """
-    waiting: list[Portrait] = []
+    waiting: collections.deque[Portrait] = collections.deque()
 
-    def images() -> Iterator[ImageSource]:
+    def images() -> Iterator[Callable[[], ImageSource]]:
         for portrait in portraits:
             waiting.append(portrait)
-            error = _error_of(portrait)
-            yield b"" if error is not None else portrait.image  # type: ignore[misc]
+            yield functools.partial(_open, portrait)
 
     for found in recognizer.faces_many(images(), policy=policy):
-        portrait = waiting.pop(0)
-        error = _error_of(portrait) or (found if isinstance(found, FaceHubError) else None)
-        face = None if isinstance(found, FaceHubError) or error else found[0]
-        yield Enrolment(portrait, face, error=error)
+        if isinstance(found, FaceHubError):
+            yield Enrolment(waiting.popleft(), error=found)
+        else:
+            yield Enrolment(waiting.popleft(), found[0])
 
 
 def add_enrolments(gallery: Gallery, enrolments: Iterable[Enrolment]) -> Iterator[Enrolment]:
@@ -140,14 +142,12 @@ def add_enrolments(gallery: Gallery, enrolments: Iterable[Enrolment]) -> Iterato
             yield enrolment
 
 
-def _error_of(portrait: Portrait) -> FaceHubError | None:
-    if isinstance(portrait.image, FaceHubError):
-        return portrait.image
-    try:
-        clean_name(portrait.name)
-    except FaceHubError as error:
-        return error
-    return None
+def _open(portrait: Portrait) -> ImageSource:
+    clean_name(portrait.name)  # no need to look at a photo that cannot be enrolled
+    image = portrait.image
+    if isinstance(image, FaceHubError):
+        raise image
+    return image() if callable(image) else image
 
 
 def _has(gallery: Gallery, name: str, face: EmbeddedFace) -> bool:

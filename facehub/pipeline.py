@@ -6,7 +6,7 @@ import functools
 import itertools
 import os
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -153,7 +153,7 @@ class FaceRecognizer:
 
     def faces_many(
         self,
-        images: Iterable[ImageSource],
+        images: Iterable[ImageSource | Callable[[], ImageSource]],
         *,
         search: Search = "auto",
         policy: FacePolicy | None = None,
@@ -163,7 +163,8 @@ class FaceRecognizer:
         """As `faces`, for many pictures: decoded and searched side by side, embedded together.
 
         Args:
-            images: read as they are needed, `batch_size` at a time.
+            images: read as they are needed, `batch_size` at a time; each anything `load_image`
+                takes, or a function that returns it, which is called in a worker.
             search: as in `faces`.
             policy: embed only the face that each picture is about, see `select_face`; None for all.
             workers: threads that decode and search; None for one per core.
@@ -173,9 +174,9 @@ class FaceRecognizer:
             For each picture, in order, its faces, or the error that `faces` or `face` would raise.
         """
 
-        def find(image: ImageSource) -> _Found | FaceHubError:
+        def find(image: ImageSource | Callable[[], ImageSource]) -> _Found | FaceHubError:
             try:
-                return self._find(image, search, policy)
+                return self._find(image() if callable(image) else image, search, policy)
             except FaceHubError as error:
                 return error
 

@@ -1,39 +1,52 @@
-"""What `facehub verify`, `embed` and `info` do, and what all commands share.
-
-`facehub/cli/main.py` reads the arguments; `facehub/cli/gallery.py` has the other commands.
-
-Imports that load PyTorch or MediaPipe stand inside the commands, so that `--help` answers at once.
-"""
+"""What `facehub verify`, `embed` and `info` do, and what all commands share."""
 
 from __future__ import annotations
 
 import argparse
 import io
 import os
-from collections.abc import Iterable
+import platform
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from facehub._version import __version__
 from facehub.cli.output import (
     EXIT_CANNOT_TELL,
     EXIT_NO,
     EXIT_UNCERTAIN,
     EXIT_YES,
-    face_json,
     failures_json,
     line,
     print_issues,
     print_json,
     progress,
     report_failures,
-    rounded,
 )
 from facehub.errors import FaceHubError
+from facehub.io.files import write_atomically
+from facehub.io.sources import find_pictures
+from facehub.model.onnx import choose_precision
+from facehub.model.runtime import choose_device, runtime_version
+from facehub.model.spec import ModelSpec
+from facehub.model.store import default_weights, read_weights, weights_folder
+from facehub.pipeline import FaceRecognizer
+from facehub.results import Decision
+from facehub.verification import verify
+
+_EXIT_CODES = {
+    Decision.SAME: EXIT_YES,
+    Decision.DIFFERENT: EXIT_NO,
+    Decision.UNCERTAIN: EXIT_UNCERTAIN,
+    Decision.CANNOT_TELL: EXIT_CANNOT_TELL,
+    Decision.UNCALIBRATED: EXIT_CANNOT_TELL,
+}
 
 
 def run_verify(args: argparse.Namespace) -> int:
-    from facehub.verification import Decision, verify
-
+    """`facehub verify`."""
     result = verify(
         args.first,
         args.second,
@@ -42,58 +55,44 @@ def run_verify(args: argparse.Namespace) -> int:
         recognizer=load_recognizer(args),
     )
     if args.json:
-        print_json(
-            decision=result.decision,
-            similarity=rounded(result.similarity),
-            threshold=result.threshold,
-            uncertain_margin=result.uncertain_margin,
-            reason=result.reason,
-            first=face_json(result.first),
-            second=face_json(result.second),
-        )
-    else:
-        print(
-            {
-                Decision.SAME: "same person",
-                Decision.UNCERTAIN: "uncertain",
-                Decision.DIFFERENT: "different people",
-                Decision.CANNOT_TELL: f"cannot tell: {result.reason}",
-            }[result.decision]
-        )
-        if result.similarity is not None:
-            print(f"similarity {result.similarity:.3f}, threshold {result.threshold:.3f}")
-        for path, face in ((args.first, result.first), (args.second, result.second)):
-            print_issues(path, face)
-    return {
-        Decision.SAME: EXIT_YES,
-        Decision.DIFFERENT: EXIT_NO,
-        Decision.UNCERTAIN: EXIT_UNCERTAIN,
-        Decision.CANNOT_TELL: EXIT_CANNOT_TELL,
-    }[result.decision]
+        print_json(**result.to_dict())
+        return _EXIT_CODES[result.decision]
+    print(
+        {
+            Decision.SAME: "same person",
+            Decision.UNCERTAIN: "uncertain",
+            Decision.DIFFERENT: "different people",
+            Decision.CANNOT_TELL: f"cannot tell: {result.reason}",
+            Decision.UNCALIBRATED: "uncalibrated: these weights have no threshold; give one with "
+            "--threshold, or measure it with `python -m train calibrate`",
+        }[result.decision]
+    )
+    if result.similarity is not None:
+        limit = "" if result.threshold is None else f", threshold {result.threshold:.3f}"
+        print(f"similarity {result.similarity:.3f}{limit}")
+    for path, face in ((args.first, result.first), (args.second, result.second)):
+        print_issues(str(path), face)
+    return _EXIT_CODES[result.decision]
 
 
 def run_embed(args: argparse.Namespace) -> int:
-    import numpy as np
-
-    from facehub.io.files import write_atomically
-
-    photos = find_photos(args.photos)
+    """`facehub embed`."""
+    pictures = find_pictures(args.photos)
     check_folder(args.output)
     recognizer = load_recognizer(args)
     names: list[str] = []
     boxes: list[tuple[float, float, float, float]] = []
     embeddings: list[np.ndarray] = []
-    failures: list[tuple[Path, FaceHubError]] = []
+    failures: list[tuple[str, FaceHubError]] = []
     without = 0
-    for path in progress(photos, args):
-        try:
-            faces = recognizer.faces(path, search="thorough")
-        except FaceHubError as error:
-            failures.append((path, error))
+    results = recognizer.faces_many((p.read for p in pictures), search="thorough")
+    for picture, faces in zip(pictures, progress(results, len(pictures), args), strict=True):
+        if isinstance(faces, FaceHubError):
+            failures.append((picture.path, faces))
             continue
         without += not faces
         for face in faces:
-            names.append(str(path))
+            names.append(picture.path)
             boxes.append(face.face.box)
             embeddings.append(face.embedding)
     buffer = io.BytesIO()
@@ -104,7 +103,7 @@ def run_embed(args: argparse.Namespace) -> int:
         embeddings=np.array(embeddings, np.float32).reshape(-1, recognizer.spec.embedding_size),
         fingerprint=np.array(recognizer.fingerprint),
     )
-    if len(failures) < len(photos):  # else a file that is there may be worth more
+    if len(failures) < len(pictures):  # else a file that is there may be worth more
         try:
             write_atomically(args.output, buffer.getvalue(), private=True)
         except OSError as error:
@@ -112,48 +111,48 @@ def run_embed(args: argparse.Namespace) -> int:
     if args.json:
         print_json(
             output=str(args.output),
-            photos=len(photos),
+            photos=len(pictures),
             faces=len(names),
             without_face=without,
             failed=failures_json(failures),
         )
     else:
-        print(f"{len(names)} faces from {len(photos)} photos ({without} without a face)")
+        print(f"{len(names)} faces from {len(pictures)} photos ({without} without a face)")
         print(line(f"{args.output}: embeddings are biometric data; guard it like the photos"))
     return report_failures(failures)
 
 
 def run_info(args: argparse.Namespace) -> int:
-    import platform
-
-    import mediapipe
-
-    import facehub
-    from facehub.model.store import default_weights
-
-    recognizer = load_recognizer(args)
-    config, calibration = recognizer.spec, recognizer.spec.calibration
-    network = [config.architecture, f"{config.stem} stem", f"{config.embedding_size}-d"]
-    network += ["last stage dilated"] * config.dilated + ["crop and mirror image"] * config.flip
+    """`facehub info`: reads the weights, but starts neither the network nor the landmarker."""
+    name = args.weights or default_weights()
+    spec = read_weights(weights_folder(name)).spec
+    device = choose_device(args.device)
     facts: dict[str, Any] = {
-        "facehub": facehub.__version__,
-        "weights": args.weights or default_weights(),
-        "fingerprint": recognizer.fingerprint,
-        "encoder": ", ".join(network),
-        "crop": f"{config.template.width} x {config.template.height}",
-        "threshold": config.threshold,
-        "uncertain from": round(config.threshold - config.uncertain_margin, 6),
+        "facehub": __version__,
+        "weights": str(name),
+        "fingerprint": spec.fingerprint,
+        "network": _describe(spec),
+        "crop_width": spec.template.width,
+        "crop_height": spec.template.height,
+        "embedding_size": spec.embedding_size,
+        "flip": spec.flip,
+        "threshold": spec.threshold,
+        "uncertain_from": None,
     }
-    if calibration is not None:
+    if spec.threshold is not None:
+        facts["uncertain_from"] = round(spec.threshold - spec.uncertain_margin, 6)
+    if spec.calibration is not None:
         facts |= {
-            "FMR": calibration.fmr,
-            "FNMR": calibration.fnmr,
-            "impostor pairs": calibration.impostor_pairs,
-            "calibrated on": calibration.dataset,
+            "fmr": spec.calibration.fmr,
+            "fnmr": spec.calibration.fnmr,
+            "impostor_pairs": spec.calibration.impostor_pairs,
+            "calibrated_on": spec.calibration.dataset,
         }
     facts |= {
-        "engine": recognizer.embedder.description,
-        "mediapipe": mediapipe.__version__,
+        "engine": f"ONNX Runtime {runtime_version()}",
+        "device": device,
+        "precision": choose_precision(spec, device, args.precision),
+        "mediapipe": metadata.version("mediapipe"),
         "python": platform.python_version(),
     }
     if args.json:
@@ -161,32 +160,28 @@ def run_info(args: argparse.Namespace) -> int:
     else:
         width = max(map(len, facts))
         for key, value in facts.items():
-            print(line(f"{key:<{width}}  {value}"))
+            if value is not None:
+                print(line(f"{key.replace('_', ' '):<{width}}  {value}"))
     return EXIT_YES
+
+
+def _describe(spec: ModelSpec) -> str:
+    if spec.architecture == "onnx":
+        return f"ONNX network {spec.file}"
+    return f"{spec.architecture}, {spec.stem} stem" + ", last stage dilated" * spec.dilated
 
 
 # --- what the commands share ----------------------------------------------------------------------
 
 
-def load_recognizer(args: argparse.Namespace) -> Any:
-    from facehub.pipeline import FaceRecognizer
-
-    return FaceRecognizer.from_pretrained(args.weights)
+def load_recognizer(args: argparse.Namespace) -> FaceRecognizer:
+    """The weights, device and precision that the command line asks for."""
+    return FaceRecognizer.from_pretrained(
+        args.weights, device=args.device, precision=args.precision
+    )
 
 
 def check_folder(file: Path) -> None:
     """Find out before the work whether the file can be written after it."""
     if not os.path.isdir(file.parent):
         raise FaceHubError(f"{file} cannot be written: there is no folder {file.parent}.")
-
-
-def find_photos(paths: Iterable[Path]) -> list[Path]:
-    from facehub.io.images import list_images
-
-    photos = []
-    for path in paths:
-        found = list_images(path) if os.path.isdir(path) else [path]
-        if not found:
-            raise FaceHubError(f"{path} holds no JPEG, PNG or WebP picture.")
-        photos += found
-    return photos

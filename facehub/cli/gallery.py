@@ -1,72 +1,71 @@
-"""What `facehub enrol`, `identify` and `gallery` do; see `facehub/cli/faces.py` for the others."""
+"""What `facehub enrol`, `identify` and `gallery` do."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from facehub.cli.faces import check_folder, find_photos, load_recognizer
+from facehub.cli.faces import check_folder, load_recognizer
 from facehub.cli.output import (
     EXIT_CANNOT_TELL,
     EXIT_NO,
     EXIT_YES,
-    face_json,
     failures_json,
-    identified_json,
     line,
     print_issues,
     print_json,
     progress,
     report_failures,
-    rounded,
 )
+from facehub.enrolment import Portrait, add_enrolments, embed_portraits
 from facehub.errors import FaceHubError
+from facehub.gallery.memory import Gallery
+from facehub.identification import identify_faces
+from facehub.io.sources import find_pictures
+from facehub.model.store import default_weights, made_by, read_spec, read_weights, weights_folder
+from facehub.pipeline import FaceRecognizer
+from facehub.results import IdentifiedFace, rounded
+from facehub.select import FacePolicy
 
 
 def run_enrol(args: argparse.Namespace) -> int:
-    from facehub.gallery.memory import clean_name
-    from facehub.pipeline import EmbeddedFace, FacePolicy
-
-    photos = (
-        _people(args.photos)
-        if args.name is None
-        else [(args.name, path) for path in find_photos(args.photos)]
-    )
+    """`facehub enrol`."""
+    portraits = _portraits(args)
     check_folder(args.gallery)
     recognizer = load_recognizer(args)
     _gallery_or_new(args.gallery, recognizer)  # refuses a bad one before the work, not after it
     policy: FacePolicy = "largest" if args.largest else "exactly_one"
-    found: list[tuple[str, Path, EmbeddedFace]] = []
-    failures: list[tuple[Path, FaceHubError]] = []
-    for name, path in progress(photos, args):
-        try:
-            found.append((clean_name(name), path, recognizer.face(path, policy=policy)))
-        except FaceHubError as error:
-            failures.append((path, error))
+    embedded = embed_portraits((portrait for _, portrait in portraits), recognizer, policy=policy)
+    found = list(progress(embedded, len(portraits), args))
     gallery = _gallery_or_new(args.gallery, recognizer)  # others may have changed it meanwhile
-    enrolled = [f for f in found if not _has(gallery, f[0], f[2].embedding)]
-    for name, path, face in enrolled:
-        gallery.add(name, face.embedding, path.name)
+    paths = [path for path, _ in portraits]
+    done = list(zip(paths, add_enrolments(gallery, found), strict=True))
+    failures = [(path, e.error) for path, e in done if e.error is not None]
+    enrolled = [(path, e) for path, e in done if e.added]
+    known = sum(e.known for _, e in done)
     if enrolled:
         gallery.save(args.gallery)
     if args.json:
         print_json(
-            enrolled=[{"name": n, "photo": str(p), "face": face_json(f)} for n, p, f in enrolled],
-            known=len(found) - len(enrolled),
+            enrolled=[
+                {"name": e.portrait.name, "photo": path, "face": e.face and e.face.to_dict()}
+                for path, e in enrolled
+            ],
+            known=known,
             failed=failures_json(failures),
             people=len(gallery),
             templates=gallery.n_templates,
         )
     else:
-        for _, path, face in enrolled:
-            print_issues(path, face)
-        known = f" ({len(found) - len(enrolled)} were there)" if len(found) > len(enrolled) else ""
+        for path, e in enrolled:
+            print_issues(path, e.face)
         print(
             line(
-                f"{len(enrolled)} of {len(photos)} photos enrolled{known}; "
+                f"{len(enrolled)} of {len(portraits)} photos enrolled"
+                f"{f' ({known} were there)' if known else ''}; "
                 f"{args.gallery} holds {len(gallery)} people, {gallery.n_templates} templates"
             )
         )
@@ -74,40 +73,33 @@ def run_enrol(args: argparse.Namespace) -> int:
 
 
 def run_identify(args: argparse.Namespace) -> int:
-    from facehub.gallery.memory import Gallery
-    from facehub.identification import IdentifiedFace, identify
-
-    photos = find_photos(args.photos)
+    """`facehub identify`."""
+    pictures = find_pictures(args.photos)
     recognizer = load_recognizer(args)
-    gallery = Gallery.load(args.gallery, fingerprint=recognizer.fingerprint)
+    gallery = recognizer.load_gallery(args.gallery)
     threshold = args.threshold
     if threshold is None:
         threshold = recognizer.spec.threshold_for(gallery.n_templates)
-    found: list[tuple[Path, list[IdentifiedFace]]] = []
-    failures = []
-    for path in progress(photos, args):
-        try:
-            faces = identify(
-                path, gallery, threshold=threshold, top_k=args.top, recognizer=recognizer
-            )
-        except FaceHubError as error:
-            failures.append((path, error))
+    found: list[tuple[str, list[IdentifiedFace]]] = []
+    failures: list[tuple[str, FaceHubError]] = []
+    results = recognizer.faces_many((p.read for p in pictures), search="thorough")
+    for picture, probes in zip(pictures, progress(results, len(pictures), args), strict=True):
+        if isinstance(probes, FaceHubError):
+            failures.append((picture.path, probes))
         else:
-            found.append((path, faces))
+            faces = identify_faces(probes, gallery, threshold=threshold, top_k=args.top)
+            found.append((picture.path, faces))
     if args.json:
         print_json(
             threshold=rounded(threshold),
-            photos=[identified_json(path, faces) for path, faces in found],
+            photos=[
+                {"photo": path, "faces": [face.to_dict() for face in faces]}
+                for path, faces in found
+            ],
             failed=failures_json(failures),
         )
     else:
-        for path, faces in found:
-            print(line(f"{path}: {'' if faces else 'no face'}".rstrip()))
-            for number, face in enumerate(faces, 1):
-                best = ", ".join(f"{c.name} {c.similarity:.3f}" for c in face.candidates)
-                print(f"  face {number}: {face.name or 'unknown'}  ({best or 'empty gallery'})")
-        if any(faces for _, faces in found):
-            print(f"threshold {threshold:.3f}")
+        _print_identified(found, threshold)
     if failures:
         return report_failures(failures)
     if not any(faces for _, faces in found):
@@ -115,10 +107,28 @@ def run_identify(args: argparse.Namespace) -> int:
     return EXIT_YES if any(f.name for _, faces in found for f in faces) else EXIT_NO
 
 
-def run_gallery(args: argparse.Namespace) -> int:
-    from facehub.gallery.memory import Gallery
+def _print_identified(
+    found: list[tuple[str, list[IdentifiedFace]]], threshold: float | None
+) -> None:
+    for path, faces in found:
+        print(line(f"{path}: {'' if faces else 'no face'}".rstrip()))
+        for number, face in enumerate(faces, 1):
+            best = ", ".join(f"{c.name} {c.similarity:.3f}" for c in face.candidates)
+            print(f"  face {number}: {face.name or 'unknown'}  ({best or 'empty gallery'})")
+    if any(faces for _, faces in found):
+        limit = "uncalibrated weights: nobody is named" if threshold is None else f"{threshold:.3f}"
+        print(f"threshold {limit}")
 
-    gallery = Gallery.load(args.gallery, fingerprint=load_recognizer(args).fingerprint)
+
+def run_gallery(args: argparse.Namespace) -> int:
+    """`facehub gallery`: reads the weights' description, but not the weights."""
+    folder = weights_folder(args.weights or default_weights())
+    fingerprint = read_spec(folder).fingerprint
+    if fingerprint is None or not fingerprint.startswith("v2:"):
+        fingerprint = read_weights(folder).spec.fingerprint
+    assert fingerprint is not None
+    also = functools.partial(made_by, folder=folder)
+    gallery = Gallery.load(args.gallery, fingerprint=fingerprint, also=also)
     if args.remove is not None:
         gallery.remove(args.remove)
     elif args.rename:
@@ -138,22 +148,28 @@ def run_gallery(args: argparse.Namespace) -> int:
     return EXIT_YES
 
 
-def _gallery_or_new(path: Path, recognizer: Any) -> Any:
-    from facehub.gallery.memory import Gallery
-
+def _gallery_or_new(path: Path, recognizer: FaceRecognizer) -> Gallery:
     if os.path.exists(path):  # unlike `Path.exists`, never raises
-        return Gallery.load(path, fingerprint=recognizer.fingerprint)
+        return recognizer.load_gallery(path)
     return recognizer.empty_gallery()
 
 
-def _has(gallery: Any, name: str, template: Any) -> bool:
-    """Whether the person has this very template: the same photo was enrolled before."""
-    known = gallery.examples(name) if name in gallery else ()
-    return any(float(example.template @ template) > 0.9999 for example in known)
+def _portraits(args: argparse.Namespace) -> list[tuple[str, Portrait]]:
+    """(path, portrait) of every photo: all of one person, or a sub-folder for each person."""
+    if args.name is not None:
+        return [
+            (p.path, Portrait(args.name, p.read, Path(p.name).name))
+            for p in find_pictures(args.photos)
+        ]
+    return [
+        (picture.path, Portrait(person.name, picture.read, Path(picture.name).name))
+        for person in _people(args.photos)
+        for picture in find_pictures([person])
+    ]
 
 
-def _people(folders: Iterable[Path]) -> list[tuple[str, Path]]:
-    """(name, photo) from folders with one sub-folder per person."""
+def _people(folders: Iterable[Path]) -> list[Path]:
+    """The sub-folders, one for each person."""
     people = []
     for folder in folders:
         if not os.path.isdir(folder):
@@ -165,5 +181,5 @@ def _people(folders: Iterable[Path]) -> list[tuple[str, Path]]:
         persons = [p for p in members if os.path.isdir(p) and p.name[0] != "."]
         if not persons:
             raise FaceHubError(f"{folder} has no sub-folder per person; or use --name.")
-        people += [(person.name, photo) for person in persons for photo in find_photos([person])]
+        people += persons
     return people

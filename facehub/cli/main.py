@@ -1,4 +1,4 @@
-"""The `facehub` command."""
+"""The `facehub` command: its arguments, and errors in words."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from facehub._version import __version__
 from facehub.cli.faces import run_embed, run_info, run_verify
 from facehub.cli.gallery import run_enrol, run_gallery, run_identify
-from facehub.cli.output import EXIT_BAD_INPUT, line
+from facehub.cli.output import EXIT_BAD_INPUT, line, report_error
 from facehub.errors import FaceHubError
+from facehub.template import TEMPLATES
 
 EXIT_CODES = """exit codes:
   0  done; verify: the same person; identify: somebody was recognised
   1  verify: different people; identify: nobody was recognised
   2  the command line is wrong
   3  verify: uncertain
-  4  no usable face: verify cannot tell, identify found no face at all
+  4  verify cannot tell: no usable face, or no threshold; identify found no face at all
   5  a picture, gallery or weight file could not be used
 """
 
@@ -39,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except FaceHubError as error:
-        print(line(f"error: {error}"), file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return report_error(error, as_json=args.json)
     except OSError as error:  # the output is full, or nobody reads it any longer
         _drop_output()
         if not isinstance(error, BrokenPipeError):
@@ -52,37 +53,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--weights", help="folder or owner/name@revision (default: $FACEHUB_MODEL)")
-    common.add_argument("--json", action="store_true", help="print JSON")
-    common.add_argument("--verbose", action="store_true", help="show MediaPipe's own log")
-
-    limit = "cosine similarity from which two faces count as one person"
-    several = argparse.ArgumentParser(add_help=False)
-    several.add_argument(
-        "--largest", action="store_true", help="where a photo shows several faces, take the largest"
-    )
-
     parser = argparse.ArgumentParser(
         prog="facehub",
         description="Face verification (1:1) and identification (1:N).",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"facehub {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
+    _add_face_commands(commands)
+    _add_gallery_commands(commands)
+    _add_model_commands(commands)
+    demo = _command(commands, "demo", _run_demo, "open the demo page", _OUTPUT)
+    demo.set_defaults(json=False)
+    return parser
 
-    def add(
-        name: str, run: Callable[..., int], text: str, *parents: argparse.ArgumentParser
-    ) -> Any:
-        command = commands.add_parser(name, help=text, description=text, parents=[common, *parents])
-        command.set_defaults(run=run)
-        return command
 
-    verify = add("verify", run_verify, "say whether two photos show one person")
+def _add_face_commands(commands: Any) -> None:
+    verify = _command(commands, "verify", run_verify, "say whether two photos show one person")
     verify.add_argument("first", type=Path)
     verify.add_argument("second", type=Path)
     verify.add_argument(
-        "--threshold", type=_similarity, help=f"{limit} (default: the weights' own)"
+        "--threshold", type=_similarity, help=f"{_LIMIT} (default: the weights' own)"
     )
     verify.add_argument(
         "--faces",
@@ -90,40 +82,130 @@ def _parser() -> argparse.ArgumentParser:
         default="exactly_one",
         help="which faces to compare where a photo shows several (default: %(default)s)",
     )
+    embed = _command(commands, "embed", run_embed, "write the embedding of every face to a file")
+    embed.add_argument("photos", type=Path, nargs="+", help=_PHOTOS)
+    embed.add_argument("-o", "--output", type=Path, required=True, help="file to write (.npz)")
+    _command(commands, "info", run_info, "say which weights, threshold and precision are in use")
 
-    enrol = add("enrol", run_enrol, "add people to a gallery file, made if missing", several)
+
+def _add_gallery_commands(commands: Any) -> None:
+    enrol = _command(commands, "enrol", run_enrol, "add people to a gallery file, made if missing")
     enrol.add_argument("gallery", type=Path, help="gallery file (.safetensors)")
-    enrol.add_argument(
-        "photos", type=Path, nargs="+", help="photos, or with --name folders of them"
-    )
+    enrol.add_argument("photos", type=Path, nargs="+", help=f"with --name {_PHOTOS}")
     enrol.add_argument(
         "--name",
         help="who the photos show; without it, each folder holds one sub-folder per person",
     )
+    enrol.add_argument(
+        "--largest", action="store_true", help="where a photo shows several faces, take the largest"
+    )
 
-    identify = add("identify", run_identify, "say who is in a photo")
+    identify = _command(commands, "identify", run_identify, "say who is in a photo")
     identify.add_argument("gallery", type=Path, help="gallery file")
-    identify.add_argument("photos", type=Path, nargs="+", help="photos or folders of photos")
+    identify.add_argument("photos", type=Path, nargs="+", help=_PHOTOS)
     identify.add_argument(
         "--threshold",
         type=_similarity,
-        help=f"{limit} (default: the weights' own, raised for a large gallery)",
+        help=f"{_LIMIT} (default: the weights' own, raised for a large gallery)",
     )
     identify.add_argument("--top", type=_positive, default=3, help="candidates a face (default: 3)")
 
-    gallery = add("gallery", run_gallery, "list or change the people of a gallery file")
+    gallery = _command(
+        commands, "gallery", run_gallery, "list or change the people of a gallery file"
+    )
     gallery.add_argument("gallery", type=Path, help="gallery file")
     change = gallery.add_mutually_exclusive_group()
     change.add_argument("--remove", metavar="NAME", help="remove a person")
     change.add_argument("--rename", nargs=2, metavar=("NAME", "NEW"), help="rename a person")
     change.add_argument("--merge", nargs=2, metavar=("NAME", "INTO"), help="join two people")
 
-    embed = add("embed", run_embed, "write the embedding of every face to a file")
-    embed.add_argument("photos", type=Path, nargs="+", help="photos or folders of photos")
-    embed.add_argument("-o", "--output", type=Path, required=True, help="file to write (.npz)")
 
-    add("info", run_info, "say which weights, threshold and engine are in use")
-    return parser
+def _add_model_commands(commands: Any) -> None:
+    text = "make a weight folder of any face network"
+    model = commands.add_parser("model", help=text, description=text)
+    add = _command(
+        model.add_subparsers(required=True, metavar="command"),
+        "add",
+        _run_add,
+        "describe an ONNX network, so that all commands can use it",
+        _OUTPUT,
+    )
+    add.add_argument("network", type=Path, help="ONNX file")
+    add.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
+    add.add_argument(
+        "--template",
+        choices=sorted(TEMPLATES),
+        default="arcface112",
+        help="how the network wants faces to be aligned (default: %(default)s)",
+    )
+    add.add_argument("--colour", choices=["RGB", "BGR"], default="RGB", help="channel order")
+    add.add_argument("--layout", choices=["NCHW", "NHWC"], default="NCHW", help="axis order")
+    for name, text in (
+        ("mean", "subtracted from pixels of 0 to 255"),
+        ("std", "that divides them then"),
+    ):
+        add.add_argument(
+            f"--{name}",
+            type=float,
+            nargs="+",
+            default=[127.5],
+            help=f"{text}; one number, or one a channel (default: 127.5)",
+        )
+    add.add_argument("--flip", action="store_true", help="flip test-time augmentation")
+    add.add_argument("--threshold", type=_similarity, help=f"{_LIMIT}, if it is known")
+
+
+_LIMIT = "cosine similarity from which two faces count as one person"
+_PHOTOS = "photos, folders or zips of photos, or patterns (people/*.jpg)"
+
+_OUTPUT = argparse.ArgumentParser(add_help=False)
+_OUTPUT.add_argument("--json", action="store_true", help="print JSON")
+_OUTPUT.add_argument("--verbose", action="store_true", help="show MediaPipe's own log")
+
+_WEIGHTS = argparse.ArgumentParser(add_help=False, parents=[_OUTPUT])
+_WEIGHTS.add_argument("--weights", help="folder or owner/name@revision (default: $FACEHUB_MODEL)")
+_WEIGHTS.add_argument(
+    "--device", default="auto", help="auto, cpu, cuda, ... (default: a GPU where it is set up)"
+)
+_WEIGHTS.add_argument(
+    "--precision",
+    choices=["auto", "float32", "int8"],
+    default="auto",
+    help="of the network (default: $FACEHUB_PRECISION, else int8 where this CPU is quick at it)",
+)
+
+
+def _command(
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+    options: argparse.ArgumentParser = _WEIGHTS,
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, parents=[options]
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _run_add(args: argparse.Namespace) -> int:
+    from facehub.cli.model import run_add  # imports onnx, which other commands can do without
+
+    for name in ("mean", "std"):
+        if len(getattr(args, name)) not in (1, 3):
+            raise FaceHubError(f"--{name} needs one number, or three.")
+    return run_add(args)
+
+
+def _run_demo(args: argparse.Namespace) -> int:
+    try:
+        from facehub.demo.launch import main as launch
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise FaceHubError("The demo needs Gradio: pip install 'facehub[demo]'.") from error
+    return launch()
 
 
 def _similarity(text: str) -> float:

@@ -3,72 +3,56 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from facehub.errors import FaceHubError
+from facehub.quality import ADVICE
+from facehub.results import EmbeddedFace
 
 EXIT_YES, EXIT_NO, EXIT_UNCERTAIN, EXIT_CANNOT_TELL, EXIT_BAD_INPUT = 0, 1, 3, 4, 5
 
+Item = TypeVar("Item")
+Failures = Sequence[tuple[str, FaceHubError]]
 
-def progress(items: Sequence[Any], args: argparse.Namespace) -> Iterable[Any]:
+
+def progress(items: Iterable[Item], total: int, args: argparse.Namespace) -> Iterator[Item]:
+    """The items, with a bar on a terminal."""
+    if args.json or total < 2 or not sys.stderr.isatty():
+        yield from items
+        return
     from tqdm import tqdm
 
-    hidden = args.json or len(items) < 2 or not sys.stderr.isatty()
-    return tqdm(items, unit="photo", leave=False, disable=hidden)
+    yield from tqdm(items, total=total, unit="photo", leave=False)
 
 
-def face_json(face: Any) -> dict[str, Any] | None:
-    if face is None:
-        return None
-    return {
-        "box": [round(value, 1) for value in face.face.box],
-        "inter_eye": round(face.face.inter_eye, 1),
-        "yaw": round(face.face.yaw, 1),
-        "pitch": round(face.face.pitch, 1),
-        "roll": round(face.face.roll, 1),
-        "issues": list(face.issues),
-    }
-
-
-def identified_json(path: Path, faces: Sequence[Any]) -> dict[str, Any]:
-    return {
-        "photo": str(path),
-        "faces": [
-            {
-                "name": face.name,
-                "similarity": rounded(face.similarity),
-                **(face_json(face.probe) or {}),
-                "candidates": [
-                    {**dataclasses.asdict(c), "similarity": rounded(c.similarity)}
-                    for c in face.candidates
-                ],
-            }
-            for face in faces
-        ],
-    }
-
-
-def failures_json(failures: Sequence[tuple[Path, FaceHubError]]) -> list[dict[str, str]]:
+def failures_json(failures: Failures) -> list[dict[str, str]]:
+    """For the key "failed"."""
     return [
-        {"photo": str(path), "error": type(error).__name__, "message": str(error)}
+        {"photo": path, "error": type(error).__name__, "message": str(error)}
         for path, error in failures
     ]
 
 
-def report_failures(failures: Sequence[tuple[Path, FaceHubError]]) -> int:
+def report_failures(failures: Failures) -> int:
+    """Print what failed on standard error; returns the exit code."""
     for path, error in failures:
         print(line(f"error: {path}: {error}"), file=sys.stderr)
     return EXIT_BAD_INPUT if failures else EXIT_YES
 
 
-def print_issues(path: Path, face: Any) -> None:
-    from facehub.quality import ADVICE
+def report_error(error: FaceHubError, *, as_json: bool) -> int:
+    """Print an error that ends the command; returns the exit code."""
+    if as_json:
+        print_json(error={"type": type(error).__name__, "message": str(error)})
+    print(line(f"error: {error}"), file=sys.stderr)
+    return EXIT_BAD_INPUT
 
+
+def print_issues(path: str, face: EmbeddedFace | None) -> None:
+    """Print a face's quality warnings on standard error."""
     for issue in face.issues if face else ():
         print(line(f"warning: {path}: {ADVICE[issue]}"), file=sys.stderr)
 
@@ -85,8 +69,5 @@ def line(text: str) -> str:
 
 
 def print_json(**values: Any) -> None:
+    """Print one JSON object."""
     print(json.dumps(values, indent=2))
-
-
-def rounded(similarity: float | None) -> float | None:
-    return None if similarity is None else round(similarity, 4)

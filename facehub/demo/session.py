@@ -15,9 +15,9 @@ from typing import Self
 import numpy as np
 
 from facehub.demo import texts
+from facehub.enrolment import enrol
 from facehub.errors import FaceHubError, GalleryError, ImageDecodeError, ImageTooLargeError
 from facehub.gallery.memory import Example, Gallery
-from facehub.enrolment import enrol
 from facehub.io.images import MAX_BYTES, SUFFIXES, ImageSource
 from facehub.pipeline import FaceRecognizer
 

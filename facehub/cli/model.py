@@ -1,0 +1,48 @@
+"""What `facehub model add` does."""
+
+from __future__ import annotations
+
+import argparse
+
+from facehub.cli.output import EXIT_YES, line, print_json
+from facehub.model.add import add_network
+from facehub.model.spec import Preprocessing
+from facehub.template import TEMPLATES
+
+
+def run_add(args: argparse.Namespace) -> int:
+    """`facehub model add`."""
+    spec = add_network(
+        args.network,
+        args.output,
+        template=TEMPLATES[args.template],
+        preprocessing=Preprocessing(
+            colour=args.colour,
+            layout=args.layout,
+            mean=_one_or_three(args.mean),
+            std=_one_or_three(args.std),
+        ),
+        flip=args.flip,
+        threshold=args.threshold,
+    )
+    if args.json:
+        print_json(
+            output=str(args.output),
+            fingerprint=spec.fingerprint,
+            embedding_size=spec.embedding_size,
+            threshold=spec.threshold,
+        )
+        return EXIT_YES
+    print(line(f"{args.output}: {spec.embedding_size}-d embeddings, {spec.fingerprint}"))
+    if spec.threshold is None:
+        print(
+            line(
+                "no threshold yet: `python -m train calibrate "
+                f"{args.output} FACES --dataset NAME --fmr 1e-3` measures one"
+            )
+        )
+    return EXIT_YES
+
+
+def _one_or_three(values: list[float]) -> float | tuple[float, float, float]:
+    return values[0] if len(values) == 1 else (values[0], values[1], values[2])
