@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from facehub.detect.base import FaceDetector, FaceLandmarks, Search
+from facehub.detect.mediapipe import default_detector
 from facehub.results import Face
 from facehub.template import DEFAULT_TEMPLATE, AlignmentTemplate
 
@@ -15,7 +16,7 @@ NOSE_TIP, LEFT_MOUTH, RIGHT_MOUTH = 4, 61, 291
 
 def align_faces(
     image: np.ndarray,
-    detector: FaceDetector,
+    detector: FaceDetector | None = None,
     *,
     template: AlignmentTemplate = DEFAULT_TEMPLATE,
     search: Search = "auto",
@@ -24,14 +25,15 @@ def align_faces(
 
     Args:
         image: uint8 (H, W, 3), RGB, as `load_image` returns it.
-        detector: finds the faces and their landmarks.
+        detector: finds the faces and their landmarks; None for the process's shared one.
         template: where the landmarks go in the crop; weights carry theirs in `config.json`.
         search: see `FaceDetector.find`.
 
     Returns:
         Faces from left to right; an empty list where there is none.
     """
-    return [align(image, landmarks, template) for landmarks in detector.find(image, search)]
+    found = (detector or default_detector()).find(image, search)
+    return [align(image, landmarks, template) for landmarks in found]
 
 
 def align(

@@ -48,10 +48,8 @@ class FaceRecognizer:
     spec: ModelSpec = None  # type: ignore[assignment]  # set below
 
     def __post_init__(self) -> None:
-        if self.spec is None:
-            object.__setattr__(self, "spec", self.embedder.spec)
-        if self.spec.fingerprint is None:
-            raise ValueError("the network has no fingerprint: save it first")
+        spec = replace(self.spec or self.embedder.spec, fingerprint=self.embedder.fingerprint())
+        object.__setattr__(self, "spec", spec)
 
     @classmethod
     def from_pretrained(

@@ -22,6 +22,9 @@ class Embedder(Protocol):
     def description(self) -> str:
         """What runs it, for people to read."""
 
+    def fingerprint(self) -> str:
+        """Identifies the embedding space of the weights as they are now."""
+
     def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
         """Embed aligned crops.
 

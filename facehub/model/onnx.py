@@ -114,6 +114,10 @@ class OnnxEmbedder:
         precision = "" if self.precision == "file" else f", {self.precision}"
         return f"ONNX Runtime {runtime_version()} on {self.device}{precision}"
 
+    def fingerprint(self) -> str:
+        """Identifies the embedding space; see `facehub.model.fingerprint`."""
+        return self.spec.fingerprint or ""
+
     def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
         """Embed aligned crops; see `Embedder.embed`.
 

@@ -68,11 +68,13 @@ def check_answers(embeddings: np.ndarray, spec: ModelSpec, precision: str) -> No
         precision: "float32", "file" or "int8"; int8 agrees less closely.
 
     Raises:
-        WeightsError: values that are not finite, one embedding for different crops, or another
-            embedding than the publisher's.
+        WeightsError: values that are not finite, all zero, one embedding for different crops, or
+            another embedding than the publisher's.
     """
     if not np.isfinite(embeddings).all():
         raise WeightsError("The weights are damaged: embeddings are not finite.")
+    if not np.allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-3):
+        raise WeightsError("The weights are damaged: an embedding has length 0.")
     if float(embeddings[0] @ embeddings[1]) > MAX_ALIKE:
         raise WeightsError("The weights are damaged: different faces get the same embedding.")
     if spec.known_answer:

@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -234,7 +233,7 @@ def _ranges(ranges: Any) -> Mapping[str, Range]:
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(f"the activation range of {name} is empty or not finite")
         found[str(name)] = (low, high)
-    return MappingProxyType(found)
+    return found
 
 
 def _vector(values: Any, size: int) -> tuple[float, ...]:

@@ -136,9 +136,7 @@ def test_yaw_and_pitch_of_hand_made_pose(
     points[468], points[473] = (30, 50), (60, 50)
     pose = rotation(axis, degrees)
     pose[:3, :3] *= 1.3  # MediaPipe's matrix also scales
-    found = [FaceLandmarks(points, pose)]
-    monkeypatch.setattr(align, "find_landmarks", lambda image, search: found)
-    (face,) = align_faces(np.zeros((100, 100, 3), np.uint8))
+    face = align.align(np.zeros((100, 100, 3), np.uint8), FaceLandmarks(points, pose))
     assert (face.yaw, face.pitch) == pytest.approx((yaw, pitch), abs=1e-3)
 
 

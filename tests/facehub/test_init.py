@@ -1,4 +1,4 @@
-"""The public names: all there, and imported only when used."""
+"""The public names, and what importing them does not load."""
 
 import subprocess
 import sys
@@ -8,14 +8,10 @@ import pytest
 import facehub
 
 
-@pytest.mark.parametrize("name", facehub.__all__)
+@pytest.mark.parametrize("name", [n for n in facehub.__all__ if n != "__version__"])
 def test_every_public_name_can_be_imported(name: str) -> None:
     assert getattr(facehub, name).__name__ == name
     assert name in dir(facehub)
-
-
-def test_public_names_are_those_with_a_module() -> None:
-    assert sorted(facehub._MODULE_OF) == sorted(facehub.__all__)
 
 
 def test_unknown_name() -> None:
@@ -23,6 +19,9 @@ def test_unknown_name() -> None:
         facehub.recognise  # noqa: B018
 
 
-def test_help_does_not_load_pytorch() -> None:
-    code = "import sys, facehub.cli.main as _; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_the_import_is_light() -> None:
+    """What is slow to import waits until it is used."""
+    slow = {"torch", "torchvision", "mediapipe", "onnx", "onnxruntime", "gradio", "huggingface_hub"}
+    code = f"import sys, facehub.cli.main; print({slow} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"

@@ -24,7 +24,6 @@ from facehub import (
     default_recognizer,
 )
 from facehub.model.store import MODEL_VARIABLE, read_spec
-from facehub.pipeline import select_face
 
 
 def test_faces(recognizer: FaceRecognizer, both: np.ndarray) -> None:
@@ -40,7 +39,7 @@ def test_chain_is_align_then_embed(recognizer: FaceRecognizer, astronaut: np.nda
     (found,) = recognizer.faces(astronaut)
     (face,) = align_faces(astronaut, template=recognizer.spec.template)
     np.testing.assert_array_equal(found.face.crop, face.crop)
-    np.testing.assert_array_equal(found.embedding, recognizer.engine.embed(face.crop[None])[0])
+    np.testing.assert_array_equal(found.embedding, recognizer.embedder.embed(face.crop[None])[0])
     assert found.issues == ()
 
 
@@ -102,12 +101,6 @@ def test_largest(recognizer: FaceRecognizer, both: np.ndarray, nobody: np.ndarra
         recognizer.face(nobody, policy="largest")
 
 
-def test_select_face_of_none() -> None:
-    for policy in ("exactly_one", "largest"):
-        with pytest.raises(NoFaceError):
-            select_face([], policy)
-
-
 def test_reject_issues(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
     dark = (astronaut * 0.2).astype(np.uint8)
     assert recognizer.face(dark).issues == (QualityIssue.TOO_DARK,)
@@ -159,7 +152,7 @@ def test_default_recognizer_without_weights(
     with pytest.raises(WeightsError, match="There is no folder"):
         default_recognizer()
     (tmp_path / "later").symlink_to(other_weights)
-    assert default_recognizer().config.embedding_size == 8  # a failure is not remembered
+    assert default_recognizer().spec.embedding_size == 8  # a failure is not remembered
 
 
 def test_fingerprint_of_weights_that_were_never_saved() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from facehub import AlignmentTemplate
-from facehub.template import DEFAULT_TEMPLATE
+from facehub.template import DEFAULT_TEMPLATE, TEMPLATES
 
 
 def test_default() -> None:
@@ -26,9 +26,15 @@ def test_lists_count_as_tuples() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"width": 0}, "positive"),
-        ({"height": -1}, "positive"),
+        ({"width": 0}, "width must be a whole number from 1 to 1024"),
+        ({"height": -1}, "height must be a whole number"),
         ({"width": 96.5}, "whole"),
+        ({"width": True}, "whole"),
+        ({"width": 10**9}, "from 1 to 1024"),
+        ({"left_eye": (True, 51.6)}, "two numbers"),
+        ({"left_eye": 30.4}, "two coordinates"),
+        ({"nose": (48, 70)}, "two points .the eyes. or all five"),
+        ({"nose": (48, 70), "left_mouth": (30, 90), "right_mouth": (1e9, 90)}, "near the crop"),
         ({"left_eye": (70, 50)}, "left of"),
         ({"left_eye": (65.6, 40)}, "left of"),
         ({"right_eye": (65.6, 51.6, 0)}, "two coordinates"),
@@ -40,3 +46,12 @@ def test_lists_count_as_tuples() -> None:
 def test_refuses(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AlignmentTemplate(**change)
+
+
+def test_points_of_two_and_of_five() -> None:
+    assert DEFAULT_TEMPLATE.points.tolist() == [[30.4, 51.6], [65.6, 51.6]]
+    five = TEMPLATES["arcface112"]
+    assert (five.width, five.height) == (112, 112)
+    assert five.points.shape == (5, 2)
+    assert five.points[2].tolist() == [56.0252, 71.7366]
+    assert five.points.mean() == pytest.approx(64.0, abs=1)

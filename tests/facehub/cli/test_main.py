@@ -213,14 +213,14 @@ def test_enrol_with_an_empty_name(run: Run, tmp_path: Path, photos: Path) -> Non
 def test_enrol_keeps_what_others_enrolled_meanwhile(
     run: Run, gallery: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = facehub.FaceRecognizer.face
+    real = facehub.FaceRecognizer.faces_many
 
     def slow(self: facehub.FaceRecognizer, *args: Any, **kwargs: Any) -> Any:
-        monkeypatch.setattr(facehub.FaceRecognizer, "face", real)
+        monkeypatch.setattr(facehub.FaceRecognizer, "faces_many", real)
         run("enrol", gallery, photos / "hopper.jpg", "--name", "Other")
         return real(self, *args, **kwargs)
 
-    monkeypatch.setattr(facehub.FaceRecognizer, "face", slow)
+    monkeypatch.setattr(facehub.FaceRecognizer, "faces_many", slow)
     run("enrol", gallery, photos / "astronaut.png", "--name", "Slow")
     people = json.loads(run("gallery", gallery, "--json")[1])["people"]
     assert list(people) == ["Eileen", "Grace", "Other", "Slow"]
@@ -415,8 +415,9 @@ def test_info(run: Run, recognizer: facehub.FaceRecognizer) -> None:
     assert facts["fingerprint"] == recognizer.fingerprint
     config = recognizer.spec
     assert facts["threshold"] == config.threshold
-    assert facts["uncertain from"] == pytest.approx(config.threshold - config.uncertain_margin)
-    assert facts["crop"] == "96 x 112"
+    assert facts["uncertain_from"] == pytest.approx(config.threshold - config.uncertain_margin)
+    assert (facts["crop_width"], facts["crop_height"]) == (96, 112)
+    assert facts["precision"] in recognizer.embedder.description
     code, stdout, _ = run("info")
     assert code == 0
     assert len(stdout.splitlines()) == len(facts)
@@ -566,7 +567,8 @@ def test_interrupted(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) ->
         raise KeyboardInterrupt
 
     monkeypatch.setattr(facehub.FaceRecognizer, "from_pretrained", interrupt)
-    assert run("info") == (130, "", "interrupted\n")
+    photo = photos / "hopper.jpg"
+    assert run("verify", photo, photo) == (130, "", "interrupted\n")
 
 
 # --- as a process ---------------------------------------------------------------------------------

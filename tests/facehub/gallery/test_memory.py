@@ -17,7 +17,8 @@ from safetensors.torch import save_file as save_torch_file
 
 from facehub import Gallery, GalleryError, GalleryMismatchError
 from facehub.gallery import memory
-from facehub.gallery.memory import FORMAT, MAX_NAME, clean_name
+from facehub.gallery.base import MAX_NAME, clean_name
+from facehub.gallery.memory import FORMAT
 
 FINGERPRINT = "sha256:" + 64 * "a"
 SIZE = 4

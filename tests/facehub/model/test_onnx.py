@@ -1,8 +1,7 @@
-"""ONNX Runtime gives what PyTorch gives, and is chosen where it can be."""
+"""ONNX Runtime gives what PyTorch gives, in float32; nearly so in int8."""
 
 from __future__ import annotations
 
-import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +11,25 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from facehub.model.engine import OnnxEngine, TorchEngine, make_engine
 
-from facehub import FaceEncoder, FaceRecognizer, ImageFormatError, ModelSpec
-from facehub.errors import FaceHubError
+from facehub import (
+    DeviceError,
+    FaceEncoder,
+    FaceRecognizer,
+    ImageFormatError,
+    ModelSpec,
+    OnnxEmbedder,
+    WeightsError,
+)
+from facehub.model import onnx as module
+from facehub.model import runtime
 from facehub.model.graph import to_onnx
+from facehub.model.onnx import PRECISION_VARIABLE, choose_precision
+from facehub.model.resnet18 import activations
 from facehub.model.spec import Preprocessing
+from facehub.model.store import Weights, default_weights, read_weights
+
+SHIPPED = Path(default_weights())
 
 
 @pytest.fixture(scope="module")
@@ -25,98 +37,221 @@ def crops() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (5, 112, 96, 3), np.uint8)
 
 
-def _untrained(config: ModelSpec) -> FaceEncoder:
+def untrained(spec: ModelSpec) -> FaceEncoder:
     torch.manual_seed(0)
-    encoder = FaceEncoder(config).eval()
-    for module in encoder.modules():  # statistics and slopes of their own
-        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm1d):
-            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
-            torch.nn.init.uniform_(module.running_var, 0.5, 2)
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.uniform_(module.bias, -0.3, 0.3)
+    encoder = FaceEncoder(spec).eval()
+    for part in encoder.modules():  # statistics and slopes of their own
+        if isinstance(part, torch.nn.BatchNorm2d | torch.nn.BatchNorm1d):
+            torch.nn.init.uniform_(part.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(part.running_var, 0.5, 2)
+            torch.nn.init.uniform_(part.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(part.bias, -0.3, 0.3)
     return encoder
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        ModelSpec(stem="imagenet"),
-        ModelSpec(stem="face", embedding_size=32),
-        ModelSpec(dilated=True),
-        ModelSpec(preprocessing=Preprocessing(mean=100, std=60)),
-    ],
-    ids=["imagenet", "face", "dilated", "preprocessing"],
-)
+def embedder(encoder: FaceEncoder, precision: str = "float32") -> OnnxEmbedder:
+    return OnnxEmbedder(Weights(encoder.spec, encoder.tensors(), Path()), precision=precision)
+
+
+def ranges(encoder: FaceEncoder, crops: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Of the activations on crops and on their mirror images."""
+    graph = to_onnx(encoder.tensors(), encoder.spec, with_activations=True)
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    names = activations(encoder.spec)
+    found = session.run(names, {"crops": crops})
+    return {n: (float(v.min()), float(v.max()) + 1e-6) for n, v in zip(names, found, strict=True)}
+
+
+SPECS = {
+    "imagenet": ModelSpec(stem="imagenet"),
+    "face": ModelSpec(stem="face", embedding_size=32),
+    "dilated": ModelSpec(dilated=True),
+    "preprocessing": ModelSpec(preprocessing=Preprocessing(mean=100, std=60)),
+    "channels": ModelSpec(preprocessing=Preprocessing(mean=(90, 100, 120), std=(50, 60, 70))),
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("flip", [False, True])
-def test_equal_to_pytorch(config: ModelSpec, flip: bool, crops: np.ndarray) -> None:
-    encoder = _untrained(replace(config, flip=flip))
+def test_equal_to_pytorch(name: str, flip: bool, crops: np.ndarray) -> None:
+    encoder = untrained(replace(SPECS[name], flip=flip))
     expected = encoder.embed(crops)
-    found = OnnxEngine(encoder).embed(crops, batch_size=2)
+    found = embedder(encoder).embed(crops, batch_size=2)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(found).max() > 0.05
 
 
-def test_equal_on_faces(recognizer: FaceRecognizer, both: np.ndarray) -> None:
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("flip", [False, True])
+def test_int8_is_near(name: str, flip: bool, crops: np.ndarray) -> None:
+    encoder = untrained(replace(SPECS[name], flip=flip))
+    expected = encoder.embed(crops)
+    encoder.spec = replace(encoder.spec, activation_ranges=ranges(encoder, crops))
+    found = embedder(encoder, "int8").embed(crops, batch_size=2)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    agreement = (found * expected).sum(axis=1)
+    assert agreement.min() > 0.98
+    assert agreement.max() < 1 - 1e-7  # it is not float32 after all
+
+
+def test_equal_on_faces(encoder: FaceEncoder, both: np.ndarray) -> None:
+    recognizer = FaceRecognizer.from_pretrained(precision="float32")
     faces = recognizer.faces(both)
     assert len(faces) == 2
-    expected = recognizer.encoder.embed(np.stack([face.face.crop for face in faces]))
+    expected = encoder.embed(np.stack([face.face.crop for face in faces]))
     np.testing.assert_allclose([face.embedding for face in faces], expected, atol=1e-5)
 
 
+def test_int8_of_the_weights_that_ship(encoder: FaceEncoder, both: np.ndarray) -> None:
+    faces = FaceRecognizer.from_pretrained(precision="int8").faces(both)
+    expected = encoder.embed(np.stack([face.face.crop for face in faces]))
+    assert all(f.embedding @ e > 0.99 for f, e in zip(faces, expected, strict=True))
+
+
+def test_pytorch_can_run_the_chain(encoder: FaceEncoder, both: np.ndarray) -> None:
+    by_torch = FaceRecognizer(encoder)
+    by_onnx = FaceRecognizer.from_pretrained(precision="float32")
+    assert by_torch.fingerprint == by_onnx.fingerprint
+    for one, other in zip(by_torch.faces(both), by_onnx.faces(both), strict=True):
+        np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-5)
+
+
 def test_no_crops(recognizer: FaceRecognizer) -> None:
-    empty = OnnxEngine(recognizer.encoder).embed(np.empty((0, 112, 96, 3), np.uint8))
-    assert empty.shape == (0, 512)
+    assert recognizer.embedder.embed(np.empty((0, 112, 96, 3), np.uint8)).shape == (0, 512)
 
 
-@pytest.mark.parametrize("engine", [OnnxEngine, TorchEngine])
-def test_bad_crops(engine: type, recognizer: FaceRecognizer) -> None:
+@pytest.mark.parametrize("by", ["onnx", "torch"])
+def test_bad_crops(by: str, recognizer: FaceRecognizer, encoder: FaceEncoder) -> None:
     with pytest.raises(ImageFormatError, match="must be uint8"):
-        engine(recognizer.encoder).embed(np.zeros((1, 96, 112, 3), np.uint8))
+        (recognizer.embedder if by == "onnx" else encoder).embed(
+            np.zeros((1, 96, 112, 3), np.uint8)
+        )
 
 
 def test_shared_between_threads(recognizer: FaceRecognizer, crops: np.ndarray) -> None:
-    engine = OnnxEngine(recognizer.encoder)
-    expected = engine.embed(crops)
+    expected = recognizer.embedder.embed(crops)
     with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(engine.embed, [crops] * 16):
+        for found in pool.map(recognizer.embedder.embed, [crops] * 16):
             np.testing.assert_array_equal(found, expected)
 
 
-def test_the_file_says_what_it_is(recognizer: FaceRecognizer) -> None:
-    content = to_onnx(recognizer.encoder)
+@pytest.mark.parametrize(
+    ("precision", "megabytes"), [("float32", 25), ("int8", 13)], ids=["float32", "int8"]
+)
+def test_the_file_says_what_it_is(precision: str, megabytes: float) -> None:
+    weights = read_weights(SHIPPED)
+    assert not isinstance(weights.content, bytes)
+    content = to_onnx(weights.content, weights.spec, precision=precision)  # type: ignore[arg-type]
     model = onnx.load_from_string(content)
     onnx.checker.check_model(model, full_check=True)
     props = {p.key: p.value for p in model.metadata_props}
-    assert props["fingerprint"] == recognizer.fingerprint
-    assert float(props["threshold"]) == recognizer.spec.threshold
+    assert props["fingerprint"] == weights.spec.fingerprint
+    assert float(props["threshold"]) == weights.spec.threshold
+    assert props["precision"] == precision
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (entry,), (exit_,) = session.get_inputs(), session.get_outputs()
     assert (entry.name, entry.type, entry.shape[1:]) == ("crops", "tensor(uint8)", [112, 96, 3])
     assert (exit_.name, exit_.type, exit_.shape[1:]) == ("embeddings", "tensor(float)", [512])
-    assert len(content) < 25e6  # as float16, like the weights
+    assert len(content) < megabytes * 1e6
 
 
-def test_chosen_automatically(recognizer: FaceRecognizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert recognizer.embedder.description == f"ONNX Runtime {onnxruntime.__version__} on cpu"
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert make_engine(recognizer.encoder).description.startswith("PyTorch 2")
-    with pytest.raises(FaceHubError, match="pip install onnxruntime onnx"):
-        make_engine(recognizer.encoder, "onnxruntime")
+# --- precision ------------------------------------------------------------------------------------
+
+RANGED = ModelSpec(activation_ranges={"conv1": (0.0, 1.0)})
 
 
-def test_asked_for(other_weights: Path) -> None:
-    by_torch = FaceRecognizer.from_pretrained(other_weights, engine="torch")
-    assert isinstance(by_torch.engine, TorchEngine)
-    by_onnx = FaceRecognizer.from_pretrained(other_weights, engine="onnxruntime")
-    assert isinstance(by_onnx.engine, OnnxEngine)
-    with pytest.raises(ValueError, match="engine must be one of"):
-        FaceRecognizer.from_pretrained(other_weights, engine="magic")  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("spec", "device", "fast", "expected"),
+    [
+        (RANGED, "cpu", True, "int8"),
+        (RANGED, "cpu", False, "float32"),  # without VNNI or dot product it may be slower
+        (RANGED, "cuda", True, "float32"),
+        (ModelSpec(), "cpu", True, "float32"),  # nothing to quantise by
+        (ModelSpec(architecture="onnx", file="x.onnx"), "cpu", True, "file"),
+    ],
+    ids=["int8", "old CPU", "GPU", "no ranges", "ONNX file"],
+)
+def test_precision_is_chosen(
+    spec: ModelSpec, device: str, fast: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "has_int8_instructions", lambda: fast)
+    assert choose_precision(spec, device) == expected
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_pytorch_on_a_gpu(recognizer: FaceRecognizer) -> None:
-    encoder = _untrained(ModelSpec()).to("cuda")
-    assert isinstance(make_engine(encoder), TorchEngine)
-    with pytest.raises(FaceHubError, match="needs a CPU"):
-        make_engine(encoder, "onnxruntime")
+def test_precision_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "has_int8_instructions", lambda: True)
+    monkeypatch.setenv(PRECISION_VARIABLE, " float32 ")
+    assert choose_precision(RANGED, "cpu") == "float32"
+    assert choose_precision(RANGED, "cpu", "int8") == "int8"  # the argument counts more
+    monkeypatch.setenv(PRECISION_VARIABLE, "")
+    assert choose_precision(RANGED, "cpu") == "int8"
+    monkeypatch.setenv(PRECISION_VARIABLE, "int4")
+    with pytest.raises(DeviceError, match="FACEHUB_PRECISION must be auto, float32 or int8"):
+        choose_precision(RANGED, "cpu")
+    with pytest.raises(ValueError, match="precision must be one of"):
+        choose_precision(RANGED, "cpu", "int4")
+
+
+def test_int8_without_ranges(other_weights: Path) -> None:
+    with pytest.raises(WeightsError, match=r"the range of conv1 was not measured"):
+        OnnxEmbedder.from_pretrained(other_weights, precision="int8")
+
+
+def test_it_says_how_it_runs() -> None:
+    for precision in ("float32", "int8"):
+        found = OnnxEmbedder.from_pretrained(precision=precision, device="cpu")
+        version = onnxruntime.__version__
+        assert found.description == f"ONNX Runtime {version} on cpu, {precision}"
+        assert found.source == SHIPPED
+
+
+def test_one_fingerprint_for_both_precisions() -> None:
+    """A gallery made in one is searched with the other."""
+    one, other = (OnnxEmbedder.from_pretrained(precision=p) for p in ("float32", "int8"))
+    assert one.fingerprint() == other.fingerprint() == read_weights(SHIPPED).spec.fingerprint
+
+
+def test_int8_instructions_are_those_of_this_machine() -> None:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        pytest.skip("only Linux lists them in a file")
+    words = cpuinfo.read_text().split()
+    runtime.has_int8_instructions.cache_clear()
+    if {"avx512_vnni", "avx_vnni", "asimddp"} & set(words):
+        assert runtime.has_int8_instructions()
+
+
+# --- damaged weights ------------------------------------------------------------------------------
+
+
+def test_a_layer_of_zeros_is_found_out() -> None:
+    """Two strangers would be one person, with similarity 1."""
+    weights = read_weights(SHIPPED)
+    assert not isinstance(weights.content, bytes)
+    name = "embedding.weight"
+    content = dict(weights.content) | {name: np.zeros_like(weights.content[name])}
+    with pytest.raises(WeightsError, match="damaged"):
+        OnnxEmbedder(Weights(weights.spec, content, SHIPPED))
+    unknown = replace(weights.spec, known_answer=())
+    with pytest.raises(WeightsError, match="different faces get the same embedding"):
+        OnnxEmbedder(Weights(unknown, content, SHIPPED))
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_layer_of_other_values_is_found_out(precision: str) -> None:
+    weights = read_weights(SHIPPED)
+    assert not isinstance(weights.content, bytes)
+    name = "trunk.layer3.0.conv1.weight"
+    content = dict(weights.content) | {name: weights.content[name][::-1]}
+    with pytest.raises(WeightsError, match="is not the one that"):
+        OnnxEmbedder(Weights(weights.spec, content, SHIPPED), precision=precision)
+
+
+def test_values_that_are_not_finite_are_found_out() -> None:
+    weights = read_weights(SHIPPED)
+    assert not isinstance(weights.content, bytes)
+    content = dict(weights.content)
+    content["norm.running_var"] = np.full_like(content["norm.running_var"], -1)
+    with pytest.raises(WeightsError, match="not finite"):
+        OnnxEmbedder(Weights(weights.spec, content, SHIPPED), precision="float32")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 
 import pytest
 
 from facehub import AlignmentTemplate, Calibration, FaceRecognizer, ModelSpec, WeightsError
-from facehub.model.spec import Preprocessing, gallery_threshold
+from facehub.model.spec import Preprocessing
+from facehub.template import TEMPLATES
 
 CALIBRATION = Calibration(
     dataset="a few faces",
@@ -32,8 +35,27 @@ def changed(**changes: object) -> str:
         ModelSpec(preprocessing=Preprocessing(mean=0.0, std=255.0)),
         ModelSpec(template=AlignmentTemplate(112, 112, (38.3, 51.7), (73.5, 51.5))),
         ModelSpec(calibration=CALIBRATION, fingerprint="sha256:0123"),
+        ModelSpec(threshold=None),
+        ModelSpec(activation_ranges={"conv1": (0.0, 3.5), "layer1.0": (-1.25, 1e-3)}),
+        ModelSpec(embedding_size=3, known_answer=(0.6, -0.0, 0.8)),
+        ModelSpec(
+            architecture="onnx",
+            file="net-1.onnx",
+            preprocessing=Preprocessing("BGR", "NHWC", (1.0, 2.0, 3.5), 128),
+            template=TEMPLATES["arcface112"],
+        ),
     ],
-    ids=["default", "numbers", "preprocessing", "template", "calibration"],
+    ids=[
+        "default",
+        "numbers",
+        "preprocessing",
+        "template",
+        "calibration",
+        "no threshold",
+        "ranges",
+        "known answer",
+        "onnx",
+    ],
 )
 def test_round_trip(config: ModelSpec) -> None:
     assert ModelSpec.from_json(config.to_json()) == config
@@ -45,6 +67,8 @@ def test_json_is_plain() -> None:
     assert values["preprocessing"]["mean"] == 127.5
     assert values["template"]["left_eye"] == [30.4, 51.6]
     assert values["calibration"] is None
+    assert values.keys().isdisjoint({"file", "activation_ranges", "known_answer"})
+    assert "nose" not in values["template"]
 
 
 def test_unknown_keys_are_ignored() -> None:
@@ -71,6 +95,14 @@ def test_not_a_config(text: str) -> None:
     "change",
     [
         {"architecture": "resnet50"},
+        {"architecture": "onnx"},
+        {"architecture": "onnx", "file": "../net.onnx"},
+        {"architecture": "onnx", "file": "/net.onnx"},
+        {"architecture": "onnx", "file": ".onnx"},
+        {"architecture": "onnx", "file": "net.bin"},
+        {"architecture": "onnx", "file": 5},
+        {"architecture": "onnx", "file": "net.onnx", "stem": "face"},
+        {"file": "net.onnx"},
         {"architecture": None},
         {"stem": "flower"},
         {"stem": []},
@@ -78,16 +110,25 @@ def test_not_a_config(text: str) -> None:
         {"embedding_size": 10**9},
         {"embedding_size": "512"},
         {"embedding_size": 512.0},
+        {"embedding_size": True},
         {"flip": "yes"},
         {"dilated": 1},
         {"threshold": 1.5},
-        {"threshold": None},
+        {"threshold": True},
+        {"uncertain_margin": None},
+        {"uncertain_margin": True},
         {"threshold": "high"},
         {"threshold": float("nan")},
         {"uncertain_margin": -0.1},
         {"preprocessing": None},
         {"preprocessing": {"colour": "BGR"}},
         {"preprocessing": {"layout": "NHWC"}},
+        {"preprocessing": {"colour": "GREY"}},
+        {"preprocessing": {"layout": "CHW"}},
+        {"preprocessing": {"mean": [1, 2]}},
+        {"preprocessing": {"mean": [1, 2, True]}},
+        {"preprocessing": {"std": [1, 2, 0]}},
+        {"preprocessing": {"mean": True}},
         {"preprocessing": {"mean": "grey"}},
         {"preprocessing": {"mean": float("nan")}},
         {"preprocessing": {"std": 0}},
@@ -98,6 +139,9 @@ def test_not_a_config(text: str) -> None:
         {"template": {"width": 0}},
         {"template": {"width": "96"}},
         {"template": {"width": 96.5}},
+        {"template": {"width": True}},
+        {"template": {"width": 10**9}},
+        {"template": {"nose": [48, 70]}},
         {"template": {"left_eye": [70, 50]}},
         {"template": {"left_eye": 30.4}},
         {"template": {"left_eye": [float("nan"), 51.6]}},
@@ -111,6 +155,16 @@ def test_not_a_config(text: str) -> None:
         {"calibration": {**vars(CALIBRATION), "genuine_pairs": None}},
         {"preprocessing": {"mean": 10**400}},
         {"fingerprint": 5},
+        {"activation_ranges": [1]},
+        {"activation_ranges": {"conv1": [1.0, 0.0]}},
+        {"activation_ranges": {"conv1": [0.0]}},
+        {"activation_ranges": {"conv1": [0.0, float("inf")]}},
+        {"known_answer": [0.5]},
+        {"known_answer": "yes"},
+        {"known_answer": [float("nan")] * 512},
+        {"calibration": {**vars(CALIBRATION), "dataset": 7}},
+        {"calibration": {**vars(CALIBRATION), "fmr": True}},
+        {"calibration": {**vars(CALIBRATION), "impostor_pairs": True}},
     ],
     ids=str,
 )
@@ -187,4 +241,25 @@ def test_the_threshold_rises_with_the_gallery(templates: int, threshold: float) 
 
 
 def test_the_threshold_stays_where_nothing_was_measured() -> None:
-    assert gallery_threshold(ModelSpec(threshold=0.5), 1000) == 0.5
+    assert ModelSpec(threshold=0.5).threshold_for(1000) == 0.5
+
+
+def test_no_threshold_for_many_comparisons_either() -> None:
+    uncalibrated = ModelSpec(threshold=None)
+    assert uncalibrated.threshold_for(1) is None
+    assert uncalibrated.threshold_for(1000) is None
+
+
+def test_whole_numbers_count_as_floats() -> None:
+    """In JSON, 128 and 128.0 are one number."""
+    text = changed(preprocessing={"mean": 128, "std": 128}, threshold=0)
+    assert ModelSpec.from_json(text) == ModelSpec(
+        preprocessing=Preprocessing(mean=128.0, std=128.0), threshold=0.0
+    )
+    assert isinstance(ModelSpec.from_json(text).preprocessing.std, float)
+
+
+def test_a_spec_can_be_copied_and_sent_to_other_processes() -> None:
+    spec = ModelSpec(activation_ranges={"conv1": (0.0, 1.0)})
+    assert copy.deepcopy(spec) == spec
+    assert pickle.loads(pickle.dumps(spec)) == spec

@@ -1,11 +1,13 @@
-"""Weight folders: found by name, read without trusting them, identified by what they compute."""
+"""Weight folders: found by name, and read without trusting them."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import pickle
 import shutil
-from dataclasses import replace
+from dataclasses import make_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,16 @@ import torch
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch_file
 
-from facehub import AlignmentTemplate, FaceRecognizer, ModelSpec, WeightsError
+from facehub import FaceRecognizer, ModelSpec, WeightsError
+from facehub.model.fingerprint import fingerprint
 from facehub.model.spec import Preprocessing
 from facehub.model.store import (
     MODEL_VARIABLE,
     default_weights,
-    fingerprint,
+    made_by,
     read_spec,
     read_tensors,
+    read_weights,
     weights_folder,
 )
 
@@ -121,13 +125,13 @@ def test_damaged_config(tmp_path: Path, content: bytes) -> None:
 
 
 def test_tensors(tmp_path: Path) -> None:
-    """Float16 and float64 become float32; integers stay."""
+    """Float64 becomes float32; float16 and integers stay."""
     mixed = {"b": TENSORS["b"].astype(np.float16), "steps": TENSORS["steps"]}
     save_file({"a": TENSORS["a"].astype(np.float64), **mixed}, tmp_path / "model.safetensors")
     tensors = read_tensors(tmp_path)
     assert {name: tensor.dtype.name for name, tensor in tensors.items()} == {
         "a": "float32",
-        "b": "float32",
+        "b": "float16",
         "steps": "int64",
     }
     for name, tensor in tensors.items():
@@ -191,91 +195,75 @@ def test_folder_in_place_of_the_file(tmp_path: Path) -> None:
         read_tensors(tmp_path)
 
 
-# --- fingerprint ----------------------------------------------------------------------------------
-
-CONFIG = ModelSpec()
-ORIGINAL = fingerprint(TENSORS, CONFIG)
+# --- files that belong together -------------------------------------------------------------------
 
 
-def test_fingerprint_looks_like_one() -> None:
-    kind, _, digits = ORIGINAL.partition(":")
-    assert kind == "sha256"
-    assert len(digits) == 64
-    assert int(digits, 16)
+@pytest.fixture
+def folder(tmp_path: Path, other_weights: Path) -> Path:
+    """A copy of the other weights, to be changed."""
+    return shutil.copytree(other_weights, tmp_path / "copy")
 
 
-def test_fingerprint_of_the_weights_that_ship_is_the_recorded_one() -> None:
-    """So the way it is computed never changes: all galleries would be lost."""
-    folder = Path(default_weights())
-    config = read_spec(folder)
-    assert config.fingerprint == fingerprint(read_tensors(folder), config)
+def write_config(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-@pytest.mark.parametrize(
-    "tensors",
-    [
-        {name: TENSORS[name] for name in reversed(TENSORS)},
-        {**TENSORS, "steps": np.array(8, np.int64)},
-        {"a": TENSORS["a"], "b": TENSORS["b"]},
-        {name: t.astype(np.float16) if name != "steps" else t for name, t in TENSORS.items()},
-        {**TENSORS, "a": np.asfortranarray(TENSORS["a"])},
-    ],
-    ids=["order", "counter", "no counter", "float16", "memory layout"],
-)
-def test_same_weights_have_the_same_fingerprint(tensors: dict[str, np.ndarray]) -> None:
-    assert fingerprint(tensors, CONFIG) == ORIGINAL
+def test_weights_of_version_1_are_read(folder: Path) -> None:
+    """Their config has another fingerprint, and neither ranges nor a known answer."""
+    spec, tensors = read_spec(folder), read_tensors(folder)
+    old = fingerprint_v1(tensors, "imagenet", 127.5, 127.5)
+    write_config(folder, fingerprint=old, known_answer=[])
+    weights = read_weights(folder)
+    assert weights.spec.fingerprint == spec.fingerprint
+    assert made_by(old, folder)
+    assert not made_by(old[:-1] + "0", folder)
+    write_config(folder, fingerprint=old[:-1] + ("0" if old[-1] != "0" else "1"))
+    with pytest.raises(WeightsError, match="does not belong to"):
+        read_weights(folder)
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        ModelSpec(threshold=0.3),
-        ModelSpec(uncertain_margin=0.1),
-        ModelSpec(fingerprint="sha256:0"),
-    ],
-)
-def test_threshold_does_not_change_the_fingerprint(config: ModelSpec) -> None:
-    assert fingerprint(TENSORS, config) == ORIGINAL
+def test_a_version_1_config_with_whole_numbers_is_read(folder: Path) -> None:
+    """Version 1 told 128 from 128.0."""
+    old = fingerprint_v1(read_tensors(folder), "imagenet", 128, 128)
+    write_config(folder, preprocessing={"mean": 128, "std": 128}, fingerprint=old, known_answer=[])
+    assert read_weights(folder).spec.preprocessing == Preprocessing(mean=128.0, std=128.0)
 
 
-@pytest.mark.parametrize(
-    "tensors",
-    [
-        {**TENSORS, "b": np.nextafter(TENSORS["b"], np.float32(9))},
-        {**TENSORS, "a": TENSORS["a"].T.copy()},
-        {**TENSORS, "a": TENSORS["a"].reshape(4)},
-        {**TENSORS, "c": TENSORS["b"]},
-        {"a": TENSORS["b"], "b": TENSORS["a"]},
-    ],
-    ids=["value", "transposed", "shape", "extra", "swapped"],
-)
-def test_other_weights_have_another_fingerprint(tensors: dict[str, np.ndarray]) -> None:
-    assert fingerprint(tensors, CONFIG) != ORIGINAL
+def fingerprint_v1(tensors: dict[str, np.ndarray], stem: str, mean: float, std: float) -> str:
+    """As facehub 0.1.0 computed it, its dataclasses and all."""
+    preprocessing = make_dataclass(
+        "Preprocessing", ["colour", "layout", "mean", "std"], frozen=True
+    )("RGB", "NCHW", mean, std)
+    template = make_dataclass(
+        "AlignmentTemplate", ["width", "height", "left_eye", "right_eye"], frozen=True
+    )(96, 112, (30.4, 51.6), (65.6, 51.6))
+    digest = hashlib.sha256(repr((stem, preprocessing, template)).encode())
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        if tensor.dtype.kind == "f":
+            digest.update(f"{name}{tensor.shape}".encode())
+            digest.update(tensor.astype("<f4", copy=False).data)
+    return f"sha256:{digest.hexdigest()}"
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        replace(CONFIG, template=AlignmentTemplate(height=113)),
-        replace(CONFIG, template=AlignmentTemplate(left_eye=(30.5, 51.6))),
-        replace(CONFIG, preprocessing=Preprocessing(mean=127.0)),
-        replace(CONFIG, preprocessing=Preprocessing(std=128.0)),
-        replace(CONFIG, stem="face"),
-        replace(CONFIG, dilated=True),
-        replace(CONFIG, flip=True),
-    ],
-    ids=["size", "eye", "mean", "std", "stem", "dilated", "flip"],
-)
-def test_other_input_has_another_fingerprint(config: ModelSpec) -> None:
-    assert fingerprint(TENSORS, config) != ORIGINAL
+def test_negative_variance(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["norm.running_var"][3] = -1
+    save_file(tensors, folder / "model.safetensors")
+    write_config(folder, fingerprint=None, known_answer=[])
+    with pytest.raises(WeightsError, match=r"norm\.running_var has a negative variance"):
+        read_weights(folder)
 
 
-def test_copy_of_a_folder_has_the_same_fingerprint(tmp_path: Path, other_weights: Path) -> None:
-    """A float32 copy of float16 weights, loaded from disk."""
-    shutil.copy(other_weights / "config.json", tmp_path)
-    halves = load_file(other_weights / "model.safetensors")
-    assert {t.dtype.name for t in halves.values()} == {"float16"}
-    floats = {name: tensor.astype(np.float32) for name, tensor in halves.items()}
-    save_file(floats, tmp_path / "model.safetensors")
-    config = read_spec(tmp_path)
-    assert fingerprint(read_tensors(tmp_path), config) == config.fingerprint
+def test_an_onnx_file_that_was_changed(tmp_path: Path) -> None:
+    spec = ModelSpec(architecture="onnx", file="net.onnx")
+    spec = replace(spec, fingerprint=fingerprint(b"network", spec))
+    (tmp_path / "config.json").write_text(spec.to_json())
+    with pytest.raises(WeightsError, match=r"net\.onnx is missing"):
+        read_weights(tmp_path)
+    (tmp_path / "net.onnx").write_bytes(b"network")
+    assert read_weights(tmp_path).content == b"network"
+    (tmp_path / "net.onnx").write_bytes(b"Network")
+    with pytest.raises(WeightsError, match=r"net\.onnx does not belong to"):
+        read_weights(tmp_path)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from facehub import FaceEncoder, WeightsError
+from facehub import FaceEncoder, ModelSpec, WeightsError
+from facehub.model.store import weights_folder
 from tests.local_hub import WRITER, LocalHub, Repo
 
 NAME = "owner/name"
@@ -32,11 +33,11 @@ def _load(cache: Path, name: str = NAME, **options: object) -> FaceEncoder:
 
 def test_latest_and_pinned(repo: Repo, tmp_path: Path, other_weights: Path) -> None:
     first = repo.branches["main"]
-    expected = FaceEncoder.from_pretrained(other_weights).config.fingerprint
-    assert _load(tmp_path).config.fingerprint == expected
+    expected = FaceEncoder.from_pretrained(other_weights).spec.fingerprint
+    assert _load(tmp_path).spec.fingerprint == expected
     repo.commit("main", {"config.json": b"{}"})
-    assert _load(tmp_path, f"{NAME}@{first}").config.fingerprint == expected
-    assert _load(tmp_path, revision=first).config.fingerprint == expected
+    assert _load(tmp_path, f"{NAME}@{first}").spec.fingerprint == expected
+    assert _load(tmp_path, revision=first).spec.fingerprint == expected
     with pytest.raises(WeightsError, match=r"config\.json"):
         _load(tmp_path)
 
@@ -70,7 +71,7 @@ def test_a_pinned_commit_in_the_cache_needs_no_hub(
 
 def test_environment(repo: Repo, hub: LocalHub, tmp_path: Path) -> None:
     """HF_ENDPOINT says where the Hub is; with HF_HUB_OFFLINE it is not asked at all."""
-    code = f"from facehub import FaceEncoder; print(FaceEncoder.from_pretrained({NAME!r}).config)"
+    code = f"from facehub import FaceEncoder; print(FaceEncoder.from_pretrained({NAME!r}).spec)"
 
     def run(**settings: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "HF_HOME": str(tmp_path), **settings}
@@ -90,11 +91,22 @@ def test_environment(repo: Repo, hub: LocalHub, tmp_path: Path) -> None:
     assert run(HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="0").returncode == 0
 
 
-def test_push_to_hub(writer: LocalHub, other_weights: Path, tmp_path: Path) -> None:
-    encoder = FaceEncoder.from_pretrained(other_weights)
-    encoder.push_to_hub("owner/pushed", commit_message="First")
-    assert {"config.json", "model.safetensors", "README.md"} <= set(writer.files("owner/pushed"))
-    assert _load(tmp_path, "owner/pushed").config == encoder.spec
+def test_without_a_config(repo: Repo, tmp_path: Path) -> None:
+    del repo.commits[repo.branches["main"]]["config.json"]
+    with pytest.raises(WeightsError, match=r"owner/name lacks config\.json"):
+        _load(tmp_path)
+
+
+def test_an_onnx_network(hub: LocalHub, tmp_path: Path) -> None:
+    """The file that `config.json` names is fetched in place of safetensors."""
+    repo = hub.repos["models", NAME] = Repo(private=False, settings={})
+    spec = ModelSpec(architecture="onnx", file="net.onnx")
+    repo.commit("main", {"config.json": spec.to_json().encode(), "net.onnx": b"network"})
+    folder = weights_folder(NAME, cache_dir=tmp_path)
+    assert (folder / "net.onnx").read_bytes() == b"network"
+    repo.commit("main", {"config.json": spec.to_json().replace("net.onnx", "x.onnx").encode()})
+    with pytest.raises(WeightsError, match=r"owner/name lacks x\.onnx"):
+        weights_folder(NAME, cache_dir=tmp_path)
 
 
 def test_private(repo: Repo, tmp_path: Path) -> None:
@@ -117,7 +129,7 @@ def test_missing(repo: Repo, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="owner/name has no revision v9"):
         _load(tmp_path, f"{NAME}@v9")
     del repo.commits[repo.branches["main"]]["model.safetensors"]
-    with pytest.raises(WeightsError, match=r"lacks config\.json or model\.safetensors"):
+    with pytest.raises(WeightsError, match=r"owner/name lacks model\.safetensors"):
         _load(tmp_path)
 
 

@@ -1,0 +1,75 @@
+"""Devices and threads: what is asked for, or a reason."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import onnxruntime
+import pytest
+
+from facehub import DeviceError
+from facehub.cli.main import main
+from facehub.model.runtime import THREADS_VARIABLE, choose_device, default_threads
+
+
+def test_the_cpu_where_there_is_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        onnxruntime,
+        "get_available_providers",
+        lambda: ["CoreMLExecutionProvider", "CPUExecutionProvider"],
+    )
+    assert choose_device() == "cpu"  # Core ML only where it is asked for
+    assert choose_device("coreml") == "coreml"
+
+
+@pytest.mark.parametrize(
+    ("provider", "device"),
+    [("CUDAExecutionProvider", "cuda"), ("OpenVINOExecutionProvider", "openvino")],
+)
+def test_a_provider_that_is_installed_is_used(
+    provider: str, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    providers = [provider, "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    assert choose_device() == device
+    assert choose_device("cpu") == "cpu"
+
+
+def test_a_provider_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(DeviceError, match="pip install onnxruntime-gpu"):
+        choose_device("cuda")
+    with pytest.raises(DeviceError, match=r"There is no device 'gpu'; use one of auto, cpu, cuda"):
+        choose_device("gpu")
+
+
+def test_the_command_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("ONNX Runtime has CUDA here")
+    assert main(["info", "--device", "cuda"]) == 5
+    assert "pip install onnxruntime-gpu" in capsys.readouterr().err
+
+
+def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(THREADS_VARIABLE, "3")
+    assert default_threads() == 3
+    for wrong in ("0", "-1", "many", "1.5"):
+        monkeypatch.setenv(THREADS_VARIABLE, wrong)
+        with pytest.raises(DeviceError, match="FACEHUB_THREADS must be a whole number"):
+            default_threads()
+    monkeypatch.delenv(THREADS_VARIABLE)
+    assert 1 <= default_threads() <= (os.cpu_count() or 1)
+
+
+def test_telemetry_is_off_before_the_runtime_is_loaded() -> None:
+    code = (
+        "import os, facehub; facehub.FaceRecognizer.from_pretrained(); import sys; "
+        "print('onnxruntime' in sys.modules, os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == ["True", "1"]
