@@ -73,7 +73,8 @@ class FaceEncoder(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """As `forward`, before the L2 normalisation, and of the crops alone."""
-        return self.norm(self.embedding(self.trunk(x)))
+        features: Tensor = self.norm(self.embedding(self.trunk(x)))
+        return features
 
     def preprocess(self, crops: Tensor) -> Tensor:
         """From uint8 (N, 112, 96, 3) RGB crops to float32 (N, 3, 112, 96), channels last."""

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold bytes that are not UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = args.run(args)
+        code: int = args.run(args)
         sys.stdout.flush()
         return code
     except FaceHubError as error:
@@ -205,7 +205,8 @@ def _run_demo(args: argparse.Namespace) -> int:
         if error.name != "gradio":
             raise
         raise FaceHubError("The demo needs Gradio: pip install 'facehub[demo]'.") from error
-    return launch()
+    code: int = launch()
+    return code
 
 
 def _similarity(text: str) -> float:

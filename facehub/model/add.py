@@ -115,7 +115,8 @@ def _with_batch(model: onnx.ModelProto, size: str | int) -> bytes:
         elif dimensions:
             dimensions[0].dim_value = int(size)
     del copy.graph.value_info[:]  # it may repeat the old batch size
-    return copy.SerializeToString()
+    content: bytes = copy.SerializeToString()
+    return content
 
 
 def _embedding_size(

@@ -64,4 +64,5 @@ class GraphBuilder:
             ir_version=IR_VERSION,
         )
         helper.set_model_props(model, dict(metadata))
-        return model.SerializeToString()
+        content: bytes = model.SerializeToString()
+        return content

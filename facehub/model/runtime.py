@@ -6,7 +6,7 @@ import functools
 import os
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave cores idle
     options.log_severity_level = 3
     provider = _PROVIDERS[device][0]
-    session = runtime.InferenceSession(
+    session: InferenceSession = runtime.InferenceSession(
         model if isinstance(model, bytes) else str(model), options, providers=[provider]
     )
     if provider not in session.get_providers():  # ONNX Runtime falls back to the CPU on its own
@@ -126,7 +126,8 @@ def has_int8_instructions() -> bool:
     return bool(words & {"avx512_vnni", "avx_vnni", "asimddp"} or found & {"AVX512_ICL", "ASIMDDP"})
 
 
-def _runtime():  # type: ignore[no-untyped-def]  # a module
+def _runtime() -> Any:
+    """The `onnxruntime` module."""
     # Its telemetry starts with the import, and only this variable stops it.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime

@@ -34,7 +34,7 @@ def synthetic_crops(template: AlignmentTemplate) -> np.ndarray:
     def spot(centre_x: float, centre_y: float, wide: float, high: float) -> np.ndarray:
         """1 in the middle of an ellipse, falling to 0 at its edge; axes in units of `inter_eye`."""
         distance = ((x - centre_x) / (wide * unit)) ** 2 + ((y - centre_y) / (high * unit)) ** 2
-        return np.clip(1.5 - 1.5 * distance, 0, 1)[..., None]
+        return np.asarray(np.clip(1.5 - 1.5 * distance, 0, 1))[..., None]
 
     crops = []
     for skin, hair, mouth_at, brow in (

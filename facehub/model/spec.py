@@ -170,9 +170,10 @@ class ModelSpec:
             WeightsError: not JSON, or not a configuration this version can use.
         """
         try:
-            return _build(cls, json.loads(text))
+            spec: ModelSpec = _build(cls, json.loads(text))
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise WeightsError(f"config.json is not a facehub configuration: {error}.") from error
+        return spec
 
 
 _NUMBERS = re.compile(r"\[([\s\d.,eE+-]+)\]")
