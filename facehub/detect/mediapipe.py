@@ -26,8 +26,8 @@ class MediaPipeDetector:
     Up to `workers` threads own one set of models each. They start, and load their models, when
     calls need them, and end when the detector is closed or no longer referenced.
 
-    Safe to share between threads, but not with a forked child: let it create its own. An interpreter
-    may exit without closing it.
+    Safe to share between threads, but not with a forked child: let it create its own. The
+    interpreter may exit without closing it.
 
     Args:
         workers: how many pictures are searched at once; more calls wait.

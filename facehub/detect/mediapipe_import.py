@@ -32,9 +32,7 @@ _lock = threading.RLock()
 class MediaPipe:
     """The classes of MediaPipe that facehub uses.
 
-    Attributes:
-        BaseOptions, FaceDetector, FaceDetectorOptions, FaceLandmarker, FaceLandmarkerOptions, Image,
-            ImageFormat: as MediaPipe's documentation describes them.
+    Each attribute is MediaPipe's class of that name.
     """
 
     BaseOptions: Any
@@ -104,7 +102,7 @@ class _LazyPackage(ModuleType):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         with _lock:
             if type(self) is _LazyPackage:
-                self.__class__ = ModuleType
+                self.__class__ = ModuleType  # type: ignore[assignment]
                 assert self.__spec__ is not None
                 assert self.__spec__.loader is not None
                 self.__spec__.loader.exec_module(self)

@@ -88,11 +88,10 @@ class FoundFaces:
 
     def knows(self, box: Box, eyes: tuple[float, float]) -> bool:
         """Whether a face is one found already: the eyes of one lie in the box of the other."""
-        (x, y), (x0, y0, x1, y1) = eyes, self._boxes.T
-        inside = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
-        (x, y), (x0, y0, x1, y1) = self._eyes.T, box
-        around = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
-        return bool((inside | around).any())
+        corners, other_corners = np.reshape(box, (2, 2)), self._boxes.reshape(-1, 2, 2)
+        in_other = (other_corners[:, 0] <= eyes) & (eyes <= other_corners[:, 1])
+        others_in = (corners[0] <= self._eyes) & (self._eyes <= corners[1])
+        return bool((in_other.all(axis=1) | others_in.all(axis=1)).any())
 
     def rejected(self, proposal: Proposal) -> bool:
         """Whether a place was rejected before, with as high a score and in about this size."""
@@ -128,19 +127,20 @@ def _in_padded(models: FaceModels, small: np.ndarray, factor: int) -> list[FaceL
 def _look_closer(
     models: FaceModels, image: np.ndarray, proposal: Proposal, found: FoundFaces
 ) -> None:
-    """Add what a proposal shows: a face is still there, a folded sleeve that looked like one not."""
+    """Look again, closer: a face is still there, a folded sleeve that looked like one is not."""
     if found.rejected(proposal):
         return
     for closer in models.propose(square_around(image, proposal.box, CHECK_REACH)):
         if closer.score >= CHECK_SCORE and same_place(closer, proposal):
             break
     else:
-        return found.reject(proposal)
+        found.reject(proposal)
+        return
     for face in models.landmarks(square_around(image, closer.box, LANDMARKS_REACH)):
         x, y = face.pupils.mean(axis=0)
         if same_place(Proposal(Box(*face.box), (x, y), 1), closer) and found.add(face):
-            return None
-    return found.reject(proposal)
+            return
+    found.reject(proposal)
 
 
 def same_place(a: Proposal, b: Proposal) -> bool:

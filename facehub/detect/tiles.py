@@ -1,8 +1,8 @@
 """Geometry of the search: tiles of a picture, reduced copies, squares around a face.
 
-The detector sees any picture at 128 x 128 and misses faces whose pupils are closer than about 5 % of
-its side. Tiles show smaller faces larger: each level has tiles of half the side of the level before,
-down to `MIN_TILE` pixels, where pupils are about 12 pixels apart.
+The detector sees any picture at 128 x 128 and misses faces whose pupils are closer than about 5 %
+of its side. Tiles show smaller faces larger: each level has tiles of half the side of the level
+before, down to `MIN_TILE` pixels, where pupils are about 12 pixels apart.
 """
 
 from __future__ import annotations
@@ -105,10 +105,11 @@ def tiles(image: np.ndarray, levels: int) -> Iterator[View]:
 
 
 def starts(length: int, side: int) -> list[int]:
-    """Where evenly spaced tiles start that cover `length` pixels, at most `STRIDE` apart."""
+    """Where evenly spaced tiles start that cover `length` pixels, about `STRIDE` apart."""
     if length <= side:
         return [0]
-    count = int(np.ceil(round((length - side) / (side * STRIDE), 2))) + 1
+    strides = (length - side) / (side * STRIDE)
+    count = int(np.ceil(strides - 0.05)) + 1  # 1.01 strides come from rounding the side
     return [round(start) for start in np.linspace(0, length - side, count)]
 
 
