@@ -7,7 +7,7 @@ before, down to `MIN_TILE` pixels, where pupils are about 12 pixels apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 DETECTOR_SIDE = 128
-MIN_TILE = 208
+MIN_TILE = 200
 MAX_LEVELS = 4
-STRIDE = 0.85  # from tile to tile, as a part of the tile's side
+STRIDE = 0.9  # from tile to tile, as a part of the tile's side
 FIRST_SIDE = 1 / (1 + STRIDE)  # two tiles cover the longer side of the picture exactly
 
 
@@ -80,17 +80,18 @@ def reduced(image: np.ndarray, factor: int) -> np.ndarray:
     return cv2.resize(whole_blocks, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def tiles(image: np.ndarray, levels: int) -> Iterator[View]:
+def tiles(image: np.ndarray, levels: Iterable[int]) -> Iterator[View]:
     """Cut a picture into overlapping square tiles, the largest first.
 
     Large tiles are reduced, but stay at least `DETECTOR_SIDE` pixels wide.
 
     Args:
         image: uint8 (H, W, 3).
-        levels: how often the side of a tile is halved, at most.
+        levels: how often the side of the largest tiles is halved, ascending; levels whose tiles
+            would be smaller than `MIN_TILE` have none.
     """
     longest = max(image.shape[:2])
-    for level in range(levels):
+    for level in levels:
         side = FIRST_SIDE * longest / 2**level
         if side < MIN_TILE:
             return
