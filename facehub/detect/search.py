@@ -19,8 +19,8 @@ from facehub.detect.tiles import MAX_LEVELS, Box, View, reduced, square_around, 
 
 WHOLE_SIDE = 2048  # longest side at which the whole picture is looked at
 
-# Chosen with faces of CelebA pasted into pictures of scikit-image: of 960, the search finds 899 with
-# these and STRIDE and MIN_SCORE, and the landmarker on tiles of half the side 881. The second look
+# Chosen with faces of CelebA pasted into pictures of scikit-image: of 960, the search finds 899
+# with these, STRIDE and MIN_SCORE; the landmarker on tiles of half the side 881. The second look
 # drops nine of ten proposals that show no face.
 SURE_SCORE = 0.75  # from which a proposal needs no second look
 CHECK_REACH, CHECK_SCORE = 1.5, 0.6
