@@ -98,15 +98,30 @@ class _LazyPackage(ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name != "__all__":  # modules are probed for such names
+        if name.startswith("__") and name not in ("__all__", "__version__"):  # somebody probes
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         with _lock:
-            if type(self) is _LazyPackage:
-                self.__class__ = ModuleType  # type: ignore[assignment]
-                assert self.__spec__ is not None
-                assert self.__spec__.loader is not None
-                self.__spec__.loader.exec_module(self)
+            _run_inits()
         return getattr(self, name)
+
+
+def _run_inits() -> None:
+    """Run the `__init__` of all lazy packages, the innermost first.
+
+    Each expects its inner packages as attributes; that of `mediapipe` replaces its attribute
+    `tasks` by `mediapipe.tasks.python` when everything else is imported.
+    """
+    lazy = [name for name in PACKAGES if type(sys.modules.get(name)) is _LazyPackage]
+    for name in lazy:
+        sys.modules[name].__class__ = ModuleType
+    for name in lazy[1:]:
+        outer, _, inner = name.rpartition(".")
+        setattr(sys.modules[outer], inner, sys.modules[name])
+    for name in reversed(lazy):
+        spec = sys.modules[name].__spec__
+        assert spec is not None
+        assert spec.loader is not None
+        spec.loader.exec_module(sys.modules[name])
 
 
 def _register(name: str) -> None:
