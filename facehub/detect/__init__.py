@@ -1,1 +1,6 @@
-"""Finding faces and their landmarks."""
+"""Find faces in pictures.
+
+`base` defines the interface of a detector; `mediapipe` holds the detector that facehub uses.
+`search` goes through a picture and its tiles, `tiles` is the geometry, `models` runs the two
+networks, and `mediapipe_import` imports the parts of MediaPipe that they need.
+"""

@@ -8,7 +8,7 @@ import pytest
 
 from facehub import AlignmentTemplate, align
 from facehub.align import align_faces, similarity_matrix, warp
-from facehub.landmarker import FaceLandmarks
+from facehub.detect.base import FaceLandmarks
 from facehub.template import DEFAULT_TEMPLATE
 
 FACE = (224.0, 102.0)  # between the astronaut's pupils

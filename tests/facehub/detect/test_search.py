@@ -1,0 +1,130 @@
+"""The search with networks made by hand: what is looked at, and each face once."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from facehub.detect.base import FaceLandmarks, Search
+from facehub.detect.models import Proposal
+from facehub.detect.search import FoundFaces, search_faces
+from facehub.detect.tiles import Box, View
+
+
+def face(x: float, y: float, side: float) -> FaceLandmarks:
+    """A face with the middle of its eyes at (x, y)."""
+    points = np.full((478, 2), (x, y), np.float32)
+    points[0], points[1] = (x - side / 2, y - side / 2), (x + side / 2, y + side / 2)
+    points[468], points[473] = (x - side / 5, y), (x + side / 5, y)
+    return FaceLandmarks(points, np.eye(4, dtype=np.float32))
+
+
+def proposal(x: float, y: float, side: float, score: float) -> Proposal:
+    return Proposal(Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2), (x, y), score)
+
+
+class Models:
+    """Networks that know what the picture shows.
+
+    Faces have to be large enough in the view; `phantoms` are proposed and have no landmarks.
+    """
+
+    def __init__(self, faces: list[tuple[float, ...]], score: float, phantoms: int = 0) -> None:
+        self.shown, self.score, self.phantoms = faces, score, phantoms
+        self.proposed: list[View] = []
+        self.landmarked: list[View] = []
+
+    def _visible(self, view: View) -> list[tuple[float, ...]]:
+        height, width = (side * view.factor for side in view.pixels.shape[:2])
+        return [
+            (x, y, side)
+            for x, y, side in self.shown
+            if view.x <= x < view.x + width
+            and view.y <= y < view.y + height
+            and side > 0.15 * max(width, height)
+        ]
+
+    def propose(self, view: View) -> list[Proposal]:
+        self.proposed.append(view)
+        return [proposal(*place, self.score) for place in self._visible(view)]
+
+    def propose_ahead(self, view: View) -> Future[list[Proposal]]:
+        done: Future[list[Proposal]] = Future()
+        done.set_result(self.propose(view))
+        return done
+
+    def landmarks(self, view: View) -> list[FaceLandmarks]:
+        self.landmarked.append(view)
+        return [face(*place) for place in self._visible(view)[self.phantoms :]]
+
+
+PICTURE = np.zeros((1000, 1000, 3), np.uint8)
+
+
+@pytest.mark.parametrize(("search", "number"), [("auto", 1), ("thorough", 2)])
+def test_small_face_beside_a_large_one(search: Search, number: int) -> None:
+    models = Models([(300, 300, 400), (800, 800, 50)], 0.9)
+    assert len(search_faces(models, PICTURE, search)) == number
+
+
+@pytest.mark.parametrize("search", ["auto", "thorough"])
+def test_lone_small_face(search: Search) -> None:
+    models = Models([(480, 520, 50)], 0.9)
+    (found,) = search_faces(models, PICTURE, search)
+    assert found.pupils.mean(axis=0).tolist() == [480, 520]
+
+
+def test_sure_proposal_needs_no_second_look() -> None:
+    looks = {}
+    for score in (0.7, 0.8):
+        models = Models([(480, 520, 50)], score)
+        assert len(search_faces(models, PICTURE, "auto")) == 1
+        looks[score] = len(models.proposed)
+    assert looks[0.7] == looks[0.8] + 1
+
+
+def test_weak_second_look_gets_no_landmarks() -> None:
+    models = Models([(480, 520, 50)], 0.5)
+    assert search_faces(models, PICTURE, "thorough") == []
+    assert len(models.landmarked) == 2  # the whole picture and its padded copy
+
+
+def test_rejected_place_is_looked_at_once() -> None:
+    """Four tiles propose it; landmarks are asked for once besides the whole and the padded."""
+    models = Models([(500, 500, 100)], 0.9, phantoms=1)
+    assert search_faces(models, PICTURE, "auto") == []
+    assert len(models.landmarked) == 3
+
+
+def test_known_face_is_not_looked_at_again() -> None:
+    models = Models([(500, 500, 300)], 0.9)
+    assert len(search_faces(models, PICTURE, "thorough")) == 1
+    assert len(models.landmarked) == 1
+
+
+def test_large_picture_is_reduced() -> None:
+    models = Models([(2500, 2500, 2000)], 0.9)
+    (found,) = search_faces(models, np.zeros((5000, 5000, 3), np.uint8), "auto")
+    assert found.pupils.mean(axis=0).tolist() == [2500, 2500]
+    (view,) = models.landmarked
+    assert (view.factor, view.pixels.shape) == (3, (1666, 1666, 3))
+
+
+def test_nested_face_of_one_pass_counts_once() -> None:
+    found = FoundFaces()
+    assert found.add(face(500, 500, 400))
+    assert not found.add(face(520, 600, 100))
+    assert not found.add(face(510, 400, 900))
+    assert found.add(face(900, 500, 100))
+    assert len(found.faces) == 2
+
+
+def test_rejected_again_only_in_its_size_and_score() -> None:
+    found = FoundFaces()
+    found.reject(proposal(100, 100, 50, 0.5))
+    assert found.rejected(proposal(105, 100, 55, 0.4))
+    assert not found.rejected(proposal(105, 100, 55, 0.6))
+    assert not found.rejected(proposal(105, 100, 100, 0.4))
+    assert not found.rejected(proposal(150, 100, 50, 0.4))
