@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -232,7 +233,7 @@ def _sort_out(entries: Iterable[str], loose: bool) -> tuple[list[str], dict[str,
     """`names` and `ignored` of a `Source` from its files, and its folders, which end with "/"."""
     entries = sorted(set(entries))
     names, ignored = [], {}
-    for entry, following in zip(entries, [*entries[1:], ""], strict=True):
+    for entry, following in itertools.zip_longest(entries, entries[1:], fillvalue=""):
         parts = PurePosixPath(entry).parts
         is_picture = PurePosixPath(entry).suffix.lower() in SUFFIXES
         hidden = any(part.startswith(".") or part in SYSTEM_FOLDERS for part in parts)
