@@ -93,7 +93,11 @@ def enrol(
 
 
 def embed_portraits(
-    portraits: Iterable[Portrait], recognizer: FaceRecognizer, *, policy: FacePolicy = "exactly_one"
+    portraits: Iterable[Portrait],
+    recognizer: FaceRecognizer,
+    *,
+    policy: FacePolicy = "exactly_one",
+    workers: int | None = None,
 ) -> Iterator[Enrolment]:
     """Find and embed the face of each portrait; changes no gallery.
 
@@ -101,6 +105,7 @@ def embed_portraits(
         portraits: read as they are needed.
         recognizer: weights in use.
         policy: what to do where a photo shows several faces, see `select_face`.
+        workers: threads, see `FaceRecognizer.faces_many`.
 
     Yields:
         One for each portrait, in order: a face, or an error.
@@ -112,7 +117,7 @@ def embed_portraits(
             waiting.append(portrait)
             yield functools.partial(_open, portrait)
 
-    for found in recognizer.faces_many(images(), policy=policy):
+    for found in recognizer.faces_many(images(), policy=policy, workers=workers):
         if isinstance(found, FaceHubError):
             yield Enrolment(waiting.popleft(), error=found)
         else:
@@ -143,10 +148,10 @@ def add_enrolments(gallery: Gallery, enrolments: Iterable[Enrolment]) -> Iterato
 
 
 def _open(portrait: Portrait) -> ImageSource:
-    clean_name(portrait.name)  # no need to look at a photo that cannot be enrolled
     image = portrait.image
     if isinstance(image, FaceHubError):
         raise image
+    clean_name(portrait.name)  # no need to look at a photo that cannot be enrolled
     return image() if callable(image) else image
 
 

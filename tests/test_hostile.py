@@ -188,9 +188,10 @@ def test_zip(
     monkeypatch.chdir(folder)
     before = {file: file.lstat().st_size for file in tmp_path.rglob("*")}
     session = SessionGallery(Gallery(recognizer.fingerprint))
-    count, failures = session.enrol_many("", [str(path)], recognizer)
+    report = session.enrol_many("", [str(path)], recognizer)
+    failures = report.failures
     assert tuple(session.gallery) == case.people
-    assert count == session.gallery.n_templates == len(session.crops) >= len(case.people)
+    assert report.added == session.gallery.n_templates == len(session.crops) >= len(case.people)
     wanted = len(case.failures) if case.n_failures is None else case.n_failures
     assert len(failures) == wanted, failures[:9]
     for part in case.failures:
@@ -204,14 +205,15 @@ def test_zips_and_pictures_together(
     tmp_path: Path, corpus: dict[str, Path], recognizer: FaceRecognizer
 ) -> None:
     """Whatever stands between them, good uploads before and after it are enrolled."""
-    good = tmp_path / "grace.png"
+    good, smaller = tmp_path / "grace.png", tmp_path / "grace 2.png"
     hopper().save(good)
+    hopper().reduce(2).save(smaller)
     bad = [str(corpus[case.name]) for case in CASES if case.fails]
     bad += [str(case.write(tmp_path)) for case in ZIPS if not case.people]
     session = SessionGallery(Gallery(recognizer.fingerprint))
-    count, failures = session.enrol_many("", [str(good), *bad, str(good)], recognizer)
-    assert count == 2
-    assert len(failures) == len(bad)
+    report = session.enrol_many("", [str(good), *bad, str(smaller)], recognizer)
+    assert (report.added, report.known) == (2, 0)
+    assert len(report.failures) == len(bad)
     assert tuple(session.gallery) == ("grace",)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from facehub.demo import texts
 from facehub.demo.host.uploads import in_memory
 from facehub.demo.settings import Settings
 from facehub.errors import FaceHubError
-from facehub.model.spec import Calibration
-from facehub.model.store import default_weights, weights_folder
+from facehub.model.calibration import Calibration
+from facehub.model.spec import ModelSpec
+from facehub.model.store import made_by
 from facehub.pipeline import FaceRecognizer
 
 FMRS = (1e-2, 1e-3, 1e-4)
@@ -25,15 +27,21 @@ _WIDTH, _HEIGHT, _PAD = 640, 300, 46
 
 def build(recognizer: FaceRecognizer, settings: Settings) -> None:
     """Lay out the tab inside the current `gr.Blocks`."""
-    config = recognizer.spec
+    spec = recognizer.spec
     parts = [
         texts.ABOUT.format(
-            size=config.embedding_size,
+            points=texts.ABOUT_POINTS[len(spec.template.points)],
+            size=spec.embedding_size,
+            network=_network(spec),
             fingerprint=recognizer.fingerprint[:23],
             engine=recognizer.embedder.description,
         )
     ]
-    folder, report = _evaluation(recognizer.fingerprint)
+    if spec.threshold is None:
+        parts.append(texts.ABOUT_UNCALIBRATED)
+    elif spec.calibration is None:
+        parts.append(texts.NOT_CALIBRATED)
+    folder, report = _evaluation(recognizer)
     if report is not None:
         parts.append(
             texts.ABOUT_LFW.format(
@@ -44,10 +52,10 @@ def build(recognizer: FaceRecognizer, settings: Settings) -> None:
             )
         )
     gr.Markdown("\n\n".join(parts))
-    if config.calibration is not None and config.calibration.curve:
-        gr.Markdown(_thresholds(config.calibration), elem_id="thresholds")
-        gr.HTML(f'<div class="fh-about">{_curve(config.calibration, config.threshold)}</div>')
-    if report is not None:
+    if spec.calibration is not None and spec.calibration.curve:
+        gr.Markdown(_thresholds(spec.calibration), elem_id="thresholds")
+        gr.HTML(f'<div class="fh-about">{_curve(spec.calibration, spec.threshold)}</div>')
+    if folder is not None and report is not None:
         gr.HTML(
             '<div class="fh-about">'
             + "".join(_picture(folder / name, alt) for name, alt in texts.ABOUT_PICTURES.items())
@@ -58,15 +66,23 @@ def build(recognizer: FaceRecognizer, settings: Settings) -> None:
     gr.Markdown(limits + (texts.ABOUT_SHARED if settings.gallery else ""))
 
 
-def _evaluation(fingerprint: str) -> tuple[Path, dict[str, Any] | None]:
-    """The folder of the default weights, and the evaluation in it if it is theirs."""
-    folder = Path()
+def _network(spec: ModelSpec) -> str:
+    return texts.ABOUT_RESNET if spec.file is None else texts.ABOUT_ONNX.format(file=spec.file)
+
+
+def _evaluation(recognizer: FaceRecognizer) -> tuple[Path | None, dict[str, Any] | None]:
+    """The folder that the weights were read from, and the evaluation in it if it is theirs."""
+    folder: Path | None = getattr(recognizer.embedder, "source", None)
+    if folder is None:
+        return None, None
     try:
-        folder = weights_folder(default_weights(), local_files_only=True)
         report = json.loads((folder / "evaluation.json").read_text())
-    except (OSError, ValueError, FaceHubError):
-        return folder, None
-    return folder, report if report.get("fingerprint") == fingerprint else None
+        made_with = report["fingerprint"]
+        if made_with == recognizer.fingerprint or made_by(made_with, folder):
+            return folder, report
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, FaceHubError):
+        pass  # there is none, or not one of ours
+    return folder, None
 
 
 def _thresholds(calibration: Calibration) -> str:
@@ -87,16 +103,16 @@ def _thresholds(calibration: Calibration) -> str:
     return "\n".join(lines)
 
 
-def _curve(calibration: Calibration, threshold: float) -> str:
+def _curve(calibration: Calibration, threshold: float | None) -> str:
     """Both error rates against the threshold, as SVG, the rates on a logarithmic axis."""
-    limits = np.array([point[0] for point in calibration.curve])
-    low = np.log10(calibration.lowest_fmr)
+    limits = [point[0] for point in calibration.curve]
+    low = math.log10(calibration.lowest_fmr)
 
     def x(similarity: float) -> float:
-        return _PAD + (similarity - limits[0]) / np.ptp(limits) * (_WIDTH - 2 * _PAD)
+        return _PAD + (similarity - limits[0]) / (limits[-1] - limits[0]) * (_WIDTH - 2 * _PAD)
 
     def y(rate: float) -> float:
-        height = max(np.log10(rate), low) / low if rate > 0 else 1.0
+        height = max(math.log10(rate), low) / low if rate > 0 else 1.0
         return _PAD / 2 + height * (_HEIGHT - 1.5 * _PAD)
 
     lines = []
@@ -123,14 +139,18 @@ def _curve(calibration: Calibration, threshold: float) -> str:
             f'<text x="{x(similarity) - 8:.1f}" y="{_HEIGHT - _PAD + 18}" font-size="11" '
             f'fill="currentColor">{similarity + 0:.1f}</text>'
         )
-    mark = x(threshold)
+    if threshold is not None:
+        mark = x(threshold)
+        lines.append(
+            f'<line x1="{mark:.1f}" x2="{mark:.1f}" y1="{_PAD / 2}" y2="{_HEIGHT - _PAD}" '
+            'stroke="currentColor" stroke-dasharray="3 3"/>'
+            f'<text x="{mark + 4:.1f}" y="{_HEIGHT - _PAD - 6}" font-size="11" '
+            f'fill="currentColor">{escape(texts.ABOUT_CURVE_MARK.format(threshold=threshold))}'
+            "</text>"
+        )
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" '
         f'aria-label="{escape(texts.ABOUT_CURVE)}">{"".join(lines)}'
-        f'<line x1="{mark:.1f}" x2="{mark:.1f}" y1="{_PAD / 2}" y2="{_HEIGHT - _PAD}" '
-        'stroke="currentColor" stroke-dasharray="3 3"/>'
-        f'<text x="{mark + 4:.1f}" y="{_HEIGHT - _PAD - 6}" font-size="11" fill="currentColor">'
-        f"{escape(texts.ABOUT_CURVE_MARK.format(threshold=threshold))}</text>"
         f'<text x="{_WIDTH / 2 - 40}" y="{_HEIGHT - 8}" font-size="12" fill="currentColor">'
         f"{escape(texts.ABOUT_CURVE_X)}</text></svg>"
     )

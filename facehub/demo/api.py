@@ -8,11 +8,12 @@ from typing import Any
 import gradio as gr
 
 from facehub.demo import texts
-from facehub.demo.errors import problem, shown
-from facehub.demo.host.uploads import file_input, uploads
-from facehub.demo.photo import photo_input
-from facehub.demo.session import SessionGallery
+from facehub.demo.errors import as_user_error, user_error
+from facehub.demo.host.components import file_input, photo_input
+from facehub.demo.host.uploads import uploads
+from facehub.demo.session import MAX_PHOTOS
 from facehub.demo.settings import COMPUTED
+from facehub.enrolment import enrol
 from facehub.identification import identify
 from facehub.io.images import ImageSource
 from facehub.pipeline import FaceRecognizer
@@ -29,42 +30,27 @@ def build(recognizer: FaceRecognizer) -> None:
     def on_verify(
         first: ImageSource, second: ImageSource, policy: PairPolicy = "exactly_one"
     ) -> dict[str, Any]:
-        """Compare two pictures. Returns decision, similarity, threshold, reason and warnings."""
-        with shown(), uploads(first, second):
+        """Compare two pictures. Returns `VerificationResult.to_dict()`."""
+        with as_user_error(), uploads(first, second):
             if first is None or second is None:
-                raise problem(texts.TWO_PICTURES)
-            result = verify(first, second, policy=policy, recognizer=recognizer)
-        return {
-            "decision": result.decision.value,
-            "similarity": None if result.similarity is None else round(result.similarity, 3),
-            "threshold": result.threshold,
-            "reason": result.reason,
-            "issues": [list(face.issues) if face else [] for face in (result.first, result.second)],
-        }
+                raise user_error(texts.TWO_PICTURES)
+            return verify(first, second, policy=policy, recognizer=recognizer).to_dict()
 
     def on_identify(photo: Any, people: list[str], names: list[str]) -> dict[str, Any]:
-        """Identify faces. `people` are photos, `names` says whom each of them shows."""
-        with shown(), uploads(photo, *(people or ())):
+        """Identify faces. `people` are photos, `names` says whom each of them shows.
+
+        Returns `IdentifiedFace.to_dict()` of each face as `faces`, from left to right.
+        """
+        with as_user_error(), uploads(photo, *(people or ())):
             if not (photo and people and isinstance(names, list) and len(names) == len(people)):
-                raise problem(texts.API_IDENTIFY)
-            gallery = SessionGallery(recognizer.empty_gallery())
+                raise user_error(texts.API_IDENTIFY)
+            if len(people) > MAX_PHOTOS:
+                raise user_error(texts.FULL.format(limit=MAX_PHOTOS))
+            gallery = recognizer.empty_gallery()
             for name, file in zip(names, people, strict=True):
-                gallery.enrol(str(name), file, Path(file).name, recognizer)
-            faces = identify(photo, gallery.gallery, top_k=3, recognizer=recognizer)
-        return {
-            "faces": [
-                {
-                    "name": face.name,
-                    "similarity": None if face.similarity is None else round(face.similarity, 3),
-                    "box": [round(v, 1) for v in face.probe.face.box],
-                    "candidates": [
-                        {"name": c.name, "similarity": round(c.similarity, 3)}
-                        for c in face.candidates
-                    ],
-                }
-                for face in faces
-            ]
-        }
+                enrol(gallery, str(name), file, source=Path(file).name, recognizer=recognizer)
+            faces = identify(photo, gallery, top_k=3, recognizer=recognizer)
+        return {"faces": [face.to_dict() for face in faces]}
 
     with gr.Group(visible=False):
         verify_inputs = [

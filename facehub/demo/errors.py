@@ -12,18 +12,18 @@ import gradio as gr
 from facehub.errors import FaceHubError
 
 
-def problem(text: str) -> gr.Error:
+def user_error(text: str) -> gr.Error:
     """An error to raise: shown to the user, and not logged."""
     return gr.Error(text, print_exception=False)
 
 
 @contextmanager
-def shown() -> Iterator[None]:
-    """Show a `FaceHubError` of the body as a `problem`."""
+def as_user_error() -> Iterator[None]:
+    """Show a `FaceHubError` of the body as a `user_error`."""
     try:
         yield
     except FaceHubError as error:
-        raise problem(str(error)) from None
+        raise user_error(str(error)) from None
 
 
 def print_frames() -> None:

@@ -9,16 +9,17 @@ from typing import Any
 import gradio as gr
 
 from facehub.demo import render, texts
-from facehub.demo.errors import problem, shown
-from facehub.demo.host.components import unchecked
-from facehub.demo.host.uploads import file_input, uploads
-from facehub.demo.photo import Photo, photo_input, read_photo
+from facehub.demo.errors import as_user_error, user_error
+from facehub.demo.host.components import file_input, photo_input, skip_choice_validation
+from facehub.demo.host.uploads import uploads
+from facehub.demo.photo import Photo, read_photo
 from facehub.demo.session import SessionGallery, photo_key
 from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
 from facehub.gallery.memory import Gallery
-from facehub.identification import IdentifiedFace, identify_faces
+from facehub.identification import identify_faces
 from facehub.pipeline import FaceRecognizer
+from facehub.results import IdentifiedFace
 
 FRAME_EVERY, LIVE_LIMIT = 0.35, 120.0  # seconds
 LIVE_AT_ONCE = 2
@@ -35,7 +36,7 @@ def build(
         examples: folder of the example pictures; none are offered where it is missing.
         shared: one gallery for all sessions, or None for one each.
     """
-    config = recognizer.spec
+    spec = recognizer.spec
     no_wall = texts.WALL_EMPTY_SHARED if shared else texts.WALL_EMPTY
     live_empty = texts.LIVE_EMPTY.format(count=LIVE_AT_ONCE, minutes=LIVE_LIMIT / 60)
 
@@ -51,18 +52,18 @@ def build(
         """Session, wall, both choosers, and result, whose names hold no longer."""
         now = session.now
         people = gr.Dropdown(choices=list(now.gallery), value=None)
-        wall = render.wall(now, config, no_wall)
+        wall = render.wall(now, spec, no_wall)
         return session, wall, people, gr.Dropdown(choices=[], value=None), no_result(photo)
 
     def chosen(session: SessionGallery, person: Any) -> str:
         if person is None:
-            raise problem(texts.NO_PERSON)
+            raise user_error(texts.NO_PERSON)
         if person not in session.gallery:
-            raise problem(texts.NO_SUCH_PERSON)
+            raise user_error(texts.NO_SUCH_PERSON)
         return str(person)
 
     def named(gallery: Gallery, photo: Photo) -> list[IdentifiedFace]:
-        threshold = config.threshold_for(gallery.n_templates)
+        threshold = spec.threshold_for(gallery.n_templates)
         return identify_faces(photo.faces, gallery, threshold=threshold, top_k=3)
 
     def on_enrol(
@@ -74,20 +75,24 @@ def build(
     ) -> Any:
         pictures = list(files or []) + ([snapshot] if snapshot is not None else [])
         if not pictures:
-            raise problem(texts.NO_PHOTOS)
+            raise user_error(texts.NO_PHOTOS)
         if snapshot is not None and not (name or "").strip():
-            raise problem(texts.NO_NAME)  # its file's name says nothing, and is always the same
+            raise user_error(texts.NO_NAME)  # its file's name says nothing, and is always the same
         with uploads(*pictures):
-            count, failures = session.enrol_many(name or "", pictures, recognizer)
-        notice = render.message(texts.ENROLLED.format(count=count), failures)
-        return *after_change(session, photo), notice, None, None, "" if count else name
+            report = session.enrol_many(name or "", pictures, recognizer)
+        text = texts.ENROLLED_KNOWN if report.known else texts.ENROLLED
+        notice = render.message(
+            text.format(count=report.added, known=report.known), report.failures
+        )
+        kept_name = "" if report.added or report.known else name  # to try again
+        return *after_change(session, photo), notice, None, None, kept_name
 
     def on_load(session: SessionGallery, photo: Photo | None, file: str | None) -> Any:
         if file is None:
-            raise problem(texts.EXPIRED)
+            raise user_error(texts.EXPIRED)
         try:
             with uploads(file):
-                loaded = Gallery.load(file, fingerprint=recognizer.fingerprint)
+                loaded = recognizer.load_gallery(file)
             session.replace(loaded)
         except FaceHubError as error:
             text = str(error).replace(file, Path(file).name)  # no path of the server
@@ -105,33 +110,33 @@ def build(
         return gr.Dropdown(choices=[(p.source, photo_key(p)) for p in photos], value=None)
 
     def on_remove(session: SessionGallery, photo: Photo | None, person: Any) -> Any:
-        with shown():
+        with as_user_error():
             session.remove(chosen(session, person))
         return after_change(session, photo)
 
     def on_remove_photo(session: SessionGallery, photo: Photo | None, person: Any, key: Any) -> Any:
         person = chosen(session, person)
         if key is None:
-            raise problem(texts.NO_PHOTO)
-        with shown():
+            raise user_error(texts.NO_PHOTO)
+        with as_user_error():
             session.remove(person, key)
         return after_change(session, photo)
 
     def on_rename(session: SessionGallery, photo: Photo | None, person: Any, new_name: str) -> Any:
-        with shown():
+        with as_user_error():
             session.rename(chosen(session, person), new_name)
         return *after_change(session, photo), ""
 
     def on_merge(session: SessionGallery, photo: Photo | None, person: Any, other: str) -> Any:
         person = chosen(session, person)
         if other.strip() not in session.gallery or other.strip() == person:
-            raise problem(texts.NO_MERGE.format(name=other.strip() or "?"))
-        with shown():
+            raise user_error(texts.NO_MERGE.format(name=other.strip() or "?"))
+        with as_user_error():
             session.rename(person, other, merge=True)
         return *after_change(session, photo), ""
 
     def on_delete(session: SessionGallery) -> Any:
-        with shown():
+        with as_user_error():
             session.replace(recognizer.empty_gallery())
         return *after_change(session, None), render.message(texts.DELETED), None, None
 
@@ -146,7 +151,7 @@ def build(
 
     def names(photo: Photo, session: SessionGallery) -> str:
         now = session.now
-        return render.identification(photo, named(now.gallery, photo), now, config)
+        return render.identification(photo, named(now.gallery, photo), now, spec)
 
     def on_identify(session: SessionGallery, photo: Photo | None) -> Any:
         """Wall and result."""
@@ -154,19 +159,19 @@ def build(
             text = texts.NOBODY_SHARED if shared else texts.NOBODY
             return render.message(no_wall), render.message(text)
         if photo is None:
-            raise problem(texts.NO_PROBE)
+            raise user_error(texts.NO_PROBE)
         return gr.skip(), names(photo, session)
 
     def on_frame(session: SessionGallery, frame: Any) -> str:
         if frame is None:
             return render.message(live_empty)
-        with shown():
+        with as_user_error():
             photo = read_photo(frame, recognizer)
-        return render.boxed(photo, named(session.gallery, photo))
+        return render.boxed(photo, named(session.gallery, photo), spec)
 
     def on_example(session: SessionGallery) -> Any:
         if shared is not None:
-            raise problem(texts.NOT_REPLACED)
+            raise user_error(texts.NOT_REPLACED)
         session.replace(recognizer.empty_gallery())
         for name, file in (
             ("Eileen Collins", "eileen_collins.jpg"),
@@ -210,13 +215,13 @@ def build(
             wall = gr.HTML(render.message(no_wall), elem_id="wall")
             with gr.Accordion(texts.CHANGE, open=False, elem_id="change"):
                 person = gr.Dropdown([], label=texts.PERSON, elem_id="person")
-                unchecked(person)
+                skip_choice_validation(person)
                 new_name = gr.Textbox(label=texts.NEW_NAME, max_length=100, elem_id="new-name")
                 with gr.Row():
                     rename_button = gr.Button(texts.RENAME, elem_id="rename", min_width=80)
                     merge_button = gr.Button(texts.MERGE, elem_id="merge", min_width=80)
                 one_photo = gr.Dropdown([], label=texts.PHOTO, elem_id="one-photo")
-                unchecked(one_photo)
+                skip_choice_validation(one_photo)
                 with gr.Row():
                     remove_photo_button = gr.Button(
                         texts.REMOVE_PHOTO, elem_id="remove-photo", min_width=80

@@ -12,24 +12,23 @@ from starlette.middleware import Middleware
 
 from facehub.demo import about_tab, api, identify_tab, render, texts, verify_tab
 from facehub.demo.host.guard import MAX_BODY, Guard
-from facehub.demo.host.patches import take_over
-from facehub.demo.host.sweeper import housekeeping
+from facehub.demo.host.patches import patch_gradio
+from facehub.demo.host.sweeper import sweeping
 from facehub.demo.session import SLASH, SessionGallery
 from facehub.demo.settings import Settings
-from facehub.gallery.memory import Gallery
 from facehub.io.images import SUFFIXES
 from facehub.pipeline import FaceRecognizer
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = [Path(__file__).with_name(name) for name in ("folders.js", "confirm.js")]
-SESSIONS = 300  # held at once; the one that was not used for longest makes room
+SESSIONS = 300  # held at once; the least recently used is evicted
 
 
 def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Blocks:
     """The page.
 
     Args:
-        recognizer: weights in use; the settings may change its threshold.
+        recognizer: weights in use. It is not changed: the page has its own with the settings'
+            threshold.
         settings: of the host; None for the environment's.
 
     Returns:
@@ -37,19 +36,23 @@ def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Bl
 
     Raises:
         SettingsError: a setting does not fit the weights.
-        GalleryError: the host's gallery file is no good.
+        GalleryError: the host's gallery file cannot be used.
     """
     settings = settings or Settings.from_environment()
-    take_over()
-    recognizer.spec = settings.apply(recognizer.spec)
+    patch_gradio()
+    threshold = settings.apply(recognizer.spec).threshold
+    if threshold is not None and threshold != recognizer.spec.threshold:
+        recognizer = recognizer.with_threshold(threshold)
+    examples = examples_folder()
     shared = None if settings.gallery is None else _shared_gallery(settings.gallery, recognizer)
-    with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as page:
+    page = gr.Blocks(title=texts.TITLE, analytics_enabled=False)
+    with page:
         gr.Markdown(texts.INTRO)
         gr.Markdown(texts.CONSENT_SHARED if shared else texts.CONSENT, elem_id="consent")
         with gr.Tab(texts.VERIFY_TAB):
-            verify_tab.build(recognizer, EXAMPLES)
+            verify_tab.build(recognizer, examples)
         with gr.Tab(texts.IDENTIFY_TAB):
-            identify_tab.build(page, recognizer, EXAMPLES, shared)
+            identify_tab.build(page, recognizer, examples, shared)
         with gr.Tab(texts.ABOUT_TAB):
             about_tab.build(recognizer, settings)
         gr.Markdown(texts.LIMITS)
@@ -75,7 +78,7 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
         "state_session_capacity": SESSIONS,
         "app_kwargs": {
             "middleware": [Middleware(Guard, max_body=MAX_BODY)],
-            "lifespan": functools.partial(housekeeping, lifetime=60.0 * settings.session_minutes),
+            "lifespan": functools.partial(sweeping, lifetime=60.0 * settings.session_minutes),
         },
         "auth": list(settings.auth) or None,
         "run_history": False,
@@ -83,6 +86,13 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
         "footer_links": ["api"],
         "ssr_mode": False,
     }
+
+
+def examples_folder() -> Path:
+    """The example pictures: in an installed wheel, else beside the package; it may be missing."""
+    package = Path(__file__).parents[1]
+    carried = package / "assets" / "examples"
+    return carried if carried.is_dir() else package.parent / "examples"
 
 
 def _head() -> str:
@@ -99,7 +109,7 @@ def _head() -> str:
 
 def _shared_gallery(file: Path, recognizer: FaceRecognizer) -> SessionGallery:
     if file.exists():
-        gallery = Gallery.load(file, fingerprint=recognizer.fingerprint)
+        gallery = recognizer.load_gallery(file)
     else:
         gallery = recognizer.empty_gallery()
         gallery.save(file)  # so that a file that cannot be written is told at once

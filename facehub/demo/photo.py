@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import numpy as np
-from gradio.data_classes import ImageData
 
-from facehub.demo import texts
-from facehub.demo.errors import problem
 from facehub.demo.host.uploads import uploads
-from facehub.demo.picture import data_uri, thumbnail
+from facehub.demo.picture import thumbnail
+from facehub.detect.base import Search
 from facehub.io.images import load_image
-from facehub.landmarker import Search
-from facehub.pipeline import EmbeddedFace, FaceRecognizer
+from facehub.pipeline import FaceRecognizer
+from facehub.results import EmbeddedFace
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,40 +45,3 @@ def read_photo(value: Any, recognizer: FaceRecognizer, search: Search = "auto") 
         pixels = load_image(value)
     faces = tuple(recognizer.faces(pixels, search=search))
     return Photo(thumbnail(pixels), (pixels.shape[1], pixels.shape[0]), faces)
-
-
-def photo_input(label: str, **kwargs: Any) -> gr.Image:
-    """A `gr.Image` whose value reaches the handler as the path of the original file.
-
-    Gradio's own types decode before facehub could check the size and format, or skip the EXIF
-    rotation. What a handler returns for it is a `Photo`, which is shown from memory, not from a
-    file. There is no share or download button.
-
-    Args:
-        label: shown above it.
-        kwargs: further arguments of `gr.Image`.
-    """
-    kwargs.setdefault("buttons", ["fullscreen"])
-    image = gr.Image(label=label, type="filepath", **kwargs)
-    # On the instance: for a subclass, Gradio writes a .pyi file beside the module.
-    setattr(image, "preprocess", _original)  # noqa: B010
-    setattr(image, "postprocess", _from_memory)  # noqa: B010
-    return image
-
-
-def _original(payload: ImageData | None) -> Any:
-    """The path of the uploaded file, the bytes of an image sent inline, or None."""
-    if payload is None:
-        return None
-    if payload.url and payload.url.startswith("data:"):
-        try:
-            return base64.b64decode(payload.url.partition(",")[2], validate=True)
-        except ValueError:
-            raise problem(texts.DAMAGED) from None
-    if not payload.path or not Path(payload.path).is_file():
-        raise problem(texts.EXPIRED)
-    return payload.path
-
-
-def _from_memory(photo: Photo | None) -> ImageData | None:
-    return None if photo is None else ImageData(url=data_uri(photo.pixels))

@@ -14,10 +14,9 @@ from facehub.demo.picture import data_uri
 from facehub.demo.session import Enrolled
 from facehub.gallery.memory import Gallery
 from facehub.gallery.review import review_gallery
-from facehub.identification import IdentifiedFace
-from facehub.model.spec import ModelSpec
-from facehub.quality import ADVICE, QualityIssue
-from facehub.verification import Decision, VerificationResult
+from facehub.model.spec import FPIR, ModelSpec
+from facehub.quality import ADVICE
+from facehub.results import Decision, IdentifiedFace, QualityIssue, VerificationResult
 
 SCALE = (-0.2, 1.0)  # similarities at the ends of the score bar
 
@@ -61,7 +60,7 @@ vertical-align:middle;border:0;border-bottom:1px solid var(--border-color-primar
 """
 
 
-def verification(result: VerificationResult, config: ModelSpec) -> str:
+def verification(result: VerificationResult, spec: ModelSpec) -> str:
     """The verdict on a pair: both crops, the verdict, the score bar, a sentence, and warnings."""
     title, sentence = texts.VERDICTS[result.decision]
     if result.decision is Decision.CANNOT_TELL:
@@ -73,14 +72,14 @@ def verification(result: VerificationResult, config: ModelSpec) -> str:
     return (
         f'<div class="fh-card fh-{css}" role="status"><div class="fh-pair">{crops}</div>'
         f"<h2>{escape(title)}</h2>{_score_bar(result)}<p>{escape(sentence)}</p>"
-        f'<p class="fh-odds">{escape(odds(result.similarity, config))}</p>{_warnings(issues)}'
-        f'<p class="fh-note">{escape(_calibration(result.threshold, config))}</p></div>'
+        f'<p class="fh-odds">{escape(odds(result.similarity, spec))}</p>{_warnings(issues)}'
+        f'<p class="fh-note">{escape(_calibration(result.threshold, spec))}</p></div>'
     )
 
 
-def odds(similarity: float | None, config: ModelSpec) -> str:
+def odds(similarity: float | None, spec: ModelSpec) -> str:
     """What a score means for these weights: how many pairs of strangers reach it."""
-    calibration = config.calibration
+    calibration = spec.calibration
     if similarity is None or calibration is None:
         return ""
     fmr = calibration.fmr_at(similarity)
@@ -93,16 +92,19 @@ def odds(similarity: float | None, config: ModelSpec) -> str:
     return texts.STRANGERS.format(n=_rounded(1 / fmr))
 
 
-def as_text(result: VerificationResult, config: ModelSpec) -> str:
+def as_text(result: VerificationResult, spec: ModelSpec) -> str:
     """The result to share: no face, no name."""
     if result.similarity is None:
         return ""
+    threshold = texts.SHARED_UNCALIBRATED
+    if result.threshold is not None:
+        threshold = texts.SHARED_THRESHOLD.format(threshold=result.threshold)
     return texts.SHARED.format(
         title=texts.VERDICTS[result.decision][0],
         similarity=result.similarity,
-        threshold=result.threshold,
-        sentence=odds(result.similarity, config),
-        fingerprint=(config.fingerprint or "")[:19],
+        threshold=threshold,
+        sentence=odds(result.similarity, spec),
+        fingerprint=(spec.fingerprint or "")[:19],
     )
 
 
@@ -119,7 +121,8 @@ def photo_note(photo: Photo, chooser: str) -> str:
         return f'<div class="fh-note" role="status">{escape(texts.ONE_FACE)}</div>'
     styles = "".join(
         f"#{chooser} label:nth-of-type({number}) span::before"
-        f'{{content:"";display:block;width:72px;height:84px;border-radius:6px;margin-bottom:4px;'
+        f'{{content:"";display:block;width:{_width_at(84, face.face.crop)}px;height:84px;'
+        f"border-radius:6px;margin-bottom:4px;"
         f"background:url({data_uri(face.face.crop)}) center/cover}}"
         for number, face in enumerate(photo.faces, 1)
     )
@@ -127,7 +130,7 @@ def photo_note(photo: Photo, chooser: str) -> str:
     return f'<style>{styles}</style><div class="fh-note" role="status">{escape(text)}</div>'
 
 
-def wall(enrolled: Enrolled, config: ModelSpec, empty: str = texts.WALL_EMPTY) -> str:
+def wall(enrolled: Enrolled, spec: ModelSpec, empty: str = texts.WALL_EMPTY) -> str:
     """Everybody in the gallery, with their photos' crops and count, and what looks wrong."""
     people = []
     for name in enrolled.gallery:
@@ -139,11 +142,11 @@ def wall(enrolled: Enrolled, config: ModelSpec, empty: str = texts.WALL_EMPTY) -
         )
     if not people:
         return message(empty)
-    return f'<div class="fh-wall">{"".join(people)}</div>{_findings(enrolled.gallery, config)}'
+    return f'<div class="fh-wall">{"".join(people)}</div>{_findings(enrolled.gallery, spec)}'
 
 
 def identification(
-    photo: Photo, faces: Sequence[IdentifiedFace], enrolled: Enrolled, config: ModelSpec
+    photo: Photo, faces: Sequence[IdentifiedFace], enrolled: Enrolled, spec: ModelSpec
 ) -> str:
     """The picture with every face boxed and named, a table of candidates, and the threshold.
 
@@ -151,14 +154,14 @@ def identification(
         photo: the searched picture.
         faces: what was found in it.
         enrolled: the gallery that they were looked for in.
-        config: of the weights.
+        spec: of the weights.
     """
     if not faces:
         return message(texts.NO_FACE)
     headings = "".join(f"<th>{escape(column)}</th>" for column in texts.COLUMNS)
     rows = []
     for number, face in enumerate(faces, 1):
-        label = f"{number}. {face.name or texts.UNKNOWN}"
+        label = _label(number, face, spec)
         issues = [i for i in face.probe.issues if i is not QualityIssue.SEVERAL_FACES]
         candidates = "".join(
             f'<div class="fh-candidate">{_crop(enrolled.crops, c.source, c.name)}'
@@ -170,18 +173,18 @@ def identification(
             f"<td>{candidates}{_warnings(issues)}</td></tr>"
         )
     return (
-        f"{boxed(photo, faces)}"
+        f"{boxed(photo, faces, spec)}"
         f'<table class="fh-table"><tr>{headings}</tr>'
-        f'{"".join(rows)}</table><p class="fh-note">{escape(_limit(enrolled.gallery, config))}</p>'
+        f'{"".join(rows)}</table><p class="fh-note">{escape(_limit(enrolled.gallery, spec))}</p>'
     )
 
 
-def boxed(photo: Photo, faces: Sequence[IdentifiedFace]) -> str:
+def boxed(photo: Photo, faces: Sequence[IdentifiedFace], spec: ModelSpec) -> str:
     """The picture with every face boxed and named."""
     width, height = photo.size
     boxes = []
     for number, face in enumerate(faces, 1):
-        label = f"{number}. {face.name or texts.UNKNOWN}"
+        label = _label(number, face, spec)
         x0, y0, x1, y1 = face.probe.face.box
         unknown = "" if face.name else " fh-unknown"
         inside = " fh-inside" if y0 < 0.05 * height else ""
@@ -208,15 +211,20 @@ def hidden(text: str) -> str:
 def _score_bar(result: VerificationResult) -> str:
     if result.similarity is None:
         return ""
-    limit, low = result.threshold, result.threshold - result.uncertain_margin
-    colours = (
-        f"linear-gradient(90deg,#fca5a5 0 {_percent(low)}%,#fcd34d {_percent(low)}% "
-        f"{_percent(limit)}%,#86efac {_percent(limit)}% 100%)"
-    )
-    score = texts.SCORE.format(similarity=result.similarity, threshold=limit, low=low)
+    limit = result.threshold
+    if limit is None:
+        score = texts.SCORE_UNCALIBRATED.format(similarity=result.similarity)
+        colours, mark = "#d1d5db", ""
+    else:
+        low = limit - result.uncertain_margin
+        score = texts.SCORE.format(similarity=result.similarity, threshold=limit, low=low)
+        colours = (
+            f"linear-gradient(90deg,#fca5a5 0 {_percent(low)}%,#fcd34d {_percent(low)}% "
+            f"{_percent(limit)}%,#86efac {_percent(limit)}% 100%)"
+        )
+        mark = f'<div class="fh-limit" style="left:{_percent(limit)}%">{limit:.2f}</div>'
     return (
-        f'<div class="fh-bar" role="img" aria-label="{score}" style="background:{colours}">'
-        f'<div class="fh-limit" style="left:{_percent(limit)}%">{limit:.2f}</div>'
+        f'<div class="fh-bar" role="img" aria-label="{score}" style="background:{colours}">{mark}'
         f'<div class="fh-mark" style="left:{_percent(result.similarity)}%"></div></div>'
         f"<div>{score}</div>"
     )
@@ -227,9 +235,9 @@ def _percent(similarity: float) -> float:
     return round(100 * min(max((similarity - low) / (high - low), 0), 1), 1)
 
 
-def _calibration(threshold: float, config: ModelSpec) -> str:
-    found = config.calibration
-    fnmr = None if found is None else found.fnmr_at(threshold)
+def _calibration(threshold: float | None, spec: ModelSpec) -> str:
+    found = spec.calibration
+    fnmr = None if found is None or threshold is None else found.fnmr_at(threshold)
     if found is None or fnmr is None:
         return texts.NOT_CALIBRATED
     return texts.CALIBRATION.format(fnmr=fnmr, dataset=found.dataset)
@@ -241,26 +249,39 @@ def _rounded(n: float) -> str:
     return f"{round(n, digits):,.0f}" if n >= 10 else f"{n:.0f}"
 
 
-def _limit(gallery: Gallery, config: ModelSpec) -> str:
+def _limit(gallery: Gallery, spec: ModelSpec) -> str:
     count = gallery.n_templates
-    threshold = config.threshold_for(count)
-    if config.calibration is None or not count:
+    threshold, base = spec.threshold_for(count), spec.threshold_for(1)
+    if threshold is None or base is None:
+        return texts.LIMIT_UNCALIBRATED
+    if spec.calibration is None or not count:
         return texts.LIMIT_PLAIN.format(threshold=threshold)
     text = texts.LIMIT.format(
-        threshold=threshold, photos=texts.COUNT[count > 1].format(count=count)
+        threshold=threshold, n=1 / FPIR, photos=texts.COUNT[count > 1].format(count=count)
     )
-    if threshold > (base := config.threshold_for(1)):
+    if threshold > base:
         text += texts.LIMIT_RAISED.format(base=base)
     return text
 
 
-def _findings(gallery: Gallery, config: ModelSpec) -> str:
+def _findings(gallery: Gallery, spec: ModelSpec) -> str:
     found = review_gallery(
-        gallery, threshold=config.threshold, uncertain_margin=config.uncertain_margin
+        gallery, threshold=spec.threshold, uncertain_margin=spec.uncertain_margin
     )
     if not found:
         return ""
     return message(texts.FINDINGS, [texts.FINDING[f.doubt].format(**vars(f)) for f in found])
+
+
+def _label(number: int, face: IdentifiedFace, spec: ModelSpec) -> str:
+    nobody = texts.NOT_NAMED if spec.threshold is None else texts.UNKNOWN
+    return f"{number}. {face.name or nobody}"
+
+
+def _width_at(height: int, crop: np.ndarray) -> int:
+    """The width of a crop that is shown so high, in pixels."""
+    width: float = height * crop.shape[1] / crop.shape[0]
+    return round(width)
 
 
 def _warnings(issues: Iterable[QualityIssue]) -> str:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 import threading
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Self
 
 import numpy as np
 
 from facehub.demo import texts
-from facehub.enrolment import enrol
-from facehub.errors import FaceHubError, GalleryError, ImageDecodeError, ImageTooLargeError
-from facehub.gallery.memory import Example, Gallery
-from facehub.io.images import MAX_BYTES, SUFFIXES, ImageSource
+from facehub.enrolment import Enrolment, Portrait, add_enrolments, embed_portraits
+from facehub.errors import ArchiveError, GalleryError
+from facehub.gallery.base import Example
+from facehub.gallery.memory import Gallery
+from facehub.io.images import ImageSource
+from facehub.io.sources import HIDDEN, NO_PICTURE, ZipSource
 from facehub.pipeline import FaceRecognizer
 
 SLASH = "\u2215"  # folders.js puts it between a folder and a file, where no "/" is allowed
@@ -37,18 +39,33 @@ class Enrolled:
 
     Attributes:
         gallery: people and templates; a template's source is its key in `crops`.
-        crops: uint8 (112, 96, 3), RGB, by source; none for templates from a gallery file.
+        crops: uint8 (H, W, 3), RGB, by source; none for templates from a gallery file.
     """
 
     gallery: Gallery
     crops: Mapping[str, np.ndarray]
 
 
+@dataclass(frozen=True)
+class EnrolmentReport:
+    """What became of several photos.
+
+    Attributes:
+        added: how many were added.
+        known: how many were there already, so that they were not added again.
+        failures: a message for each other one.
+    """
+
+    added: int
+    known: int
+    failures: list[str]
+
+
 class SessionGallery:
     """What has been enrolled; lives in memory only, or in `file` as well.
 
-    Changes are made to a copy that then replaces `now`: who reads has no need of a lock, and sees
-    people and crops that belong together.
+    Changes are made to a copy that then replaces `now`: readers need no lock, and see people and
+    crops that belong together.
 
     Args:
         gallery: people and templates to begin with.
@@ -81,47 +98,42 @@ class SessionGallery:
         return self.now.crops
 
     def enrol(self, name: str, image: ImageSource, file: str, recognizer: FaceRecognizer) -> None:
-        """Add a photo; on any error nothing changes.
+        """Add a photo, unless it is there already; on any error nothing changes.
 
         Raises:
-            FaceHubError: the photo or the name is no good, or the gallery is full.
+            FaceHubError: the photo or the name cannot be used, or the gallery is full.
         """
-        with self._change() as (gallery, crops):
-            if gallery.n_templates >= MAX_PHOTOS:
-                raise GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
-            source = f"{self._enrolled + 1}. {file}"
-            face = enrol(gallery, name, image, source=source, recognizer=recognizer)
-            self._enrolled += 1
-            crops[source] = face.face.crop
+        (done,) = self._add(_embed([Portrait(name, image, file)], recognizer))
+        if done.error is not None:
+            raise done.error
 
     def enrol_many(
-        self, name: str, files: list[str], recognizer: FaceRecognizer
-    ) -> tuple[int, list[str]]:
+        self, name: str, files: Iterable[str | bytes], recognizer: FaceRecognizer
+    ) -> EnrolmentReport:
         """Add several photos.
 
         Args:
             name: who they show; empty to take each file's name, or its folder's, or for a zip
                 without folders the zip's own.
-            files: paths of uploads: pictures, or zips of pictures.
+            files: uploads: paths of pictures or of zips of pictures, or pictures as bytes.
             recognizer: weights in use.
-
-        Returns:
-            How many were added, and a message for each that was not.
         """
-        count, failures = 0, []
-        for tried, (shown, hint, content) in enumerate(_pictures(files)):
-            if tried == MAX_TRIED:
-                failures.append(f"{shown}: {texts.TOO_MANY.format(limit=MAX_TRIED)}")
-                break
-            try:
-                if isinstance(content, FaceHubError):
-                    raise content
-                self.enrol(name.strip() or hint, content, shown, recognizer)
-            except FaceHubError as error:
-                failures.append(f"{shown}: {error}")
-            else:
-                count += 1
-        return count, failures
+        with ExitStack() as zips:
+            found = _embed(_portraits(name.strip(), files, zips), recognizer)
+        sources = [enrolment.portrait.source for enrolment in found]
+        try:
+            done = self._add(found)
+        except GalleryError as error:
+            return EnrolmentReport(0, 0, [str(error)])
+        return EnrolmentReport(
+            added=sum(enrolment.added for enrolment in done),
+            known=sum(enrolment.known for enrolment in done),
+            failures=[
+                f"{source}: {enrolment.error}"
+                for source, enrolment in zip(sources, done, strict=True)
+                if enrolment.error is not None
+            ],
+        )
 
     def remove(self, name: str, photo: str | None = None) -> None:
         """Forget a person, or the photo with this `photo_key`, wherever it is by now.
@@ -162,6 +174,35 @@ class SessionGallery:
             self._keep(Enrolled(gallery, {}))
             self._enrolled += gallery.n_templates  # its sources may look like ours
 
+    def _add(self, found: Iterable[Enrolment]) -> list[Enrolment]:
+        """Add what was found in photos, all of it at once.
+
+        Raises:
+            GalleryError: the gallery cannot be written.
+        """
+        done = []
+        with self._lock:
+            gallery, crops = self.now.gallery.copy(), dict(self.now.crops)
+            for enrolment in add_enrolments(gallery, self._numbered(found, gallery)):
+                done.append(enrolment)
+                if enrolment.added and enrolment.face is not None:
+                    self._enrolled += 1
+                    crops[enrolment.portrait.source] = enrolment.face.face.crop
+            if any(enrolment.added for enrolment in done):
+                self._keep(Enrolled(gallery, crops))
+        return done
+
+    def _numbered(self, found: Iterable[Enrolment], gallery: Gallery) -> Iterator[Enrolment]:
+        """Sources that differ, so that they can be keys; an error where the gallery is full."""
+        for enrolment in found:
+            source = f"{self._enrolled + 1}. {enrolment.portrait.source}"
+            portrait = replace(enrolment.portrait, source=source)
+            if enrolment.face is not None and gallery.n_templates >= MAX_PHOTOS:
+                full = GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
+                yield Enrolment(portrait, error=full)
+            else:
+                yield replace(enrolment, portrait=portrait)
+
     @contextmanager
     def _change(self) -> Iterator[tuple[Gallery, dict[str, np.ndarray]]]:
         """A copy to change, which is kept unless the body raises."""
@@ -196,51 +237,59 @@ def name_from_file(file: str) -> str:
     return re.sub(r"[\d() ]+$", "", stem)
 
 
-def _pictures(files: list[str]) -> Iterator[tuple[str, str, ImageSource | FaceHubError]]:
-    """(file name, whom it shows, picture or what is wrong) for uploads; zips are looked into."""
+def _embed(portraits: Iterable[Portrait], recognizer: FaceRecognizer) -> list[Enrolment]:
+    """One picture at a time: how many requests are computed at once is the host's setting."""
+    return list(embed_portraits(portraits, recognizer, workers=1))
+
+
+def _portraits(name: str, files: Iterable[str | bytes], zips: ExitStack) -> Iterator[Portrait]:
+    """The first `MAX_TRIED` photos of uploads; `zips` closes the zips among them."""
+    for tried, portrait in enumerate(_all_portraits(files, zips)):
+        if tried == MAX_TRIED:
+            error = GalleryError(texts.TOO_MANY.format(limit=MAX_TRIED))
+            yield Portrait(name, error, portrait.source)
+            return
+        yield replace(portrait, name=name or portrait.name)
+
+
+def _all_portraits(files: Iterable[str | bytes], zips: ExitStack) -> Iterator[Portrait]:
     for file in files:
-        name = Path(file).name if isinstance(file, str) else texts.SNAPSHOT
-        if not name.lower().endswith(".zip"):
-            folder, slash, inside = name.partition(SLASH)
-            if slash:
-                yield f"{folder}/{inside}", folder, file
-            else:
-                yield name, name_from_file(name), file
+        if isinstance(file, bytes):
+            yield Portrait("", file, texts.SNAPSHOT)
             continue
-        try:
-            with zipfile.ZipFile(file) as archive:
-                yield from _members(name, archive)
-        except Exception as error:  # a damaged zip makes the readers raise almost anything
-            yield name, "", ImageDecodeError(texts.BAD_ZIP.format(error=error))
+        upload = Path(file).name
+        if upload.lower().endswith(".zip"):
+            try:
+                source = ZipSource(Path(file), loose=True)
+            except ArchiveError as error:
+                yield Portrait("", error, upload)
+                continue
+            zips.enter_context(closing(source.archive))
+            yield from _members(upload, source)
+            continue
+        folder, slash, inside = upload.partition(SLASH)
+        if slash:
+            yield Portrait(folder, file, f"{folder}/{inside}")
+        else:
+            yield Portrait(name_from_file(upload), file, upload)
 
 
-def _members(
-    name: str, archive: zipfile.ZipFile
-) -> Iterator[tuple[str, str, ImageSource | FaceHubError]]:
-    """Pictures of a zip, read in memory: no member's path is ever used as a path."""
-    members = [
-        info
-        for info in archive.infolist()
-        if Path(info.filename).suffix.lower() in SUFFIXES
-        and not any(part.startswith((".", "__")) for part in Path(info.filename).parts)
-    ]
-    if not members:
-        yield name, "", ImageDecodeError(texts.EMPTY_ZIP)
-    if len(members) > MAX_PHOTOS + 1:
-        yield name, "", GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
-    flat = not any(Path(info.filename).parent.name for info in members)
-    for info in members[: MAX_PHOTOS + 1]:
-        path = Path(info.filename)
-        folder = path.parent.name
-        shown = f"{folder}/{path.name}" if folder else path.name
-        hint = folder or name_from_file(name if flat else path.name)
-        if info.file_size > MAX_BYTES:
-            yield shown, hint, ImageTooLargeError(texts.LARGE_MEMBER)
-            continue
-        content: bytes | FaceHubError
-        try:
-            with archive.open(info) as member:
-                content = member.read(MAX_BYTES + 1)
-        except Exception:  # the decompressors raise almost anything
-            content = ImageDecodeError(texts.BAD_MEMBER)
-        yield shown, hint, content
+def _members(upload: str, source: ZipSource) -> Iterator[Portrait]:
+    """The first pictures of a zip, and why others are left out."""
+    if not source.names:
+        yield Portrait("", ArchiveError(texts.EMPTY_ZIP), upload)
+    if len(source.names) > MAX_PHOTOS + 1:
+        yield Portrait("", GalleryError(texts.FULL.format(limit=MAX_PHOTOS)), upload)
+    flat = not any(PurePosixPath(name).parent.name for name in source.names)
+    for name in source.names[: MAX_PHOTOS + 1]:
+        path = PurePosixPath(name)
+        person = path.parent.name or name_from_file(upload if flat else path.name)
+        yield Portrait(person, functools.partial(source.read, name), _short(name))
+    for name, reason in source.ignored.items():
+        if reason not in (HIDDEN, NO_PICTURE):
+            yield Portrait("", ArchiveError(f"{reason}."), _short(name))
+
+
+def _short(name: str) -> str:
+    """A member's name with its last folder only."""
+    return "/".join(PurePosixPath(name).parts[-2:])

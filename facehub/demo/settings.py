@@ -73,21 +73,21 @@ class Settings:
             workers=whole("FACEHUB_WORKERS", cls.workers, 64),
         )
 
-    def apply(self, config: ModelSpec) -> ModelSpec:
-        """The weights' config with the host's threshold.
+    def apply(self, spec: ModelSpec) -> ModelSpec:
+        """The weights' spec with the host's threshold; the same object where none is set.
 
         Raises:
             SettingsError: an FMR is asked for, but the weights carry no calibration for it.
         """
         threshold = self.threshold
         if self.fmr is not None:
-            calibration = config.calibration
+            calibration = spec.calibration
             if calibration is None or not calibration.curve or self.fmr < calibration.lowest_fmr:
                 raise SettingsError(
                     f"The calibration of these weights does not reach FACEHUB_FMR={self.fmr:g}."
                 )
             threshold = calibration.similarity_at(self.fmr)
-        return config if threshold is None else dataclasses.replace(config, threshold=threshold)
+        return spec if threshold is None else dataclasses.replace(spec, threshold=threshold)
 
 
 def _number(text: str | None, name: str, low: float, high: float) -> float | None:

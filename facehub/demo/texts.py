@@ -1,7 +1,7 @@
 """Every text of the page."""
 
 from facehub.gallery.review import Doubt
-from facehub.verification import Decision
+from facehub.results import Decision
 
 TITLE = "facehub"
 INTRO = """# facehub
@@ -50,8 +50,14 @@ VERDICTS = {
     ),
     Decision.DIFFERENT: ("Different people", "The two faces are not similar enough."),
     Decision.CANNOT_TELL: ("Cannot tell", ""),
+    Decision.UNCALIBRATED: (
+        "No decision",
+        "These weights are not calibrated: no similarity is known from which two faces count as "
+        "one person. The host of this page can set one with FACEHUB_THRESHOLD.",
+    ),
 }
 SCORE = "similarity {similarity:.2f}, threshold {threshold:.2f}, uncertain from {low:.2f}"
+SCORE_UNCALIBRATED = "similarity {similarity:.2f}"
 STRANGERS = "About 1 in {n} pairs of strangers score this high with these weights."
 STRANGERS_FEWER = "Fewer than 1 in {n} pairs of strangers score this high with these weights."
 STRANGERS_MOST = "Most pairs of strangers score this high with these weights."
@@ -60,9 +66,12 @@ NOT_CALIBRATED = "The error rates of these weights have not been measured."
 ALIGNED = "aligned face"
 SHARE = "Result as text, without the faces"
 SHARED = (
-    "facehub: {title}. Similarity {similarity:.2f}, threshold {threshold:.2f}. {sentence} "
+    "facehub: {title}. Similarity {similarity:.2f}, {threshold}. {sentence} "
     "Weights {fingerprint}. Similarity is not proof."
 )
+
+SHARED_THRESHOLD = "threshold {threshold:.2f}"
+SHARED_UNCALIBRATED = "weights not calibrated"
 
 # --- Identify -------------------------------------------------------------------------------------
 IDENTIFY_TAB = "Identify"
@@ -119,10 +128,12 @@ GONE = "This photo is no longer in the gallery."
 NO_MERGE = "There is no person named {name} to merge with."
 NO_FACE = "No face was found in this picture."
 UNKNOWN = "unknown"
+NOT_NAMED = "not named"
 SEARCHED = "searched picture"
 COLUMNS = ("Face", "Result", "Candidates")
 API_IDENTIFY = "Send photo, people and as many names."
 ENROLLED = "{count} added."
+ENROLLED_KNOWN = "{count} added, {known} already there."
 DELETED = "The gallery has been deleted."
 CONFIRM_DELETE = "Delete everybody in the gallery?"
 CONFIRM_REPLACE = "Replace everybody in the gallery?"
@@ -131,10 +142,7 @@ NOT_WRITTEN = "The gallery cannot be written on this server now: nothing has cha
 FULL = "A gallery holds at most {limit} photos here."
 TOO_MANY = "No more than {limit} pictures are looked at in one go."
 OTHER_LENGTH = "The gallery's templates have another length than these weights'."
-BAD_ZIP = "This zip cannot be read: {error}."
 EMPTY_ZIP = "This zip holds no JPEG, PNG or WebP picture."
-LARGE_MEMBER = "This member of the zip is too large."
-BAD_MEMBER = "This member of the zip is damaged or encrypted."
 NO_FILE = "An upload holds files only."
 NO_ADDRESS = "Send the picture itself, not its address."
 DAMAGED = "This picture arrived damaged. Choose it again."
@@ -152,20 +160,30 @@ FINDING = {
     "{similarity:.2f}. The same person under two names?",
 }
 LIMIT = (
-    "A face is named from similarity {threshold:.2f} on, so that at most about 1 in 100 strangers "
-    "is taken for somebody in a gallery of {photos}."
+    "A face is named from similarity {threshold:.2f} on, so that at most about 1 in {n:.0f} "
+    "strangers is taken for somebody in a gallery of {photos}."
 )
 LIMIT_RAISED = " That is higher than the {base:.2f} for one photo, as the gallery is large."
 LIMIT_PLAIN = "A face is named from similarity {threshold:.2f} on."
+LIMIT_UNCALIBRATED = (
+    "Nobody is named, as these weights are not calibrated: no similarity is known from which two "
+    "faces count as one person. The host of this page can set one with FACEHUB_THRESHOLD."
+)
 
 # --- About ----------------------------------------------------------------------------------------
 ABOUT_TAB = "About"
 ABOUT = """## What this is
-facehub finds the face with MediaPipe's landmarks, aligns it by the pupils, turns it into {size}
-numbers (an embedding) with a ResNet18, and compares embeddings by their cosine similarity.
+facehub finds the face with MediaPipe's landmarks, aligns it by {points}, turns it into {size}
+numbers (an embedding) with {network}, and compares embeddings by their cosine similarity.
 
 Weights: `{fingerprint}`, running on {engine}.
 """
+ABOUT_POINTS = {2: "the pupils", 5: "pupils, nose and mouth"}
+ABOUT_RESNET, ABOUT_ONNX = "a ResNet18", "the network {file}"
+ABOUT_UNCALIBRATED = (
+    "These weights are not calibrated: the page shows similarities, but decides nothing and names "
+    "nobody. The host can set a threshold with FACEHUB_THRESHOLD."
+)
 ABOUT_LFW = (
     "On LFW, a public test of 6,000 pairs, these weights are right in {accuracy:.1f} % of pairs "
     "(10 folds). At the threshold {threshold:.3f} they accept {fmr:.2f} % of pairs of different "

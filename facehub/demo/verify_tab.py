@@ -9,12 +9,13 @@ from typing import Any
 import gradio as gr
 
 from facehub.demo import render, texts
-from facehub.demo.errors import problem
-from facehub.demo.host.components import unchecked
-from facehub.demo.photo import Photo, photo_input, read_photo
+from facehub.demo.errors import user_error
+from facehub.demo.host.components import photo_input, skip_choice_validation
+from facehub.demo.photo import Photo, read_photo
 from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
-from facehub.pipeline import EmbeddedFace, FaceRecognizer
+from facehub.pipeline import FaceRecognizer
+from facehub.results import EmbeddedFace
 from facehub.verification import compare_faces
 
 EXAMPLES = {
@@ -65,12 +66,12 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
         if chosen is None:
             return photo.faces[:1]
         if not isinstance(chosen, int) or chosen not in range(len(photo.faces)):
-            raise problem(texts.NO_SUCH_FACE)
+            raise user_error(texts.NO_SUCH_FACE)
         return photo.faces[chosen : chosen + 1]
 
     def on_compare(first: Photo | None, second: Photo | None, one: Any, two: Any) -> Any:
         if first is None or second is None:
-            raise problem(texts.TWO_PICTURES)
+            raise user_error(texts.TWO_PICTURES)
         result = compare_faces(faces(first, one), faces(second, two), recognizer.spec)
         return (
             render.verification(result, recognizer.spec),
@@ -99,7 +100,7 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
                 picture = photo_input(label, height=320, elem_id=name)
                 note = gr.HTML(elem_id=f"{name}-note")
                 choice = gr.Radio([], label=question, visible=False, elem_id=f"{name}-face")
-                unchecked(choice)
+                skip_choice_validation(choice)
             sides[name] = gr.State(), picture, note, choice
     with gr.Row():
         clear = gr.Button(texts.CLEAR, elem_id="clear", min_width=80)

@@ -45,13 +45,14 @@ class Finding:
 
 
 def review_gallery(
-    gallery: Gallery, *, threshold: float, uncertain_margin: float = 0.0
+    gallery: Gallery, *, threshold: float | None, uncertain_margin: float = 0.0
 ) -> list[Finding]:
     """Find duplicates, photos far from the person's others, and people enrolled under two names.
 
     Args:
         gallery: of up to some thousand templates; all pairs are compared.
-        threshold: similarity from which two faces count as one person.
+        threshold: similarity from which two faces count as one person; None (uncalibrated weights)
+            finds duplicates only.
         uncertain_margin: width of the band below it in which nothing is said.
 
     Returns:
@@ -86,6 +87,8 @@ def review_gallery(
         own = np.where(same[row], scores, -2)
         if before.max() >= DUPLICATE:
             findings.append(found(Doubt.DUPLICATE, row, int(before.argmax())))
+        elif threshold is None:
+            continue
         elif -2 < own.max() < threshold - uncertain_margin:
             findings.append(found(Doubt.OUTLIER, row, int(own.argmax())))
         elif stranger.max() >= threshold:

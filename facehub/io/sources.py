@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,13 @@ from facehub.io.images import MAX_BYTES, SUFFIXES, load_image
 from facehub.io.recordio import RecordSource
 
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir"})
+
+# Why a file was left out.
+EMPTY_FOLDER = "an empty folder"
+HIDDEN = "hidden, or of a system's own folder"
+LOOSE = "not in a sub-folder"
+NO_PICTURE = "not the name of a JPEG, PNG or WebP picture"
+SAME_NAME = "not read, as another file in the zip has the same name"
 
 
 class Source(Protocol):
@@ -175,15 +183,22 @@ class ZipSource:
         try:
             self.archive = zipfile.ZipFile(path)
         except Exception as error:  # a damaged zip makes the reader raise almost anything
-            raise ArchiveError(f"This zip cannot be read: {error}.") from error
-        self.names, self.ignored = _sort_out(self.archive.namelist(), loose)
+            reason = getattr(error, "strerror", None) or error
+            raise ArchiveError(f"This zip cannot be read: {reason}.") from error
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        repeated = {}
+        for member in self.archive.infolist():
+            if self._members.setdefault(member.filename, member) is not member:
+                repeated[member.filename] = SAME_NAME
+        self.names, self.ignored = _sort_out(self._members, loose)
+        self.ignored |= repeated
 
     def read(self, name: str) -> bytes:
         """The encoded picture."""
         try:
-            if self.archive.getinfo(name).file_size > MAX_BYTES:
+            if self._members[name].file_size > MAX_BYTES:
                 raise ImageTooLargeError("This member of the zip is too large.")
-            with self.archive.open(name) as member:
+            with self.archive.open(self._members[name]) as member:
                 return member.read(MAX_BYTES + 1)  # a member may be larger than it says
         except ImageError:
             raise
@@ -217,22 +232,20 @@ def _read_file(path: Path) -> bytes:
 def _sort_out(entries: Iterable[str], loose: bool) -> tuple[list[str], dict[str, str]]:
     """`names` and `ignored` of a `Source` from its files, and its folders, which end with "/"."""
     entries = sorted(set(entries))
-    parents = {identity_of(entry.rstrip("/")) for entry in entries}
-    parents |= {str(above) for parent in parents for above in PurePosixPath(parent).parents}
     names, ignored = [], {}
-    for entry in entries:
+    for entry, following in itertools.zip_longest(entries, entries[1:], fillvalue=""):
         parts = PurePosixPath(entry).parts
         is_picture = PurePosixPath(entry).suffix.lower() in SUFFIXES
         hidden = any(part.startswith(".") or part in SYSTEM_FOLDERS for part in parts)
         if entry.endswith("/"):
-            if entry[:-1] not in parents:
-                ignored[entry] = "an empty folder"
+            if not following.startswith(entry):  # what is in a folder comes after it
+                ignored[entry] = EMPTY_FOLDER
         elif hidden:
-            ignored[entry] = "hidden, or of a system's own folder"
+            ignored[entry] = HIDDEN
         elif is_picture and (loose or "/" in entry):
             names.append(entry)
         elif is_picture:
-            ignored[entry] = "not in a sub-folder"
+            ignored[entry] = LOOSE
         elif loose or "/" in entry:
-            ignored[entry] = "not the name of a JPEG, PNG or WebP picture"
+            ignored[entry] = NO_PICTURE
     return names, ignored

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from facehub.demo.page import build, launch_options
 from facehub.demo.settings import Settings
+from facehub.model.spec import ModelSpec
 from facehub.pipeline import default_recognizer
+from facehub.template import TEMPLATES
+from tests.facehub.model.networks import SIZE, save_network
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +52,20 @@ def serve() -> Iterator:
     yield start
     for page in pages:
         page.close()
+
+
+@pytest.fixture(scope="session")
+def onnx_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a tiny other network: 112 x 112, five points, not calibrated."""
+    folder = tmp_path_factory.mktemp("onnx") / "tiny"
+    folder.mkdir()
+    save_network(folder / "tiny.onnx")
+    spec = ModelSpec(
+        architecture="onnx",
+        file="tiny.onnx",
+        embedding_size=SIZE,
+        template=TEMPLATES["arcface112"],
+        threshold=None,
+    )
+    (folder / "config.json").write_text(spec.to_json())
+    return folder

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from huggingface_hub import constants
 
 from facehub.demo import about_tab
+from facehub.model.spec import ModelSpec
 from facehub.model.store import MODEL_VARIABLE
 from facehub.pipeline import FaceRecognizer
 
@@ -16,27 +18,60 @@ COMMIT = "0" * 40
 
 
 def test_of_weights_in_the_checkout(recognizer: FaceRecognizer) -> None:
-    folder, report = about_tab._evaluation(recognizer.fingerprint)
+    folder, report = about_tab._evaluation(recognizer)
+    assert folder is not None
     assert folder.samefile(WEIGHTS)
     assert report is not None
 
 
-def test_of_weights_from_the_hub(
-    recognizer: FaceRecognizer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_weights_from_the_hub() -> None:
     repository = Path(constants.HF_HUB_CACHE, "models--about--records")
     snapshot = repository / "snapshots" / COMMIT
     snapshot.parent.mkdir(parents=True)
     snapshot.symlink_to(WEIGHTS)
-    monkeypatch.setenv(MODEL_VARIABLE, f"about/records@{COMMIT}")
-    folder, report = about_tab._evaluation(recognizer.fingerprint)
+    of_the_hub = FaceRecognizer.from_pretrained(f"about/records@{COMMIT}")
+    folder, report = about_tab._evaluation(of_the_hub)
+    assert folder is not None
     assert folder.samefile(WEIGHTS)
     assert report is not None
-    assert about_tab._evaluation("sha256:other")[1] is None
 
 
-def test_of_weights_that_are_gone(
+def test_of_weights_that_are_not_the_default(
     recognizer: FaceRecognizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(MODEL_VARIABLE, f"about/nowhere@{COMMIT}")
-    assert about_tab._evaluation(recognizer.fingerprint)[1] is None
+    """What the environment names does not matter: the recogniser knows its folder."""
+    monkeypatch.setenv(MODEL_VARIABLE, "about/nowhere")
+    assert about_tab._evaluation(recognizer)[1] is not None
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"fingerprint": 7}', '{"fingerprint": "x"}', "{"])
+def test_of_other_weights(recognizer: FaceRecognizer, tmp_path: Path, content: str) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(WEIGHTS / name)
+    (tmp_path / "evaluation.json").write_text(content)
+    assert about_tab._evaluation(FaceRecognizer.from_pretrained(tmp_path)) == (tmp_path, None)
+
+
+def test_of_weights_that_are_gone(recognizer: FaceRecognizer) -> None:
+    gone = Embedder(recognizer.spec, source=Path("nowhere"))
+    assert about_tab._evaluation(FaceRecognizer(gone)) == (Path("nowhere"), None)
+
+
+def test_of_an_embedder_without_a_folder(recognizer: FaceRecognizer) -> None:
+    assert about_tab._evaluation(FaceRecognizer(Embedder(recognizer.spec))) == (None, None)
+
+
+class Embedder:
+    """One of a program's own."""
+
+    description = "made up"
+
+    def __init__(self, spec: ModelSpec, **attributes: object) -> None:
+        self.spec = spec
+        vars(self).update(attributes)
+
+    def fingerprint(self) -> str:
+        return "v2:made-up"
+
+    def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
+        raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Hostile and odd inputs (`tests/hostile.py`) through the endpoints and the page."""
+"""Hostile and odd inputs (`tests/hostile/`) through the endpoints and the page."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+import facehub
+from facehub.demo import api
 from facehub.demo.page import launch_options
 from tests.demo.routes import ask, picture
 
@@ -36,6 +38,19 @@ def test_verify_endpoint(client: Client, examples: Path) -> None:
     assert same["decision"] == "same"
     assert same["similarity"] > 0.8
     assert verify(client, collins, examples / "grace_hopper.jpg")["decision"] == "different"
+
+
+def test_the_endpoints_answer_as_the_library_does(client: Client, examples: Path) -> None:
+    collins, grace, both = (
+        examples / f"{name}.jpg" for name in ("eileen_collins", "grace_hopper", "both")
+    )
+    assert verify(client, collins, grace) == facehub.verify(collins, grace).to_dict()
+    assert verify(client, collins, both) == facehub.verify(collins, both).to_dict()
+    gallery = facehub.default_recognizer().empty_gallery()
+    facehub.enrol(gallery, "Grace", grace, source="grace_hopper.jpg")
+    expected = [face.to_dict() for face in facehub.identify(both, gallery, top_k=3)]
+    found = client.predict(handle_file(both), [handle_file(grace)], ["Grace"], api_name="/identify")
+    assert found == {"faces": expected}
 
 
 def test_verify_endpoint_with_several_faces(client: Client, examples: Path) -> None:
@@ -61,6 +76,15 @@ def test_identify_endpoint_is_stateless(client: Client, examples: Path) -> None:
         api_name="/identify",
     )
     assert [face["name"] for face in found["faces"]] == ["Eileen", None]
+
+
+def test_identify_endpoint_takes_no_more_people_than_a_gallery(
+    client: Client, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "MAX_PHOTOS", 1)
+    photo = handle_file(examples / "grace_hopper.jpg")
+    with pytest.raises(AppError, match="at most 1 photos"):
+        client.predict(photo, [photo, photo], ["Ada", "Bob"], api_name="/identify")
 
 
 def test_only_the_two_endpoints_are_public(client: Client) -> None:

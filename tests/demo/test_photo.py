@@ -12,7 +12,8 @@ from gradio.data_classes import ImageData
 
 from facehub import FaceRecognizer
 from facehub.demo import texts
-from facehub.demo.photo import photo_input, read_photo
+from facehub.demo.host.components import photo_input
+from facehub.demo.photo import read_photo
 from facehub.errors import ImageError
 from tests.demo.routes import ask
 from tests.hostile.cases import Case

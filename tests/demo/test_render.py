@@ -13,9 +13,10 @@ from facehub.demo.photo import Photo, read_photo
 from facehub.demo.session import Enrolled, SessionGallery
 from facehub.gallery.memory import Gallery
 from facehub.identification import identify_faces
-from facehub.model.spec import Calibration, ModelSpec
+from facehub.model.calibration import Calibration
+from facehub.model.spec import ModelSpec
 from facehub.pipeline import default_recognizer
-from facehub.verification import Decision, VerificationResult
+from facehub.results import Decision, VerificationResult
 
 CURVE = ((0.0, 0.9, 0.0), (0.4, 0.02, 0.1), (0.8, 0.0002, 0.5), (0.9, 0.0, 1.0))
 CALIBRATION = Calibration("made up", None, 0.01, 0.2, 10_000, 9, CURVE)
@@ -67,6 +68,53 @@ def test_no_figure_without_a_measured_curve(calibration: Calibration | None) -> 
     html = render.verification(result(Decision.SAME, 0.8), config)
     assert texts.NOT_CALIBRATED in html
     assert "1 in" not in html
+
+
+UNCALIBRATED = dataclasses.replace(CONFIG, threshold=None, calibration=None)
+
+
+def test_without_a_threshold_the_similarity_is_shown_and_nothing_decided() -> None:
+    found = VerificationResult(Decision.UNCALIBRATED, 0.4, None, 0.05)
+    html = render.verification(found, UNCALIBRATED)
+    assert "fh-card fh-uncalibrated" in html
+    assert "fh-uncalibrated" not in render.CSS  # neutral
+    assert "<h2>No decision</h2>" in html
+    assert "These weights are not calibrated" in html
+    assert "<div>similarity 0.40</div>" in html
+    assert 'fh-mark" style="left:50.0%' in html
+    assert "fh-limit" not in html
+    assert "gradient" not in html
+    assert render.as_text(found, UNCALIBRATED) == (
+        "facehub: No decision. Similarity 0.40, weights not calibrated.  Weights "
+        "sha256:0123456789ab. Similarity is not proof."
+    )
+
+
+def test_without_a_threshold_nobody_is_named(examples: Path) -> None:
+    recognizer = default_recognizer()
+    session = SessionGallery(Gallery(recognizer.fingerprint))
+    session.enrol("Grace", examples / "grace_hopper.jpg", "g", recognizer)
+    photo = read_photo(examples / "grace_hopper.jpg", recognizer)
+    faces = identify_faces(photo.faces, session.gallery, threshold=None)
+    html = render.identification(photo, faces, session.now, UNCALIBRATED)
+    assert "1. not named" in html
+    assert "unknown<" not in html
+    assert "<span>Grace 1.00</span>" in html
+    assert "Nobody is named, as these weights are not calibrated" in html
+    for name in ("Grace", "Eileen"):
+        session.enrol(name, examples / "eileen_collins.jpg", "e.jpg", recognizer)
+    wall = render.wall(session.now, UNCALIBRATED)
+    assert "is a copy of" in wall
+    assert "does not look like" not in wall
+
+
+def test_thumbnails_keep_the_shape_of_the_crops(examples: Path) -> None:
+    both = read_photo(examples / "both.jpg", default_recognizer())
+    assert "width:72px;height:84px" in render.photo_note(both, "x")
+    square = dataclasses.replace(both.faces[0].face, crop=np.zeros((112, 112, 3), np.uint8))
+    faces = tuple(dataclasses.replace(face, face=square) for face in both.faces)
+    note = render.photo_note(dataclasses.replace(both, faces=faces), "x")
+    assert "width:84px;height:84px" in note
 
 
 def test_text_to_share_holds_no_face() -> None:

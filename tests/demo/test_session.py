@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from facehub.demo import session as module
+from facehub.demo import texts
 from facehub.demo.session import SessionGallery, name_from_file, photo_key
 from facehub.errors import GalleryError, NoFaceError
 from facehub.gallery.memory import Gallery
@@ -53,12 +54,12 @@ def test_enrol_many_reports_what_failed_and_keeps_the_rest(
     text = tmp_path / "notes.jpg"
     text.write_text("no picture")
     files = [str(examples / "eileen_collins.jpg"), str(text), str(examples / "grace_hopper.jpg")]
-    count, failures = session.enrol_many("", files, default_recognizer())
-    assert count == 2
+    report = session.enrol_many("", files, default_recognizer())
+    assert (report.added, report.known) == (2, 0)
     assert list(session.gallery) == ["eileen collins", "grace hopper"]
-    assert len(failures) == 1
-    assert failures[0].startswith("notes.jpg: ")
-    assert str(tmp_path) not in failures[0]
+    (failure,) = report.failures
+    assert failure.startswith("notes.jpg: ")
+    assert str(tmp_path) not in failure
 
 
 def test_failed_enrol_changes_nothing(session: SessionGallery) -> None:
@@ -103,11 +104,11 @@ def test_zip_with_a_folder_per_person(
         file.writestr("people/Nobody/bad.jpg", b"no picture")
         file.writestr("__MACOSX/people/._1.jpg", b"rubbish")
         file.writestr("people/notes.txt", b"not a picture's name")
-    count, failures = session.enrol_many("", [str(path)], default_recognizer())
-    assert count == 2
-    assert list(session.gallery) == ["Eileen Collins", "grace hopper"]
-    assert len(failures) == 1
-    assert failures[0].startswith("Nobody/bad.jpg: This is not a picture")
+    report = session.enrol_many("", [str(path)], default_recognizer())
+    assert (report.added, report.known) == (2, 0)
+    assert list(session.gallery) == ["grace hopper", "Eileen Collins"]  # by path, as the command
+    (failure,) = report.failures
+    assert failure.startswith("Nobody/bad.jpg: This is not a picture")
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -183,6 +184,84 @@ def test_a_gallery_that_is_too_large_is_not_taken_over(
     assert list(session.gallery) == []
 
 
+def test_the_same_photo_of_a_person_is_added_once(
+    session: SessionGallery, examples: Path, tmp_path: Path
+) -> None:
+    photo = str(examples / "eileen_collins.jpg")
+    recognizer = default_recognizer()
+    report = session.enrol_many("Eileen", [photo, photo], recognizer)
+    assert report == module.EnrolmentReport(1, 1, [])
+    now = session.now
+    archive = tmp_path / "Eileen.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(photo, "1.jpg")
+    assert session.enrol_many("", [str(archive)], recognizer) == module.EnrolmentReport(0, 1, [])
+    session.enrol("Eileen", photo, "again.jpg", recognizer)
+    assert session.now is now
+    assert session.enrol_many("Colonel", [photo], recognizer).added == 1  # another person
+    assert [e.source for e in session.gallery.examples("Colonel")] == ["2. eileen_collins.jpg"]
+
+
+def test_a_bad_zip_is_told_and_the_rest_is_added(
+    session: SessionGallery, examples: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / f"{'n' * 120}.zip"
+    bad.write_text("no zip")
+    report = session.enrol_many(
+        "", [str(bad), str(examples / "grace_hopper.jpg")], default_recognizer()
+    )
+    assert report == module.EnrolmentReport(
+        1, 0, [f"{bad.name}: This zip cannot be read: File is not a zip file."]
+    )
+
+
+def test_more_photos_than_there_is_room_for(
+    session: SessionGallery, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PHOTOS", 2)
+    names = ("eileen_collins", "eileen_collins_tilted", "grace_hopper")
+    files = [str(examples / f"{name}.jpg") for name in names]
+    report = session.enrol_many("", files, default_recognizer())
+    full = "grace_hopper.jpg: A gallery holds at most 2 photos here."
+    assert report == module.EnrolmentReport(2, 0, [full])
+    assert len(session.crops) == session.gallery.n_templates == 2
+
+
+def test_several_photos_that_cannot_be_kept(
+    examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "folder" / "gallery.safetensors"
+    shared = SessionGallery(Gallery(default_recognizer().fingerprint), file)
+    files = [str(examples / f"{name}.jpg") for name in ("eileen_collins", "grace_hopper")]
+    report = shared.enrol_many("", files, default_recognizer())
+    assert report == module.EnrolmentReport(0, 0, [texts.NOT_WRITTEN])
+    assert str(file) in capsys.readouterr().err
+    assert list(shared.gallery) == []
+    assert shared.crops == {}
+
+
+def test_a_picture_inside_a_request_is_enrolled(session: SessionGallery, examples: Path) -> None:
+    content = (examples / "grace_hopper.jpg").read_bytes()
+    report = session.enrol_many("Grace", [content, b"no picture"], default_recognizer())
+    assert report.added == 1
+    (failure,) = report.failures
+    assert failure.startswith(f"{texts.SNAPSHOT}: This is not a picture")
+
+
+def test_what_is_left_out_of_a_zip_is_told(
+    session: SessionGallery, examples: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "people.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("people/", b"")
+        file.write(examples / "grace_hopper.jpg", "people/Grace/1.jpg")
+        file.writestr("people/Bob/", b"")
+        file.writestr("people/Grace/notes.txt", b"not a picture's name")
+        file.writestr("__MACOSX/people/._1.jpg", b"rubbish")
+    report = session.enrol_many("", [str(path)], default_recognizer())
+    assert report == module.EnrolmentReport(1, 0, ["people/Bob: an empty folder."])
+
+
 def test_a_zip_without_folders_shows_one_person(
     session: SessionGallery, examples: Path, tmp_path: Path
 ) -> None:
@@ -191,7 +270,8 @@ def test_a_zip_without_folders_shows_one_person(
         files.append(str(tmp_path / f"{name}.zip"))
         with zipfile.ZipFile(files[-1], "w") as file:
             file.write(examples / photo, "IMG_0001.jpg")
-    assert session.enrol_many("", files, default_recognizer()) == (2, [])
+    report = session.enrol_many("", files, default_recognizer())
+    assert report == module.EnrolmentReport(2, 0, [])
     assert list(session.gallery) == ["Ada", "Bob"]
 
 
@@ -205,10 +285,10 @@ def test_no_more_than_so_many_pictures_are_looked_at(
         with zipfile.ZipFile(files[-1], "w") as file:
             for member in range(4):
                 file.writestr(f"{number}/{member}.jpg", b"no picture")
-    count, failures = session.enrol_many("", files, default_recognizer())
-    assert count == 0
-    assert len(failures) == 4
-    assert failures[-1] == "0/3.jpg: No more than 3 pictures are looked at in one go."
+    report = session.enrol_many("", files, default_recognizer())
+    assert report.added == 0
+    assert len(report.failures) == 4
+    assert report.failures[-1] == "0/3.jpg: No more than 3 pictures are looked at in one go."
 
 
 def test_a_dropped_folder_names_its_pictures_as_it_is_named(
@@ -222,8 +302,8 @@ def test_a_dropped_folder_names_its_pictures_as_it_is_named(
         shutil.copy(examples / "eileen_collins.jpg", files[-1])
     bad = tmp_path / f"Bob{module.SLASH}notes.jpg"
     bad.write_text("no picture")
-    count, failures = session.enrol_many("", [*map(str, files), str(bad)], default_recognizer())
-    assert count == len(folders)
+    report = session.enrol_many("", [*map(str, files), str(bad)], default_recognizer())
+    assert report.added == len(folders)
     assert list(session.gallery) == folders
     assert session.gallery.examples("2019")[0].source == "5. 2019/IMG_1.jpg"
-    assert failures[0].startswith("Bob/notes.jpg: This is not a picture")
+    assert report.failures[0].startswith("Bob/notes.jpg: This is not a picture")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facehub.demo.page import build, launch_options
@@ -15,10 +16,15 @@ from facehub.demo.session import SessionGallery
 from facehub.demo.settings import Settings, SettingsError
 from facehub.errors import GalleryError
 from facehub.gallery.memory import Gallery
-from facehub.model.spec import Calibration, ModelSpec
-from facehub.pipeline import FaceRecognizer, default_recognizer
+from facehub.model.calibration import Calibration
+from facehub.model.spec import ModelSpec
+from facehub.pipeline import default_recognizer
+from facehub.verification import verify
+from tests.demo.routes import ask, handler, picture, trigger, upload
 
 ROOT = Path(__file__).parents[2]
+# Of the weights in this checkout; facehub 0.1 wrote it into gallery files.
+OLD_FINGERPRINT = "sha256:2bf89f79206b52a088e3941054346506e89e8110ee776dc45ee9279757a2df4c"
 CURVE = ((0.0, 0.5, 0.0), (0.5, 0.01, 0.2), (1.0, 0.0001, 1.0))
 CONFIG = ModelSpec(
     threshold=0.6, calibration=Calibration("made up", None, 0.01, 0.2, 10_000, 100, CURVE)
@@ -118,10 +124,45 @@ def test_a_gallery_on_disk_is_shared_and_kept(tmp_path: Path, examples: Path) ->
     assert list(Gallery.load(file, fingerprint=recognizer.fingerprint)) == ["Collins"]
 
 
+@pytest.mark.parametrize("setting", [{"threshold": 0.9}, {"fmr": 0.01}])
+def test_a_threshold_is_of_the_page_and_not_of_the_library(
+    setting: dict[str, float], examples: Path
+) -> None:
+    recognizer = default_recognizer()
+    before = recognizer.spec
+    build(recognizer, Settings(**setting))  # type: ignore[arg-type]
+    assert recognizer.spec is before
+    assert default_recognizer() is recognizer
+    assert default_recognizer().spec is before
+    result = verify(examples / "eileen_collins.jpg", examples / "grace_hopper.jpg")
+    assert result.threshold == before.threshold
+
+
+def test_a_page_decides_by_its_own_threshold(serve, examples: Path) -> None:
+    _, url = serve(Settings(threshold=1.0))
+    first, second = (
+        picture(upload(url, examples / f"eileen_collins{name}.jpg")) for name in ("", "_tilted")
+    )
+    _, text = ask(url, "verify", first, second, "exactly_one")
+    assert '"threshold": 1.0' in text
+    assert '"decision": "uncertain"' in text
+
+
+def test_a_gallery_of_the_last_release_is_taken(tmp_path: Path, page_url: str) -> None:
+    older = Gallery(OLD_FINGERPRINT)
+    older.add("Ada", np.ones(512), "a.jpg")
+    file = tmp_path / "gallery.safetensors"
+    older.save(file)
+    build(default_recognizer(), Settings(gallery=file))
+    given = picture(upload(page_url, file))
+    load = handler(page_url, "gallery-file", "upload")
+    assert "1 person with 1 photo loaded." in trigger(page_url, load, None, None, given)
+
+
 def test_a_gallery_file_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
     file = tmp_path / "gallery.safetensors"
     file.write_bytes(b"no gallery")
-    recognizer = FaceRecognizer(default_recognizer().encoder, engine="torch")
+    recognizer = default_recognizer()
     with pytest.raises(GalleryError, match="damaged or not a facehub gallery"):
         build(recognizer, Settings(gallery=file))
     with pytest.raises(GalleryError, match="cannot be written"):

@@ -89,7 +89,7 @@ ZIPS = [
     ZipCase("cut", lambda: cut(zip_of(good(), good("Bob/1.jpg")), 0.7), (), ("cannot be read",)),
     ZipCase("slip", lambda: zip_of(good(), ("../../../evil.jpg", jpeg())), ("Ada",)),
     ZipCase("slip inside", lambda: zip_of(good(), ("Bob/../../evil.jpg", jpeg())), ("Ada",)),
-    ZipCase("absolute", lambda: zip_of(good(), ("/tmp/evil.jpg", jpeg())), ("Ada", "tmp")),
+    ZipCase("absolute", lambda: zip_of(good(), ("/tmp/evil.jpg", jpeg())), ("tmp", "Ada")),
     ZipCase("backslashes", lambda: zip_of(good(), ("..\\..\\evil.jpg", jpeg())), ("Ada",)),
     ZipCase(
         "bomb of 256 MB",
@@ -143,7 +143,7 @@ ZIPS = [
         "folder named jpg",
         lambda: zip_of(good(), ("folder.jpg/", b"")),
         ("Ada",),
-        ("folder.jpg: The file is empty",),
+        ("folder.jpg: an empty folder",),
     ),
     ZipCase("unicode", lambda: zip_of(good("Пётр 陳/🙂.jpg")), ("Пётр 陳",)),
     ZipCase("one name twice", lambda: zip_of(good(), ("Ada/1.jpg", b"x")), ("Ada",), ("not",)),

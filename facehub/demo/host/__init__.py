@@ -1,1 +1,4 @@
-"""The only code that touches the inside of Gradio."""
+"""Everything that knows the inside of Gradio.
+
+The rest of the page uses `import gradio` and its documented interface only.
+"""

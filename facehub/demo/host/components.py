@@ -1,20 +1,94 @@
-"""Choices on the page, which the handlers check themselves."""
+"""Gradio components whose values reach and leave the handlers as the page needs them.
+
+All changes are made on instances: for a subclass, Gradio writes a .pyi file beside the module.
+"""
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.data_classes import FileData, ImageData, ListFiles
+
+from facehub.demo import texts
+from facehub.demo.errors import user_error
+from facehub.demo.photo import Photo
+from facehub.demo.picture import data_uri
 
 
-def unchecked(component: gr.Dropdown | gr.Radio) -> None:
-    """Let any value reach the handler.
+def photo_input(label: str, **kwargs: Any) -> gr.Image:
+    """A `gr.Image` whose value reaches the handler as the path of the original file.
 
-    Gradio refuses what is not among the choices, which it forgets with the session while the page
-    still shows them, and names the value in its refusal.
+    Gradio's own types decode before facehub can check the size and format, or skip the EXIF
+    rotation. What a handler returns for it is a `Photo`, which is shown from memory, not from a
+    file. There is no share or download button.
+
+    Args:
+        label: shown above it.
+        kwargs: further arguments of `gr.Image`.
     """
-    # On the instance: for a subclass, Gradio writes a .pyi file beside the module.
+    kwargs.setdefault("buttons", ["fullscreen"])
+    image = gr.Image(label=label, type="filepath", **kwargs)
+    setattr(image, "preprocess", _original)  # noqa: B010
+    setattr(image, "postprocess", _from_memory)  # noqa: B010
+    return image
+
+
+def file_input(label: str, **kwargs: Any) -> gr.File:
+    """A `gr.File` whose value reaches the handler as a path, or a list of paths.
+
+    Gradio's own leaves an empty temporary file behind for each.
+
+    Args:
+        label: shown above it.
+        kwargs: further arguments of `gr.File`.
+    """
+    component = gr.File(label=label, **kwargs)
+    setattr(component, "preprocess", _paths)  # noqa: B010
+    return component
+
+
+def skip_choice_validation(component: gr.Dropdown | gr.Radio) -> None:
+    """Let any value reach the handler, which checks it.
+
+    Gradio refuses a value that is not among the choices, and names it in the refusal. It forgets
+    the choices with the session, while the page still shows them.
+    """
     setattr(component, "preprocess", _as_sent)  # noqa: B010
+
+
+def _original(payload: ImageData | None) -> Any:
+    """The path of the uploaded file, the bytes of an image sent inline, or None."""
+    if payload is None:
+        return None
+    if payload.url and payload.url.startswith("data:"):
+        try:
+            return base64.b64decode(payload.url.partition(",")[2], validate=True)
+        except ValueError:
+            raise user_error(texts.DAMAGED) from None
+    if not payload.path:
+        raise user_error(texts.EXPIRED)
+    return _present(payload.path)
+
+
+def _from_memory(photo: Photo | None) -> ImageData | None:
+    return None if photo is None else ImageData(url=data_uri(photo.pixels))
+
+
+def _paths(payload: ListFiles | FileData | None) -> list[str] | str | None:
+    if payload is None:
+        return None
+    if isinstance(payload, FileData):
+        return _present(payload.path)
+    return [_present(file.path) for file in payload.root]
+
+
+def _present(path: str) -> str:
+    if not Path(path).is_file():
+        raise user_error(texts.EXPIRED)
+    return path
 
 
 def _as_sent(payload: Any) -> Any:

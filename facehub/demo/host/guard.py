@@ -1,4 +1,4 @@
-"""What stands before Gradio's routes: those that the page needs not are closed, bodies bounded."""
+"""ASGI middleware: blocks Gradio routes the page does not use and caps request bodies."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from facehub.demo import texts
 from facehub.demo.host.sweeper import reopen
 from facehub.demo.host.uploads import MAX_FOLDER, folder_size
 
-# They write a visitor's page or recording to the disk, or fetch whatever address they are given.
-CLOSED = re.compile(
+# They write a visitor's page or recording to the disk, or fetch any address they are given.
+BLOCKED = re.compile(
     r"/gradio_api/(deep_link|process_recording|component_server|proxy=|vibe-|file/|file=\s*\w+:)",
     re.IGNORECASE,
 )
 UPLOAD = re.compile(r"/gradio_api/upload/?$")
-MAX_BODY = 16 * 2**20  # bytes of a request that is no upload: a frame of a webcam, at most
+MAX_BODY = 16 * 2**20  # bytes of a request that is not an upload: at most a webcam frame
 HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]+)$")
-CHECK_EVERY = 8 * 2**20  # bytes of uploads after which the folder's size is looked at
+CHECK_EVERY = 8 * 2**20  # bytes of uploads after which the folder's size is measured
 
 
 class Guard:
-    """ASGI middleware.
+    """The middleware.
 
     Args:
-        app: what comes after it.
-        max_body: bytes of a request that is no upload.
+        app: the application behind it.
+        max_body: bytes of a request that is not an upload.
     """
 
     def __init__(self, app: ASGIApp, max_body: int) -> None:
@@ -43,7 +43,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
-        if CLOSED.search(path):
+        if BLOCKED.search(path):
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
             return
         if beat := HEARTBEAT.search(path):
@@ -52,9 +52,9 @@ class Guard:
         await self.app(scope, body, send)
 
     def _upload(self, receive: Receive) -> Receive:
-        """The body of an upload, until the folder is full or the client gone.
+        """The body of an upload, until the folder is full or the client has gone.
 
-        Both end in the one exception after which Gradio removes what it has written so far.
+        Both raise the one exception after which Gradio removes what it has written so far.
         """
         complete = False
 

@@ -1,4 +1,4 @@
-"""What Gradio does otherwise than a page for faces needs, changed."""
+"""Patches to Gradio internals that would leak faces."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from gradio import processing_utils, queueing, route_utils, routes, state_holder
 from starlette.formparsers import MultiPartException
 
 from facehub.demo import texts
-from facehub.demo.errors import print_frames, problem
+from facehub.demo.errors import print_frames, user_error
 from facehub.demo.host.uploads import upload_folder
 
 
-def take_over() -> None:
-    """Change Gradio; call before the page is built.
+def patch_gradio() -> None:
+    """Change what Gradio does; call before the page is built.
 
-    - It names an upload's folder by the hash of its content. Two visitors with the same picture
-      would share one file, which the first to be served removes; and who has a picture could find
-      out whether somebody else has uploaded it.
-    - It collects what is no file in an upload in memory, without bound.
-    - Where a client sends an address in place of an upload, it fetches it.
-    - It logs the text of an exception, in which it quotes what a visitor has sent.
-    - It keeps the last value of each input and output of a session for links, which are closed.
+    - Gradio names an upload's folder by the hash of its content. Two visitors with the same picture
+      would share one file, which the first to be served removes; and a visitor who has a picture
+      could find out whether somebody else has uploaded it.
+    - It collects the parts of an upload that are not files in memory, without bound.
+    - It fetches an address that a client sends in place of an upload.
+    - It logs the text of an exception, which may quote what a visitor has sent.
+    - It keeps the last value of each input and output of a session for deep links, which the guard
+      blocks.
     """
     os.environ["GRADIO_TEMP_DIR"] = upload_folder()
     route_utils.GradioUploadFile = _SecretUpload  # type: ignore[misc]
@@ -49,7 +50,7 @@ class _FilesOnly(route_utils.GradioMultiPartParser):
 
 
 async def _no_download(url: str, cache_dir: str) -> str:
-    raise problem(texts.NO_ADDRESS)
+    raise user_error(texts.NO_ADDRESS)
 
 
 def _keep_nothing(self: state_holder.SessionState, key: int, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""While the app runs: forget sessions and remove uploads that nothing was done with."""
+"""Forget idle sessions and remove unused uploads while the app runs."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _closed_since: WeakKeyDictionary[SessionState, datetime] = WeakKeyDictionary()
 
 
 @asynccontextmanager
-async def housekeeping(app: Any, *, lifetime: float) -> AsyncIterator[None]:
-    """For the lifespan of Gradio's app.
+async def sweeping(app: Any, *, lifetime: float) -> AsyncIterator[None]:
+    """Lifespan of Gradio's app: sweeps every few seconds.
 
     Args:
-        app: of Gradio.
+        app: Gradio's.
         lifetime: seconds without use after which a session is forgotten.
     """
-    task = asyncio.create_task(_keep_house(app, lifetime))
+    task = asyncio.create_task(_sweep_forever(app, lifetime))
     try:
         yield
     finally:
         task.cancel()
 
 
-async def _keep_house(app: Any, lifetime: float) -> None:
+async def _sweep_forever(app: Any, lifetime: float) -> None:
     while True:
         await asyncio.sleep(min(EVERY, lifetime))
         try:
@@ -50,10 +50,10 @@ async def _keep_house(app: Any, lifetime: float) -> None:
 
 
 def forget_sessions(page: gr.Blocks, lifetime: float) -> None:
-    """Drop all that Gradio holds of sessions that are out of use; for the server's event loop.
+    """Drop all that Gradio holds of idle sessions; runs in the server's event loop.
 
-    That is more than the values of `gr.State`: its components are kept too, with names among their
-    choices, and answers that were not fetched.
+    That is more than the values of `gr.State`: Gradio also keeps the components, with names among
+    their choices, and answers that were not fetched.
     """
     holder, now = page.state_holder, datetime.now()
     for session_hash, session in list(holder.session_data.items()):
@@ -70,7 +70,7 @@ def forget_sessions(page: gr.Blocks, lifetime: float) -> None:
 
 
 def reopen(holder: StateHolder, session_hash: str) -> None:
-    """A page that is back after its connection broke is not closed, as Gradio would still think."""
+    """Mark a session as open again; Gradio leaves it closed when its page reconnects."""
     session = holder.session_data.get(session_hash)
     if session is not None:
         session.is_closed = False
@@ -78,6 +78,6 @@ def reopen(holder: StateHolder, session_hash: str) -> None:
 
 
 def forget_paths(page: gr.Blocks) -> None:
-    """Drop Gradio's record of uploads that are gone."""
+    """Drop Gradio's records of uploads that are gone."""
     for paths in page.temp_file_sets:
         paths.difference_update([path for path in paths if not os.path.exists(path)])

@@ -13,11 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
-from gradio.data_classes import FileData, ListFiles
-
 from facehub.demo import texts
-from facehub.demo.errors import problem
 
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108  # kept in memory by Linux, not on a disk
 PREFIX = "facehub-uploads-"
@@ -108,28 +104,3 @@ def _entries() -> Iterator[tuple[Path, os.stat_result]]:
         for name in (*files, *folders):
             with suppress(FileNotFoundError):
                 yield Path(folder, name), Path(folder, name).lstat()
-
-
-def file_input(label: str, **kwargs: Any) -> gr.File:
-    """A `gr.File` whose value reaches the handler as a path, or a list of paths.
-
-    Gradio's own would leave an empty temporary file behind for each.
-    """
-    component = gr.File(label=label, **kwargs)
-    # On the instance: for a subclass, Gradio writes a .pyi file beside the module.
-    setattr(component, "preprocess", _paths)  # noqa: B010
-    return component
-
-
-def _paths(payload: ListFiles | FileData | None) -> list[str] | str | None:
-    if payload is None:
-        return None
-    if isinstance(payload, FileData):
-        return _present(payload.path)
-    return [_present(file.path) for file in payload.root]
-
-
-def _present(path: str) -> str:
-    if not Path(path).is_file():
-        raise problem(texts.EXPIRED)
-    return path

@@ -71,3 +71,11 @@ def test_a_single_photo_is_no_outlier() -> None:
     gallery.add("Ada", _template(0))
     gallery.add("Bob", _template(90))
     assert review_gallery(gallery, threshold=0.5) == []
+
+
+def test_without_a_threshold_only_copies_are_found(gallery: Gallery) -> None:
+    assert review_gallery(gallery, threshold=None) == []
+    gallery.add("Bob", _template(1), "b3")
+    gallery.add("Ada", _template(90, 2), "a3")
+    found = review_gallery(gallery, threshold=None)
+    assert [f.doubt for f in found] == [Doubt.DUPLICATE, Doubt.DUPLICATE]

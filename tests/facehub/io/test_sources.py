@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -190,3 +191,28 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
     assert [p.read() for p in find_pictures([tmp_path / "[1].png"])] == [b"x"]
     with pytest.raises(ArchiveError, match="Nothing matches"):
         find_pictures([tmp_path / "[2].png"])
+
+
+def test_the_first_of_two_members_with_one_name_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/1.png", b"first")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("a/1.png", b"second")
+    source = open_source(path)
+    assert source.names == ["a/1.png"]
+    assert source.read("a/1.png") == b"first"
+    assert source.ignored == {"a/1.png": sources.SAME_NAME}
+
+
+def test_a_member_deep_down_takes_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "faces.zip"
+    name = "x/" * 32_000 + "1.png"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, b"content")
+    tracemalloc.start()
+    source = open_source(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert source.names == [name]
+    assert peak < 20 * 2**20  # the paths of all its folders together would be 1 GB

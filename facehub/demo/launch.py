@@ -1,0 +1,54 @@
+"""Serve the demo with the settings of the environment: `facehub demo`, `python app.py`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+import gradio as gr
+
+from facehub.demo.page import build, launch_options
+from facehub.demo.settings import Settings
+from facehub.errors import FaceHubError
+from facehub.pipeline import default_recognizer
+
+
+def create_page(settings: Settings | None = None) -> gr.Blocks:
+    """The page with the default weights, ready to launch.
+
+    Args:
+        settings: of the host; None for the environment's.
+
+    Raises:
+        FaceHubError: a setting, the weights or the gallery file cannot be used.
+    """
+    settings = settings or Settings.from_environment()
+    return build(default_recognizer(), settings)
+
+
+def main(**options: Any) -> int:
+    """Serve the page until the process is interrupted or terminated.
+
+    Args:
+        options: further arguments of `gr.Blocks.launch`, in place of those of the page.
+
+    Returns:
+        The exit code: 1, after one line on stderr, where a setting, the weights or the gallery file
+        cannot be used.
+    """
+    try:
+        settings = Settings.from_environment()
+        page = create_page(settings)
+    except FaceHubError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, _terminate)
+    page.launch(**{**launch_options(settings), **options})
+    return 0
+
+
+def _terminate(*_: object) -> None:
+    """End the process so that uploads are removed on the way, undisturbed by a second SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
