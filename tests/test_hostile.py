@@ -66,7 +66,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recognizer: FaceRecognizer
 ) -> Run:
     """Run the command in this process with the weights loaded once: exit code and stderr."""
-    monkeypatch.setattr(FaceRecognizer, "from_pretrained", lambda name: recognizer)
+    monkeypatch.setattr(FaceRecognizer, "from_pretrained", lambda name, **_: recognizer)
 
     def run(*args: object) -> tuple[int, str]:
         assert isinstance(sys.stderr, io.TextIOWrapper)
@@ -319,16 +319,29 @@ def test_cli_with_a_name_that_looks_like_an_option(
 
 
 @each_zip
-def test_cli_zip(case: ZipCase, enrolled: Path, tmp_path: Path, run: Run) -> None:
-    """The command reads no zips."""
+def test_cli_zip(
+    case: ZipCase, enrolled: Path, tmp_path: Path, run: Run, recognizer: FaceRecognizer
+) -> None:
+    """The command takes from a zip what the page takes, but for the page's limits."""
     path = case.write(tmp_path)
-    gallery = Path(shutil.copy(enrolled, tmp_path / "people.safetensors"))
-    before = gallery.read_bytes()
     for options in (["--name", "Ada"], []):
-        code, _ = run("enrol", gallery, *options, path)
-        assert code == (0 if case.name == "a picture" and options else 5)
-    assert case.name == "a picture" or gallery.read_bytes() == before
-    assert {file.name for file in tmp_path.iterdir()} == {path.name, gallery.name}
+        gallery = Path(shutil.copy(enrolled, tmp_path / "people.safetensors"))
+        before = gallery.read_bytes()
+        code, errors = run("enrol", gallery, *options, path)
+        people = Gallery.load(gallery, fingerprint=recognizer.fingerprint)
+        if case.name == "a picture":
+            assert code == (0 if options else 5)
+        elif case.name == "name too long":  # of its folder: `--name` helps
+            assert code == (0 if options else 5)
+        elif not case.people:
+            assert code == 5
+            assert gallery.read_bytes() == before
+        else:
+            assert (code == 5) == bool(errors)
+            assert "Grace" in people
+            assert not options or set(people) == {"Grace", "Ada"}
+        assert set(os.listdir(tmp_path)) == {path.name, gallery.name}
+        assert not Path("/tmp/evil.jpg").exists()
 
 
 @each_gallery

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from facehub.cli.faces import check_folder, load_recognizer
@@ -24,7 +23,7 @@ from facehub.enrolment import Portrait, add_enrolments, embed_portraits
 from facehub.errors import FaceHubError
 from facehub.gallery.memory import Gallery
 from facehub.identification import identify_faces
-from facehub.io.sources import find_pictures
+from facehub.io.sources import Picture, find_pictures, identity_of, open_source
 from facehub.model.store import default_weights, made_by, read_spec, read_weights, weights_folder
 from facehub.pipeline import FaceRecognizer
 from facehub.results import IdentifiedFace, rounded
@@ -155,31 +154,32 @@ def _gallery_or_new(path: Path, recognizer: FaceRecognizer) -> Gallery:
 
 
 def _portraits(args: argparse.Namespace) -> list[tuple[str, Portrait]]:
-    """(path, portrait) of every photo: all of one person, or a sub-folder for each person."""
+    """(path, portrait) of every photo: all of one person, or a folder for each person."""
     if args.name is not None:
-        return [
-            (p.path, Portrait(args.name, p.read, Path(p.name).name))
-            for p in find_pictures(args.photos)
-        ]
+        found = [(args.name, picture) for picture in find_pictures(args.photos)]
+    else:
+        found = [pair for path in args.photos for pair in _people(path)]
     return [
-        (picture.path, Portrait(person.name, picture.read, Path(picture.name).name))
-        for person in _people(args.photos)
-        for picture in find_pictures([person])
+        (picture.path, Portrait(name, picture.read, Path(picture.name).name))
+        for name, picture in found
     ]
 
 
-def _people(folders: Iterable[Path]) -> list[Path]:
-    """The sub-folders, one for each person."""
-    people = []
-    for folder in folders:
-        if not os.path.isdir(folder):
-            raise FaceHubError(f"{folder} is not a folder; use --name to say who a photo shows.")
-        try:
-            members = sorted(folder.iterdir())
-        except OSError as error:
-            raise FaceHubError(f"{folder} cannot be read: {error.strerror}.") from error
-        persons = [p for p in members if os.path.isdir(p) and p.name[0] != "."]
-        if not persons:
-            raise FaceHubError(f"{folder} has no sub-folder per person; or use --name.")
-        people += persons
-    return people
+def _people(path: Path) -> list[tuple[str, Picture]]:
+    """(person, photo) from a folder with a sub-folder for each person, or from such a zip."""
+    if path.suffix.lower() == ".zip" and os.path.isfile(path):
+        source = open_source(path)
+        return [
+            (identity_of(name).rpartition("/")[2], Picture(source, name, str(path / name)))
+            for name in source.names
+        ]
+    if not os.path.isdir(path):
+        raise FaceHubError(f"{path} is not a folder or zip; use --name to say who a photo shows.")
+    try:
+        members = sorted(path.iterdir())
+    except OSError as error:
+        raise FaceHubError(f"{path} cannot be read: {error.strerror}.") from error
+    persons = [member for member in members if os.path.isdir(member) and member.name[0] != "."]
+    if not persons:
+        raise FaceHubError(f"{path} has no sub-folder per person; or use --name.")
+    return [(person.name, picture) for person in persons for picture in find_pictures([person])]

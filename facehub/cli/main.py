@@ -94,7 +94,7 @@ def _add_gallery_commands(commands: Any) -> None:
     enrol.add_argument("photos", type=Path, nargs="+", help=f"with --name {_PHOTOS}")
     enrol.add_argument(
         "--name",
-        help="who the photos show; without it, each folder holds one sub-folder per person",
+        help="who the photos show; without it, each folder or zip holds one folder per person",
     )
     enrol.add_argument(
         "--largest", action="store_true", help="where a photo shows several faces, take the largest"

@@ -108,7 +108,7 @@ def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> list[Picture]:
     found = []
     for path in paths:
         for match in _matches(path):
-            if os.path.isdir(match) or match.suffix.lower() in (".zip", ".rec"):
+            if os.path.isdir(match) or _is_archive(match):
                 source = open_source(match, loose=True)
                 found += [Picture(source, name, str(match / name)) for name in source.names]
             else:
@@ -204,6 +204,14 @@ class ZipSource:
             raise
         except Exception as error:  # the decompressors raise almost anything
             raise ImageDecodeError("This member of the zip is damaged or encrypted.") from error
+
+
+def _is_archive(path: Path) -> bool:
+    """Whether a file is a data set; a picture is a picture whatever its suffix says."""
+    suffix = path.suffix.lower()
+    return suffix == ".rec" or (
+        suffix == ".zip" and os.path.isfile(path) and zipfile.is_zipfile(path)
+    )
 
 
 def _matches(path: str | os.PathLike[str]) -> Sequence[Path]:

@@ -173,7 +173,7 @@ def test_enrol_largest(run: Run, tmp_path: Path, photos: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "is not a folder; use --name"),
+        (None, "is not a folder or zip; use --name"),
         ([], "has no sub-folder per person"),
         (["Ann"], "holds no JPEG, PNG or WebP picture"),
     ],
