@@ -219,7 +219,7 @@ def _is_best(rows: list[dict[str, Any]]) -> bool:
     """Whether the last epoch has the best held-out score of those at its input size."""
     last = rows[-1]
     same_size = [row for row in rows if row["height"] == last["height"]]
-    return last[SCORE] >= max(row[SCORE] for row in same_size)
+    return bool(last[SCORE] >= max(row[SCORE] for row in same_size))
 
 
 def _check_data(config: TrainConfig, faces: PackedFaces, n_training: int, group: Processes) -> None:

@@ -29,7 +29,8 @@ def sample_training(faces: Path | PackedFaces, count: int, seed: int = 0) -> np.
     if isinstance(faces, Path) and (faces / "crops.npy").is_file():
         faces = open_pack(faces)
     if isinstance(faces, PackedFaces):
-        return faces.crops[_choose(np.flatnonzero(~faces.heldout), count, seed)]
+        chosen = _choose(np.flatnonzero(~faces.heldout), count, seed)
+        return np.asarray(faces.crops[chosen])
     pictures = open_source(faces)
     names = [name for name in pictures.names if not is_heldout(identity_of(name))]
     chosen = _choose(np.arange(len(names)), count, seed)

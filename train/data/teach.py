@@ -50,4 +50,4 @@ def embed_teacher(
 
 def _standardised(vectors: np.ndarray) -> np.ndarray:
     centred = vectors - vectors.mean(axis=0)
-    return centred / np.sqrt(centred.var(axis=0).sum())
+    return np.asarray(centred / np.sqrt(centred.var(axis=0).sum()))

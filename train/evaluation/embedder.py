@@ -40,7 +40,7 @@ def load_embedder(
 
 
 def precision_of(embedder: Embedder) -> str:
-    """"float32", "int8", or "file" for an ONNX network, whose file decides."""
+    """ "float32", "int8", or "file" for an ONNX network, whose file decides."""
     return embedder.precision if isinstance(embedder, OnnxEmbedder) else "float32"
 
 

@@ -1,7 +1,7 @@
 """Distillation: learn from another network's embeddings of the same faces.
 
-Two losses of the literature: feature regression through a learned map, as in FitNets (Romero et al.,
-ICLR 2015), and the distances within a batch, as in RKD (Park et al., CVPR 2019).
+Two losses of the literature: feature regression through a learned map, as in FitNets (Romero et
+al., ICLR 2015), and the distances within a batch, as in RKD (Park et al., CVPR 2019).
 """
 
 from __future__ import annotations

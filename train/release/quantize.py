@@ -45,7 +45,8 @@ def activation_ranges(
     names = activations(spec)
     one_way = dataclasses.replace(spec, flip=False)
     session = open_session(to_onnx(tensors, one_way, with_activations=True))
-    lowest, highest = ([[] for _ in names] for _ in range(2))
+    lowest: list[list[np.ndarray]] = [[] for _ in names]
+    highest: list[list[np.ndarray]] = [[] for _ in names]
     for start in range(0, len(crops), BATCH_SIZE):
         batch = np.asarray(crops[start : start + BATCH_SIZE])
         if spec.flip:
