@@ -36,16 +36,16 @@ def test_half_the_size_and_nearly_the_same_embeddings(run: Path, tmp_path: Path)
     sizes = [(p / "model.safetensors").stat().st_size for p in (run / "best", out)]
     assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.01)
     loaded = FaceEncoder.from_pretrained(out)
-    assert loaded.config.fingerprint == exported.config.fingerprint
+    assert loaded.spec.fingerprint == exported.spec.fingerprint
     crops = np.random.default_rng(0).integers(0, 256, (4, 112, 96, 3), np.uint8)
     before, after = FaceEncoder.from_pretrained(run / "best").embed(crops), loaded.embed(crops)
     assert (before * after).sum(1).min() > 0.9999
 
 
 def test_flip(run: Path, tmp_path: Path) -> None:
-    assert not export(run, tmp_path / "out", dataset="celeba").config.flip
+    assert not export(run, tmp_path / "out", dataset="celeba").spec.flip
     export(run, tmp_path / "out", dataset="celeba", flip=True)
-    assert FaceEncoder.from_pretrained(tmp_path / "out").config.flip
+    assert FaceEncoder.from_pretrained(tmp_path / "out").spec.flip
 
 
 def test_records(run: Path, tmp_path: Path) -> None:
