@@ -39,7 +39,7 @@ def fit_crops(crops: np.ndarray, template: AlignmentTemplate) -> np.ndarray:
 
 
 def embed_crops(embedder: Embedder, crops: np.ndarray) -> np.ndarray:
-    """Fit and embed many crops, with a progress bar.
+    """Fit and embed many crops, with a progress bar on a terminal.
 
     Args:
         embedder: any face network.
@@ -53,7 +53,7 @@ def embed_crops(embedder: Embedder, crops: np.ndarray) -> np.ndarray:
         WeightsError: the network does not give finite embeddings.
     """
     chunks = (crops[start : start + CHUNK] for start in range(0, len(crops), CHUNK))
-    with tqdm(total=len(crops), unit="img", leave=False) as progress:
+    with tqdm(total=len(crops), unit="img", leave=False, disable=None) as progress:
         rows = []
         for chunk in chunks:
             rows.append(embedder.embed(fit_crops(chunk, embedder.spec.template)))

@@ -19,7 +19,7 @@ def test_our_crops_in_arcface_s_template() -> None:
     assert found.shape == (1, 112, 112, 3)
     columns = [*range(8, 0, -1), *range(96), *range(94, 86, -1)]
     assert found[0, 50, :, 0].tolist() == columns
-    moved = DEFAULT_TEMPLATE.points + (8, 0)
+    moved = DEFAULT_TEMPLATE.points + np.array([8, 0])
     assert np.abs(moved - TEMPLATES["arcface112"].points[:2]).max() < 0.2
 
 

@@ -18,7 +18,6 @@ from facehub.model.store import default_weights, read_spec, read_weights
 from tests.train.networks import mean_weights
 from train.__main__ import main
 from train.data.heldout import read_heldout
-from train.data.pack import open_pack
 from train.data.sample import sample_training
 from train.evaluation.validate import heldout_tar
 from train.release.quantize import activation_ranges, quantize
