@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from train.config import TrainConfig, load_config
 from train.data.augment import augment
 from train.data.pack import PackedFaces, open_pack
-from train.optimizer import follow, make_optimizer
+from train.optimizer import ema_update, make_optimizer
 from train.step import TrainingStep
 
 
@@ -85,7 +85,7 @@ def training_cost(
         nn.utils.clip_grad_norm_(module.parameters(), config.clip)
         optimizer.step()
         if config.ema > 0:
-            follow(averaged, module.encoder, config.ema, 1000)
+            ema_update(averaged, module.encoder, config.ema, 1000)
 
     x = read()
     with FlopCounterMode(display=False) as counter:

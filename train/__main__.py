@@ -1,4 +1,4 @@
-"""`python -m train align | pack | teach | fit | export | calibrate | evaluate | publish | space`"""
+"""`python -m train COMMAND`: from raw pictures to published weights."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import json
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-import torch
-
-from facehub.encoder import FaceEncoder
 from facehub.errors import FaceHubError
 from facehub.io.files import write_atomically
+from facehub.model.onnx import Precision
 from facehub.model.store import MODEL_VARIABLE, default_weights
+from facehub.template import TEMPLATES
 from train.release.card import DATASETS
 
 
@@ -28,6 +27,12 @@ def main(argv: list[str] | None = None) -> int:
     align.add_argument("source", type=Path, help="folder or zip (IDENTITY/IMAGE), or RecordIO")
     align.add_argument("target", type=Path, help="folder to make")
     align.add_argument("--workers", type=int, help="processes (default: one per core)")
+    align.add_argument(
+        "--template",
+        choices=sorted(TEMPLATES),
+        default="pupils96x112",
+        help="where landmarks go in the crop (default: pupils96x112, which `fit` trains on)",
+    )
     align.set_defaults(run=run_align)
 
     pack = commands.add_parser("pack", help="pack aligned faces for training")
@@ -39,11 +44,9 @@ def main(argv: list[str] | None = None) -> int:
     pack.set_defaults(run=run_pack)
 
     teach = commands.add_parser("teach", help="embed packed faces with a network to distil from")
-    teach.add_argument("model", type=Path, help="face network in ONNX, RGB")
+    teach.add_argument("teacher", type=Path, help="weight folder (`facehub model add` makes one)")
     teach.add_argument("faces", type=Path, help="packed data set")
     teach.add_argument("target", type=Path, help=".npz to write")
-    teach.add_argument("--mean", type=float, default=0.0, help="subtracted from pixels of 0 to 255")
-    teach.add_argument("--std", type=float, default=1.0, help="that divides them then")
     teach.add_argument("--beside", type=Path, help="another teacher's .npz, to learn from both")
     teach.set_defaults(run=run_teach)
 
@@ -61,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         action=argparse.BooleanOptionalAction,
         help="add the mirrored face's embedding (default: as the weights' config says)",
     )
+    _add_precision(evaluate, "auto", "what users run")
     evaluate.add_argument("--output", type=Path, help="folder for evaluation.json and .png")
     evaluate.add_argument("--json", action="store_true", help="print JSON")
     evaluate.set_defaults(run=run_evaluate)
@@ -84,7 +88,14 @@ def main(argv: list[str] | None = None) -> int:
     calibrate.add_argument(
         "--uncertain-fmr", type=float, help="higher rate, at which the uncertain band begins"
     )
+    _add_precision(calibrate, None, "float32, or what an ONNX file has")
     calibrate.set_defaults(run=run_calibrate)
+
+    quantize = commands.add_parser("quantize", help="measure the ranges that int8 needs")
+    quantize.add_argument("weights", type=Path, help="weight folder; its config.json is rewritten")
+    quantize.add_argument("faces", type=Path, help="packed or aligned faces that it was trained on")
+    quantize.add_argument("--count", type=int, default=512, help="how many to measure (512)")
+    quantize.set_defaults(run=run_quantize)
 
     publish = commands.add_parser("publish", help="send a run's weights to the Hub, in one commit")
     publish.add_argument("run_folder", type=Path, help="run, or folder that `export` wrote")
@@ -110,6 +121,12 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _add_precision(parser: argparse.ArgumentParser, default: str | None, what: str) -> None:
+    parser.add_argument(
+        "--precision", choices=get_args(Precision), default=default, help=f"(default: {what})"
+    )
+
+
 def _add_hub_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("repo", metavar="OWNER/NAME", help="repository on the Hub")
     parser.add_argument("--private", action="store_true", help="if it is created")
@@ -121,7 +138,8 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
 def run_align(args: argparse.Namespace) -> None:
     from train.data.align import align
 
-    _print_counts(align(args.source, args.target, args.workers), width=14)
+    counts = align(args.source, args.target, args.workers, TEMPLATES[args.template])
+    _print_counts(counts, width=14)
 
 
 def run_pack(args: argparse.Namespace) -> None:
@@ -131,10 +149,9 @@ def run_pack(args: argparse.Namespace) -> None:
 
 
 def run_teach(args: argparse.Namespace) -> None:
-    from train.data.teach import teach
+    from train.data.teach import embed_teacher
 
-    options = {"mean": args.mean, "std": args.std, "beside": args.beside}
-    _print_counts(teach(args.model, args.faces, args.target, **options))
+    _print_counts(embed_teacher(args.teacher, args.faces, args.target, beside=args.beside))
 
 
 def _print_counts(counts: dict[str, int], width: int = 12) -> None:
@@ -150,12 +167,13 @@ def run_fit(args: argparse.Namespace) -> None:
 
 
 def run_evaluate(args: argparse.Namespace) -> None:
+    from facehub.pipeline import FaceRecognizer
+    from train.evaluation.embedder import load_embedder
     from train.evaluation.evaluate import describe, evaluate
 
-    encoder = _load(args.weights or default_weights())
-    if args.flip is not None:
-        encoder.spec = dataclasses.replace(encoder.spec, flip=args.flip)
-    report = evaluate(args.lfw, encoder, output=args.output)
+    weights = args.weights or default_weights()
+    embedder = load_embedder(weights, precision=args.precision, flip=args.flip)
+    report = evaluate(args.lfw, FaceRecognizer(embedder), output=args.output)
     print(json.dumps(dataclasses.asdict(report), indent=2) if args.json else describe(report))
 
 
@@ -168,32 +186,27 @@ def run_export(args: argparse.Namespace) -> None:
 
 
 def run_calibrate(args: argparse.Namespace) -> None:
-    from train.data.heldout import read_heldout
-    from train.evaluation.calibrate import calibrate
+    from train.evaluation.calibrate import calibrate_weights, describe
 
-    encoder = _load(args.weights)
-    crops, labels = read_heldout(args.faces)
-    encoder.spec = calibrate(
-        encoder.spec,
-        encoder.embed(crops),
-        labels,
+    report = calibrate_weights(
+        args.weights,
+        args.faces,
         dataset=args.dataset,
         target_fmr=None if args.keep else args.fmr,
         uncertain_fmr=args.uncertain_fmr,
+        precision=args.precision,
     )
-    encoder.save_pretrained(args.weights)
-    found = encoder.spec.calibration
-    assert found is not None
-    print(f"{len(crops)} faces of {labels.max() + 1} identities")
-    print(f"uncertain from {encoder.spec.threshold - encoder.spec.uncertain_margin:.3f}")
-    print(f"threshold {encoder.spec.threshold:.3f}: FMR {found.fmr:.2g}, FNMR {found.fnmr:.4f}")
-    print(f"{found.impostor_pairs:,} impostor pairs, {found.genuine_pairs:,} genuine pairs")
+    print(describe(report))
 
 
-def _load(weights: str | Path) -> FaceEncoder:
-    """On the GPU where there is one."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return FaceEncoder.from_pretrained(weights, map_location=device)
+def run_quantize(args: argparse.Namespace) -> None:
+    from train.release.quantize import quantize
+
+    agreement = quantize(args.weights, args.faces, count=args.count)
+    print(
+        f"{len(agreement)} faces; cosine of the int8 and float32 embeddings: "
+        f"mean {agreement.mean():.4f}, lowest {agreement.min():.4f}"
+    )
 
 
 def run_publish(args: argparse.Namespace) -> None:

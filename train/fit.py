@@ -22,11 +22,11 @@ from train.data.augment import augment
 from train.data.pack import PackedFaces, open_pack
 from train.distributed import Processes, processes
 from train.evaluation.validate import embed_at, heldout_tar
-from train.optimizer import follow, make_optimizer
+from train.optimizer import ema_update, make_optimizer
 from train.records import check_libraries, plot, write_events, write_metrics
 from train.schedule import LinearMargin, Plateau, cooldown, warmup
 from train.start import start_from
-from train.step import PARTS, TrainingStep
+from train.step import LOSS_NAMES, TrainingStep
 
 MIN_IMPOSTORS = 1000  # held-out pairs of different people that a score needs
 MAX_SCORED = 8000  # held-out faces an epoch is scored on: 32 million pairs, in some 500 MB
@@ -73,7 +73,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
     margin = LinearMargin(config.margin_min, config.margin_max, config.margin_epochs)
     plateau = Plateau(config.plateau_factor, config.plateau_patience, config.plateau_threshold)
 
-    epoch, step, sums, rows = 0, 0, torch.zeros(len(PARTS)), []
+    epoch, step, sums, rows = 0, 0, torch.zeros(len(LOSS_NAMES)), []
     state = load_checkpoint(run)
     if state is None and config.init:
         size = config.size_at(0)[1:]
@@ -138,7 +138,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
 
             batch = order[step * config.batch_size : (step + 1) * config.batch_size]
             optimizer.zero_grad(set_to_none=True)
-            values = torch.zeros(len(PARTS), device=device)
+            values = torch.zeros(len(LOSS_NAMES), device=device)
             for part in range(group.rank, n_parts, group.count):
                 chosen = np.sort(batch[part::n_parts])  # in the file's order: quicker to read
                 pixels = torch.from_numpy(faces.crops[training[chosen]]).to(device)
@@ -171,7 +171,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
             step += 1
             sums += values
             if config.ema > 0:
-                follow(averaged, encoder, config.ema, (epoch - first_epoch) * n_steps + step)
+                ema_update(averaged, encoder, config.ema, (epoch - first_epoch) * n_steps + step)
 
             progress.update(len(batch))
             progress.set_postfix(
@@ -184,7 +184,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
         progress.close()
         seconds = time.monotonic() - started
 
-        means = dict(zip(PARTS, (sums / n_steps).tolist(), strict=True))
+        means = dict(zip(LOSS_NAMES, (sums / n_steps).tolist(), strict=True))
         stable = margin.is_stable(epoch)  # for all of this epoch
         if stable:
             plateau.step(means["loss"])
@@ -192,7 +192,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
         if group.is_first:
             averaged.eval()
             scored = np.flatnonzero(faces.heldout)[:MAX_SCORED]
-            heldout = embed_at(averaged, faces.crops[scored], (height, width))
+            heldout = embed_at(averaged, faces.crops, scored, (height, width))
             row: dict[str, Any] = {
                 "epoch": epoch,
                 **means,
@@ -210,7 +210,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
             write_metrics(run, rows)
             write_events(run, row)
             plot(run)
-        step, sums = 0, torch.zeros(len(PARTS))
+        step, sums = 0, torch.zeros(len(LOSS_NAMES))
         checkpoint()
         last_checkpoint = time.monotonic()
 
@@ -219,7 +219,7 @@ def _is_best(rows: list[dict[str, Any]]) -> bool:
     """Whether the last epoch has the best held-out score of those at its input size."""
     last = rows[-1]
     same_size = [row for row in rows if row["height"] == last["height"]]
-    return last[SCORE] >= max(row[SCORE] for row in same_size)
+    return bool(last[SCORE] >= max(row[SCORE] for row in same_size))
 
 
 def _check_data(config: TrainConfig, faces: PackedFaces, n_training: int, group: Processes) -> None:

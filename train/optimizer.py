@@ -1,4 +1,4 @@
-"""The optimiser, and the moving average of the weights that it leaves."""
+"""The optimiser, and the exponential moving average (EMA) of the weights."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ def make_optimizer(config: TrainConfig, module: nn.Module) -> torch.optim.Optimi
 
 
 @torch.no_grad()
-def follow(averaged: nn.Module, model: nn.Module, decay: float, steps: int) -> None:
-    """Move the exponential average of weights and batch statistics towards the model's."""
-    decay = min(decay, (1 + steps) / (10 + steps))  # follow closely at first
+def ema_update(averaged: nn.Module, model: nn.Module, decay: float, steps: int) -> None:
+    """Update the EMA of weights and batch statistics with the model's present ones.
+
+    Args:
+        averaged: changed in place.
+        model: of the same architecture.
+        decay: weight of the past, once there is one: at first the average follows more closely.
+        steps: optimiser steps that it has averaged so far.
+    """
+    decay = min(decay, (1 + steps) / (10 + steps))
     for mean, value in zip(
         averaged.state_dict().values(), model.state_dict().values(), strict=True
     ):

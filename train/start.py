@@ -13,8 +13,6 @@ from train.data.pack import PackedFaces
 from train.evaluation.validate import embed_at
 from train.step import TrainingStep
 
-CHUNK = 1024  # faces read at once
-
 
 def start_from(
     source: str,
@@ -55,8 +53,5 @@ def start_from(
         ) from error
     if state is None:
         module.encoder.eval()
-        embeddings = [
-            embed_at(module.encoder, faces.crops[training[i : i + CHUNK]], size)
-            for i in range(0, len(training), CHUNK)
-        ]
-        module.head.start_at(torch.from_numpy(np.concatenate(embeddings)), torch.from_numpy(labels))
+        embeddings = embed_at(module.encoder, faces.crops, training, size)
+        module.head.init_centres(torch.from_numpy(embeddings), torch.from_numpy(labels))

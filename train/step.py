@@ -14,7 +14,7 @@ from train.config import TrainConfig
 from train.model.arcface import ArcFace
 from train.model.distill import Distillation, load_teacher
 
-PARTS = ("loss", "arcface", "projection", "relation", "accuracy")
+LOSS_NAMES = ("loss", "arcface", "projection", "relation", "accuracy")
 
 
 class TrainingStep(nn.Module):
@@ -45,7 +45,7 @@ class TrainingStep(nn.Module):
             indices: int64 (B,), positions among the training faces.
 
         Returns:
-            float32 scalar; float32 (5,) as `PARTS` names them, accuracy in per cent.
+            float32 scalar; float32 (5,) as `LOSS_NAMES` names them, accuracy in per cent.
         """
         config = self.config
         half = torch.float16 if config.amp == "fp16" else torch.bfloat16

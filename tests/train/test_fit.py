@@ -92,7 +92,7 @@ def test_it_learns_and_keeps_records(config: TrainConfig, tmp_path: Path) -> Non
     assert (tmp_path / "curves.png").is_file()
     assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
     best = FaceEncoder.from_pretrained(tmp_path / "best")
-    assert best.config.stem == "imagenet"
+    assert best.spec.stem == "imagenet"
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_the_scaler_skips_overflows_but_not_for_ever(
 
 def test_the_face_stem_and_dilation_train(config: TrainConfig, tmp_path: Path) -> None:
     fit(dataclasses.replace(config, stem="face", dilated=True, epochs=1, batch_size=48), tmp_path)
-    trained = FaceEncoder.from_pretrained(tmp_path / "best").config
+    trained = FaceEncoder.from_pretrained(tmp_path / "best").spec
     assert (trained.stem, trained.dilated) == ("face", True)
 
 

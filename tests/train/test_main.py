@@ -7,11 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-import torch
 
-from facehub import FaceEncoder, FaceRecognizer
+from facehub import FaceRecognizer
 from facehub.model.store import read_spec
-from train import __main__ as module
+from tests.train.networks import mean_weights
 from train.__main__ import main
 
 
@@ -20,12 +19,20 @@ def weights(tmp_path: Path, other_weights: Path) -> Path:
     return shutil.copytree(other_weights, tmp_path / "weights")
 
 
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    """An ONNX network of five-point 112 x 112 crops, without a threshold."""
+    return mean_weights(tmp_path / "network", mean=127.5)
+
+
 def test_evaluate(
     lfw: Path, recognizer: FaceRecognizer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", str(lfw)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("weights             sha256:")
+    assert lines[0] == f"weights             {recognizer.fingerprint}"
+    assert lines[1] == f"engine              {recognizer.embedder.description}"
+    del lines[1]
     # Wilson's lower end for 2,000 of 2,000: 2000 / (2000 + z^2) = 0.9981.
     assert lines[1] == "10-fold accuracy    100.00 % [99.81, 100.00] (std over folds 0.00)"
     assert lines[2] == "no face found       0 of 3 pictures"
@@ -80,6 +87,7 @@ def test_evaluate_json(lfw: Path, weights: Path, capsys: pytest.CaptureFixture[s
     report = json.loads(capsys.readouterr().out)
     assert report["n_pictures"] == 3
     assert report["flip"] is True
+    assert report["fingerprint"] != read_spec(weights).fingerprint
     assert report["points"][1]["fmr"] == 0.001
     assert len(report["accuracy"]["thresholds"]) == 10
 
@@ -141,14 +149,55 @@ def test_calibrate_that_fails(
     assert (weights / "config.json").read_bytes() == config
 
 
-def test_a_gpu_is_used_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    devices = []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(
-        FaceEncoder, "from_pretrained", lambda folder, map_location: devices.append(map_location)
-    )
-    module._load("weights")
-    assert devices == ["cuda"]
+def test_any_network_is_calibrated_and_evaluated(
+    network: Path, faces: Path, lfw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The crops, 96 x 112, get the network's size; before that there is no threshold."""
+    assert main(["evaluate", str(lfw), "--weights", str(network)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("engine              ONNX Runtime ")
+    assert lines[2].startswith("10-fold accuracy    ")
+    assert lines[4] == "uncalibrated        no threshold: `python -m train calibrate` chooses one"
+    keep = ["calibrate", str(network), str(faces), "--dataset", "noise", "--keep"]
+    assert main(keep) == 1
+    assert "there is no threshold to keep" in capsys.readouterr().err
+
+    content = (network / "net.onnx").read_bytes()
+    assert main(["calibrate", *keep[1:5], "--fmr", "0.1", "--uncertain-fmr", "0.5"]) == 0
+    spec = read_spec(network)
+    assert spec.calibration is not None
+    assert (spec.calibration.genuine_pairs, spec.calibration.impostor_pairs) == (18, 135)
+    assert spec.threshold is not None
+    assert (network / "net.onnx").read_bytes() == content
+
+    out = tmp_path / "out"
+    command = ["evaluate", str(lfw), "--weights", str(network), "--output", str(out)]
+    assert main(command) == 0
+    report = json.loads((out / "evaluation.json").read_text())
+    assert report["threshold"] == spec.threshold
+    assert report["fmr"]["total"] == 1000
+    assert report["precision"] == "file"
+    assert report["engine"].startswith("ONNX Runtime ")
+    assert report["fingerprint"] == spec.fingerprint
+
+
+def test_precision_of_calibration_and_evaluation(
+    weights: Path, tiny_pack: str, faces: Path, lfw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrate = ["calibrate", str(weights), str(faces), "--dataset", "noise", "--fmr", "0.1"]
+    assert main([*calibrate, "--precision", "int8"]) == 1
+    assert "cannot run as int8" in capsys.readouterr().err
+    assert main(["quantize", str(weights), tiny_pack, "--count", "8"]) == 0
+    assert main([*calibrate, "--precision", "int8"]) == 0
+    capsys.readouterr()
+    found = {}
+    for precision in ("float32", "int8"):
+        command = ["evaluate", str(lfw), "--weights", str(weights), "--json"]
+        assert main([*command, "--precision", precision]) == 0
+        report = found[precision] = json.loads(capsys.readouterr().out)
+        assert report["precision"] == precision
+        assert report["engine"].endswith(precision)
+    assert found["float32"]["fingerprint"] == found["int8"]["fingerprint"]
 
 
 def test_evaluate_that_fails(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:

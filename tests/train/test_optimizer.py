@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from train.config import TrainConfig
-from train.optimizer import follow, make_optimizer
+from train.optimizer import ema_update, make_optimizer
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
@@ -24,8 +24,8 @@ def test_average_follows_closely_at_first_then_slowly() -> None:
         averaged.weight.fill_(0.0)
         model.weight.fill_(1.0)
         model.num_batches_tracked.fill_(7)
-    follow(averaged, model, 0.9, steps=0)  # decay (1 + 0) / (10 + 0)
+    ema_update(averaged, model, 0.9, steps=0)  # decay (1 + 0) / (10 + 0)
     assert averaged.weight.item() == pytest.approx(0.9)
     assert averaged.num_batches_tracked.item() == 7
-    follow(averaged, model, 0.9, steps=1000)
+    ema_update(averaged, model, 0.9, steps=1000)
     assert averaged.weight.item() == pytest.approx(0.9 * 0.9 + 0.1)

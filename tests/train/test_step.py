@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from train.config import TrainConfig
-from train.step import PARTS, TrainingStep
+from train.step import LOSS_NAMES, TrainingStep
 
 
 def test_the_loss_weighs_its_parts(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_the_loss_weighs_its_parts(tmp_path: Path) -> None:
     module = TrainingStep(config, names, n_identities=3)
     x = torch.randn(6, 3, 32, 32)
     loss, parts = module(x, torch.tensor([0, 0, 1, 1, 2, 2]), torch.arange(6))
-    found = dict(zip(PARTS, parts.tolist(), strict=True))
+    found = dict(zip(LOSS_NAMES, parts.tolist(), strict=True))
     assert min(found["arcface"], found["projection"], found["relation"]) > 0.01
     assert loss.item() == pytest.approx(
         0.5 * found["arcface"] + 3 * found["projection"] + 7 * found["relation"], rel=1e-5

@@ -8,24 +8,47 @@ import multiprocessing
 import os
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 from tqdm import tqdm
 
-from facehub.align import align_faces, central_face
-from facehub.errors import ImageError
+from facehub.align import align_faces
+from facehub.detect.base import FaceDetector
+from facehub.detect.mediapipe import MediaPipeDetector
+from facehub.errors import ImageError, NoFaceError
 from facehub.io.files import write_atomically
 from facehub.io.sources import Source, empty_identities, open_source, read_picture
+from facehub.select import select_face
+from facehub.template import DEFAULT_TEMPLATE, AlignmentTemplate
 
 FAILURES = "failures.csv"
 QUALITY = 95  # of the WebP files
 _CHUNK = 64
+_NO_FACE = "no face"
 
-_source: Source | None = None  # of a worker process
+
+@dataclass(frozen=True)
+class _Worker:
+    """What a worker process keeps from chunk to chunk."""
+
+    pictures: Source
+    detector: FaceDetector
+    target: Path
+    template: AlignmentTemplate
 
 
-def align(source: Path, target: Path, workers: int | None = None) -> dict[str, int]:
+_worker: _Worker | None = None  # of this process, if it is one
+
+
+def align(
+    source: Path,
+    target: Path,
+    workers: int | None = None,
+    template: AlignmentTemplate = DEFAULT_TEMPLATE,
+) -> dict[str, int]:
     """Write `target/IDENTITY/IMAGE.webp` for every picture; goes on where it was interrupted.
 
     Of several faces the one nearest the middle is taken. What failed or was left out is listed,
@@ -35,6 +58,7 @@ def align(source: Path, target: Path, workers: int | None = None) -> dict[str, i
         source: folder, zip or RecordIO, see `open_source`.
         target: folder to make.
         workers: processes; None for one per core.
+        template: where the landmarks go in the crop.
 
     Returns:
         Counts: aligned, already_there, no_face, unreadable, ignored (by name; and empty folders),
@@ -50,12 +74,12 @@ def align(source: Path, target: Path, workers: int | None = None) -> dict[str, i
         ProcessPoolExecutor(
             workers or os.cpu_count(),
             multiprocessing.get_context("spawn"),
-            initializer=_open,
-            initargs=(source,),
+            initializer=_start_worker,
+            initargs=(source, target, template),
         ) as pool,
         tqdm(total=len(missing), unit="img") as progress,
     ):
-        for failed, count in pool.map(_align_chunk, chunks, [target] * len(chunks)):
+        for failed, count in pool.map(_align_chunk, chunks):
             failures += failed
             progress.update(count)
     empty = empty_identities(pictures, outputs.keys() - dict(failures).keys())
@@ -63,7 +87,7 @@ def align(source: Path, target: Path, workers: int | None = None) -> dict[str, i
     text = io.StringIO()
     csv.writer(text).writerows([("picture", "reason"), *failures, *left_out.items()])
     write_atomically(target / FAILURES, text.getvalue().encode())
-    no_face = sum(reason == "no face" for _, reason in failures)
+    no_face = sum(reason == _NO_FACE for _, reason in failures)
     return {
         "aligned": len(missing) - len(failures),
         "already_there": len(outputs) - len(missing),
@@ -74,30 +98,38 @@ def align(source: Path, target: Path, workers: int | None = None) -> dict[str, i
     }
 
 
-def _open(path: Path) -> None:
-    global _source
-    _source = open_source(path)
+def _start_worker(source: Path, target: Path, template: AlignmentTemplate) -> None:
+    global _worker
+    _worker = _Worker(open_source(source), MediaPipeDetector(), target, template)
+    Finalize(None, _worker.detector.close, exitpriority=0)  # when the process ends
 
 
-def _align_chunk(pairs: list[tuple[str, str]], target: Path) -> tuple[list[tuple[str, str]], int]:
-    assert _source is not None
+def _align_chunk(pairs: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], int]:
+    """Align (picture, file to write) pairs; returns what failed, and how many there were."""
+    assert _worker is not None
     failures = []
     for name, output in pairs:
         try:
-            image = read_picture(_source, name)
+            crop = _central_crop(_worker, name)
         except ImageError as error:
             failures.append((name, str(error)))
-            continue
-        faces = align_faces(image)
-        if not faces:
-            failures.append((name, "no face"))
-            continue
-        buffer = io.BytesIO()
-        Image.fromarray(central_face(faces, image.shape).crop).save(buffer, "WEBP", quality=QUALITY)
-        path = target / output
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, buffer.getvalue())
+        except NoFaceError:
+            failures.append((name, _NO_FACE))
+        else:
+            path = _worker.target / output
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, crop)
     return failures, len(pairs)
+
+
+def _central_crop(worker: _Worker, name: str) -> bytes:
+    """The aligned face nearest the middle, as WebP."""
+    image = read_picture(worker.pictures, name)
+    faces = align_faces(image, worker.detector, template=worker.template)
+    crop = faces[select_face(faces, image.shape, "central")].crop
+    buffer = io.BytesIO()
+    Image.fromarray(crop).save(buffer, "WEBP", quality=QUALITY)
+    return buffer.getvalue()
 
 
 def _outputs(names: list[str]) -> dict[str, str]:

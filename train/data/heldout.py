@@ -24,10 +24,14 @@ def read_heldout(faces: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read the held-out faces of a data set.
 
     Args:
-        faces: already aligned to the template, see `open_source`.
+        faces: aligned, all of one size, see `open_source`.
 
     Returns:
-        crops, uint8 (N, 112, 96, 3), RGB; labels, int (N,), one number per identity.
+        crops, uint8 (N, H, W, 3), RGB; labels, int (N,), one number per identity.
+
+    Raises:
+        ArchiveError, ImageError: the faces cannot be read.
+        ValueError: no identity is held out.
     """
     crops, labels = [], []
     numbers: dict[str, int] = {}

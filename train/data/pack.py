@@ -47,7 +47,8 @@ def pack(source: Path, target: Path, *, middle: bool = False) -> dict[str, int]:
         empty (identities without a picture), single (identities of one).
 
     Raises:
-        ValueError: there is no picture to pack.
+        ArchiveError: the source is damaged, or holds no picture.
+        ValueError: none of its pictures can be packed.
     """
     pictures = open_source(source)
     t = DEFAULT_TEMPLATE

@@ -3,17 +3,94 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from facehub.model.spec import Calibration, ModelSpec
-from train.evaluation.metrics import threshold_at_fmr
+from facehub.errors import WeightsError
+from facehub.model.calibration import Calibration
+from facehub.model.onnx import Precision
+from facehub.model.spec import ModelSpec
+from facehub.model.store import write_spec
+from train.data.crops import embed_crops
+from train.data.heldout import read_heldout
+from train.evaluation.embedder import load_embedder
+from train.evaluation.metrics import all_pairs, threshold_at_fmr
 
 CURVE = np.round(np.arange(-4, 19) * 0.05, 2)
 
 
+@dataclass(frozen=True)
+class CalibrationReport:
+    """What `calibrate_weights` did.
+
+    Attributes:
+        spec: as it was written.
+        faces: number of held-out faces.
+        identities: number of people whom they show.
+    """
+
+    spec: ModelSpec
+    faces: int
+    identities: int
+
+
+def calibrate_weights(
+    folder: Path,
+    faces: Path,
+    *,
+    dataset: str,
+    target_fmr: float | None,
+    uncertain_fmr: float | None = None,
+    precision: Precision | None = None,
+) -> CalibrationReport:
+    """Calibrate a weight folder on held-out identities. Only its `config.json` is rewritten.
+
+    Args:
+        folder: a ResNet18 or any ONNX network.
+        faces: aligned faces, see `open_source`; made to fit the network's template by `fit_crops`.
+        dataset, target_fmr, uncertain_fmr: see `calibrate`.
+        precision: in which the network runs, see `load_embedder`; None for float32.
+
+    Raises:
+        WeightsError: there are no such weights, or they are damaged.
+        ArchiveError, ImageError: the faces cannot be read.
+        ValueError: the faces do not fit or do not suffice.
+    """
+    if not folder.is_dir():
+        raise WeightsError(f"There is no folder {folder}.")
+    embedder = load_embedder(folder, precision=precision)
+    crops, labels = read_heldout(faces)
+    spec = calibrate(
+        embedder.spec,
+        embed_crops(embedder, crops),
+        labels,
+        dataset=dataset,
+        target_fmr=target_fmr,
+        uncertain_fmr=uncertain_fmr,
+    )
+    write_spec(folder, spec)
+    return CalibrationReport(spec, len(crops), int(labels.max()) + 1)
+
+
+def describe(report: CalibrationReport) -> str:
+    """The report as a person reads it."""
+    spec, found = report.spec, report.spec.calibration
+    assert spec.threshold is not None
+    assert found is not None
+    return "\n".join(
+        [
+            f"{report.faces} faces of {report.identities} identities",
+            f"uncertain from {spec.threshold - spec.uncertain_margin:.3f}",
+            f"threshold {spec.threshold:.3f}: FMR {found.fmr:.2g}, FNMR {found.fnmr:.4f}",
+            f"{found.impostor_pairs:,} impostor pairs, {found.genuine_pairs:,} genuine pairs",
+        ]
+    )
+
+
 def calibrate(
-    config: ModelSpec,
+    spec: ModelSpec,
     embeddings: np.ndarray,
     labels: np.ndarray,
     *,
@@ -24,7 +101,7 @@ def calibrate(
     """Measure error rates, and choose the threshold where a target is given.
 
     Args:
-        config: of the weights; its threshold is kept where `target_fmr` is None.
+        spec: of the weights; its threshold is kept where `target_fmr` is None.
         embeddings: float32 (N, 512), unit rows.
         labels: int (N,), equal for one person.
         dataset: which faces these are, and whether the weights saw them in training.
@@ -33,16 +110,18 @@ def calibrate(
             band as wide as it is.
 
     Raises:
-        ValueError: too few pairs, or too few impostor pairs for the target.
+        ValueError: too few pairs, too few impostor pairs for the target, or no threshold to keep.
     """
     similarity, same = all_pairs(embeddings, labels)
     genuine, impostor = np.sort(similarity[same]), np.sort(similarity[~same])
     if not len(genuine) or not len(impostor):
         raise ValueError("calibration needs two identities or more, and two faces of one of them")
-    threshold = config.threshold
+    threshold = spec.threshold
     if target_fmr is not None:
         threshold = _rounded_up(threshold_at_fmr(impostor, target_fmr))
-    margin = config.uncertain_margin
+    if threshold is None:
+        raise ValueError("there is no threshold to keep; choose one for a false match rate")
+    margin = spec.uncertain_margin
     if uncertain_fmr is not None:
         margin = threshold - _rounded_up(threshold_at_fmr(impostor, uncertain_fmr))
         if margin < 0:
@@ -63,14 +142,8 @@ def calibrate(
         curve=tuple((s, round(rates(s)[0], 7), round(rates(s)[1], 7)) for s in CURVE.tolist()),
     )
     return dataclasses.replace(
-        config, threshold=threshold, uncertain_margin=round(margin, 3), calibration=calibration
+        spec, threshold=threshold, uncertain_margin=round(margin, 3), calibration=calibration
     )
-
-
-def all_pairs(embeddings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every pair of different pictures once: similarity float32 (P,) and same bool (P,)."""
-    upper = ~np.tri(len(embeddings), dtype=bool)  # row and column numbers would need 16 times this
-    return (embeddings @ embeddings.T)[upper], (labels[:, None] == labels)[upper]
 
 
 def _rounded_up(threshold: float) -> float:

@@ -5,19 +5,16 @@ Evaluation only: nothing is ever chosen on these pictures.
 
 from __future__ import annotations
 
-import itertools
 import zipfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from facehub.align import align_faces, central_face
-from facehub.encoder import FaceEncoder
-from facehub.io.images import load_image
+from facehub.errors import FaceHubError, NoFaceError
+from facehub.pipeline import FaceRecognizer
 
 
 @dataclass(frozen=True)
@@ -57,22 +54,25 @@ class LfwFaces:
         return similarity, np.array([pair.same for pair in self.pairs])
 
 
-def embed_lfw(archive: Path, encoder: FaceEncoder) -> LfwFaces:
-    """Decode, detect, align and encode every picture of the pairs.
+def embed_lfw(archive: Path, recognizer: FaceRecognizer) -> LfwFaces:
+    """Decode, detect, align and embed every picture of the pairs.
 
     Args:
         archive: zip with `pairs.txt` and `NAME/NAME_0001.jpg`.
-        encoder: weights.
+        recognizer: the whole chain.
 
     Raises:
         ValueError: the archive lacks `pairs.txt` or a picture.
+        ImageError: a picture cannot be used.
     """
     with zipfile.ZipFile(archive) as file:
         pairs = read_pairs(_read(file, "pairs.txt").decode())
         names = sorted({name for pair in pairs for name in (pair.first, pair.second)})
         pictures = (_read(file, name) for name in names)
-        found = tqdm(embed_pictures(pictures, encoder), total=len(names), unit="img", leave=False)
-        missing = np.full(encoder.spec.embedding_size, np.nan, np.float32)
+        found = tqdm(
+            embed_pictures(pictures, recognizer), total=len(names), unit="img", leave=False
+        )
+        missing = np.full(recognizer.spec.embedding_size, np.nan, np.float32)
         embeddings = np.stack([missing if e is None else e for e in found])
     return LfwFaces(pairs, names, embeddings)
 
@@ -94,22 +94,16 @@ def read_pairs(text: str) -> list[Pair]:
 
 
 def embed_pictures(
-    pictures: Iterable[bytes], encoder: FaceEncoder, batch_size: int = 64
+    pictures: Iterable[bytes], recognizer: FaceRecognizer, batch_size: int = 64
 ) -> Iterator[np.ndarray | None]:
     """Embed the person each picture is about: LFW puts them in the middle. None: no face found."""
-
-    def central_crop(data: bytes) -> np.ndarray | None:
-        image = load_image(data)
-        faces = align_faces(image, template=encoder.spec.template)
-        return central_face(faces, image.shape).crop if faces else None
-
-    source = iter(pictures)
-    with ThreadPoolExecutor() as pool:
-        while batch := list(itertools.islice(source, batch_size)):
-            crops = list(pool.map(central_crop, batch))
-            found = [crop for crop in crops if crop is not None]
-            rows = iter(encoder.embed(np.stack(found))) if found else iter(())
-            yield from (None if crop is None else next(rows) for crop in crops)
+    for found in recognizer.faces_many(pictures, policy="central", batch_size=batch_size):
+        if isinstance(found, NoFaceError):
+            yield None
+        elif isinstance(found, FaceHubError):
+            raise found
+        else:
+            yield found[0].embedding
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:

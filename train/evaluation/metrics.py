@@ -58,6 +58,12 @@ class OperatingPoint:
     fnmr: Rate
 
 
+def all_pairs(embeddings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every pair of different pictures once: similarity float32 (P,) and same bool (P,)."""
+    upper = ~np.tri(len(embeddings), dtype=bool)  # row and column numbers would need 16 times this
+    return (embeddings @ embeddings.T)[upper], (labels[:, None] == labels)[upper]
+
+
 def rate(count: int, total: int) -> Rate:
     """A counted share and its interval (Wilson 1927)."""
     z, p = 1.959964, count / total

@@ -7,37 +7,41 @@ import torch
 from torch.nn import functional
 
 from facehub.encoder import FaceEncoder
-from train.evaluation.calibrate import all_pairs
-from train.evaluation.metrics import operating_points
+from train.evaluation.metrics import all_pairs, operating_points
 
 
 @torch.inference_mode()
 def embed_at(
-    encoder: FaceEncoder, crops: np.ndarray, size: tuple[int, int], batch_size: int = 128
+    encoder: FaceEncoder,
+    crops: np.ndarray,
+    rows: np.ndarray,
+    size: tuple[int, int],
+    batch_size: int = 128,
 ) -> np.ndarray:
     """Embed crops at the input size in use, which may be smaller than the crops.
 
     Args:
         encoder: in evaluation mode.
-        crops: uint8 (N, 112, 96, 3), RGB.
+        crops: uint8 (N, 112, 96, 3), RGB; may be memory-mapped.
+        rows: int (M,), which of the crops to embed.
         size: (height, width).
-        batch_size: crops in one pass.
+        batch_size: crops read and embedded in one pass.
 
     Returns:
-        float32 (N, 512), unit rows.
+        float32 (M, 512), unit rows.
     """
     device = encoder.embedding.weight.device
-    rows = []
-    for start in range(0, len(crops), batch_size):
-        x = encoder.preprocess(torch.from_numpy(np.array(crops[start : start + batch_size])))
+    found = []
+    for start in range(0, len(rows), batch_size):
+        x = encoder.preprocess(torch.from_numpy(crops[rows[start : start + batch_size]]))
         if x.shape[2:] != size:
             x = functional.interpolate(x, size, mode="bilinear", antialias=True)
-        rows.append(encoder(x.to(device)).cpu().numpy())
-    return np.concatenate(rows)
+        found.append(encoder(x.to(device)).cpu().numpy())
+    return np.concatenate(found)
 
 
 def heldout_tar(embeddings: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """TAR, in per cent, at FMR 1e-2, 1e-3 and 1e-4, all against all."""
+    """TAR (1 - FNMR), in per cent, at FMR 1e-2, 1e-3 and 1e-4, all against all."""
     similarity, same = all_pairs(embeddings, labels)
     points = operating_points(similarity[same], similarity[~same], (1e-2, 1e-3, 1e-4))
     return {f"tar_{point.fmr:g}": 100 * (1 - point.fnmr.value) for point in points}

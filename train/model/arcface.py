@@ -39,8 +39,8 @@ class ArcFace(nn.Module):
         nn.init.normal_(self.weight, std=0.01, generator=generator)
 
     @torch.no_grad()
-    def start_at(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Move each class's centre to its faces' mean embedding; its length stays.
+    def init_centres(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Set each class's centre to its faces' mean embedding; the centre's length stays.
 
         Args:
             embeddings: float32 (N, size), unit rows; every class has one or more.

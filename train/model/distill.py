@@ -1,4 +1,8 @@
-"""Distillation: learn from another network's embeddings of the same faces."""
+"""Distillation: learn from another network's embeddings of the same faces.
+
+Two losses of the literature: feature regression through a learned map, as in FitNets (Romero et
+al., ICLR 2015), and the distances within a batch, as in RKD (Park et al., CVPR 2019).
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,13 @@ from torch.nn import functional
 
 
 class Distillation(nn.Module):
-    """Two losses against a teacher's vectors; both are dropped after training.
+    """Two losses against a teacher's vectors; the module is dropped after training.
 
-    `projection`: the features, through a linear map, should be the teacher's raw vectors.
-    `relation`: within a batch, the embeddings' cosines should be the teacher's similarities. These
-    come from its Euclidean distances d, as 1 - d^2 / (mean d^2): 1 for the same vector, 0 for a
-    pair of average distance.
+    `projection` (as FitNets' hints): mean squared error between the teacher's raw vectors and the
+    features after a linear map, which is learned too.
+    `relation` (as RKD's distance loss): mean squared error between the cosines of a batch's
+    embeddings and the teacher's similarities. These come from its Euclidean distances d, as
+    1 - d^2 / (mean d^2): 1 for equal vectors, 0 for a pair at the average distance.
 
     Args:
         vectors: float32 (N, T), one for each training face.

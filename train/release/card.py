@@ -13,6 +13,7 @@ from facehub.model.spec import ModelSpec
 from facehub.model.store import read_spec
 
 TEMPLATE = Path(__file__).parents[2] / "model_card.md"
+ONNX_FILE, INT8_FILE = "model.onnx", "model_int8.onnx"
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,12 @@ def render_card(folder: Path, repo: str) -> str:
     Raises:
         ValueError: the weights are not calibrated.
     """
-    config = read_spec(folder)
+    spec = read_spec(folder)
     evaluation = json.loads((folder / "evaluation.json").read_text())
     training = json.loads((folder / "training.json").read_text())
     dataset = DATASETS[training["dataset"]]
-    t, c = config.template, config.calibration
-    if c is None:
+    t, c = spec.template, spec.calibration
+    if c is None or spec.threshold is None:
         raise ValueError(f"{folder} is not calibrated")
     return str(
         ModelCard.from_template(
@@ -83,9 +84,10 @@ def render_card(folder: Path, repo: str) -> str:
             height=t.height,
             left_eye=t.left_eye,
             right_eye=t.right_eye,
-            embedding_size=config.embedding_size,
-            threshold=f"{config.threshold:.3f}",
-            uncertain_from=f"{config.threshold - config.uncertain_margin:.3f}",
+            embedding_size=spec.embedding_size,
+            int8_file=INT8_FILE if spec.activation_ranges else "",
+            threshold=f"{spec.threshold:.3f}",
+            uncertain_from=f"{spec.threshold - spec.uncertain_margin:.3f}",
             calibration={
                 "dataset": c.dataset,
                 "was": "kept, and measured" if c.target_fmr is None else "chosen",
@@ -97,8 +99,9 @@ def render_card(folder: Path, repo: str) -> str:
             n_pictures=f"{evaluation['n_pictures']:,}",
             no_face=evaluation["no_face"],
             flip=evaluation["flip"],
+            precision=evaluation.get("precision", "float32"),
             results=_results(evaluation),
-            training=_training(training, config, dataset),
+            training=_training(training, spec, dataset),
             limits=dataset.limits,
             licence=dataset.licence,
             commands=_commands(training),
@@ -177,9 +180,9 @@ def _results(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _training(training: dict[str, Any], config: ModelSpec, dataset: Dataset) -> str:
+def _training(training: dict[str, Any], spec: ModelSpec, dataset: Dataset) -> str:
     faces = f"{training['faces']:,} aligned faces of {training['identities']:,} identities"
-    network = f"ResNet18 with the {config.stem} stem"
+    network = f"ResNet18 with the {spec.stem} stem"
     parts = [f"[{dataset.name}]({dataset.link}), {faces}; {network}."]
     for number, settings in enumerate(training["configs"], 1):
         sizes = ", ".join(f"{h} x {w} from epoch {e + 1}" for e, h, w in settings["sizes"])

@@ -11,17 +11,22 @@ from typing import Any
 import numpy as np
 import torch
 
-import facehub
+from facehub._version import __version__
 from facehub.encoder import FaceEncoder
 from facehub.io.files import write_atomically
+from facehub.model.store import write_spec
 from train.checkpoint import CHECKPOINT
-from train.data.pack import open_pack
+from train.data.pack import PackedFaces, open_pack
+from train.data.sample import sample_training
 from train.records import read_metrics
+from train.release.quantize import COUNT, activation_ranges
 
 
 @torch.no_grad()
 def export(run: Path, target: Path, *, dataset: str, flip: bool = False) -> FaceEncoder:
-    """Round weights to float16, which halves the file, and add the run's records.
+    """Round weights to float16, which halves the file; add what int8 needs, and the records.
+
+    Activation ranges are measured on some of the run's training faces.
 
     Args:
         run: folder of the run.
@@ -35,10 +40,11 @@ def export(run: Path, target: Path, *, dataset: str, flip: bool = False) -> Face
 
     Raises:
         WeightsError: the run's best weights are no good, or a weight is too large for float16.
-        ValueError: the run has no records.
+        ValueError: the run has no records, or its packed faces are no longer there.
     """
     encoder = FaceEncoder.from_pretrained(run / "best")
-    training = _training(run, dataset)
+    configs, faces = _read_run(run)
+    training = _training(run, dataset, configs, faces)
     encoder.load_state_dict(
         {
             name: value.half().float() if value.is_floating_point() else value
@@ -50,21 +56,30 @@ def export(run: Path, target: Path, *, dataset: str, flip: bool = False) -> Face
     for name in ("evaluation.json", "evaluation.png"):
         (target / name).unlink(missing_ok=True)
     encoder.save_pretrained(target)
+    ranges = activation_ranges(encoder.tensors(), encoder.spec, sample_training(faces, COUNT))
+    encoder.spec = dataclasses.replace(encoder.spec, activation_ranges=ranges)
+    write_spec(target, encoder.spec)
     write_atomically(target / "training.json", (json.dumps(training, indent=2) + "\n").encode())
     for name in ("metrics.csv", "curves.png"):
         shutil.copyfile(run / name, target / name)
     return encoder
 
 
-def _training(run: Path, dataset: str) -> dict[str, Any]:
-    """The content of `training.json`: data, epochs and settings of the run and its forerunners."""
+def _read_run(run: Path) -> tuple[list[dict[str, Any]], PackedFaces]:
+    """Settings of the run and its forerunners, and its data set."""
     if not all((run / name).is_file() for name in (CHECKPOINT, "config.json", "metrics.csv")):
         raise ValueError(f"{run} is no run of `python -m train fit`")
     configs = _configs(run)
-    faces = open_pack(Path(configs[-1]["data"]))
+    return configs, open_pack(Path(configs[-1]["data"]))
+
+
+def _training(
+    run: Path, dataset: str, configs: list[dict[str, Any]], faces: PackedFaces
+) -> dict[str, Any]:
+    """The content of `training.json`."""
     training = ~faces.heldout
     return {
-        "facehub": facehub.__version__,
+        "facehub": __version__,
         "dataset": dataset,
         "faces": int(training.sum()),
         "identities": len(np.unique(faces.labels[training])),

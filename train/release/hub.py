@@ -96,7 +96,7 @@ def _clear_errors(repo: str) -> Iterator[None]:
     except LocalTokenNotFoundError as error:
         raise HubError("There is no Hub token: `hf auth login`, or set HF_TOKEN.") from error
     except HFValidationError as error:
-        raise HubError(f"{repo!r} is no Hub name like owner/name.") from error
+        raise HubError(f"{repo!r} is not a Hub repository id (owner/name).") from error
     except RevisionNotFoundError as error:
         raise HubError(f"{repo} has no such revision.") from error
     except HfHubHTTPError as error:

@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 
 from facehub.align import align_faces
+from facehub.detect.mediapipe import default_detector
+from facehub.template import TEMPLATES
 from tests.train.recordio import part, record
 from train.data.align import _outputs, align
 
@@ -30,7 +32,7 @@ def test_align(tmp_path: Path, astronaut: np.ndarray, nobody: np.ndarray) -> Non
     assert counts == {"aligned": 2, "already_there": 0, **rest}
     with Image.open(aligned / "a" / "1.webp") as image:
         crop = np.asarray(image.convert("RGB")).astype(int)
-    expected = align_faces(astronaut)[0].crop.astype(int)
+    expected = align_faces(astronaut, default_detector())[0].crop.astype(int)
     assert crop.shape == (112, 96, 3)
     assert abs(crop - expected).mean() < 4  # WebP loses a little
 
@@ -50,9 +52,22 @@ def test_align(tmp_path: Path, astronaut: np.ndarray, nobody: np.ndarray) -> Non
     assert (aligned / "b" / "1.webp").stat().st_mtime_ns == before
 
 
+def test_another_template(tmp_path: Path, astronaut: np.ndarray) -> None:
+    raw, aligned = tmp_path / "raw", tmp_path / "aligned"
+    (raw / "a").mkdir(parents=True)
+    Image.fromarray(astronaut).save(raw / "a" / "1.png")
+    template = TEMPLATES["arcface112"]
+    assert align(raw, aligned, workers=1, template=template)["aligned"] == 1
+    with Image.open(aligned / "a" / "1.webp") as image:
+        crop = np.asarray(image.convert("RGB")).astype(int)
+    (face,) = align_faces(astronaut, default_detector(), template=template)
+    assert crop.shape == (112, 112, 3)
+    assert abs(crop - face.crop.astype(int)).mean() < 4
+
+
 def test_insightface_records(tmp_path: Path, astronaut: np.ndarray) -> None:
     """ArcFace's 112 x 112 crops, as CASIA-WebFace is handed round: on two cores."""
-    crop = align_faces(astronaut)[0].crop
+    crop = align_faces(astronaut, default_detector())[0].crop
     records = []
     for number, picture in enumerate((crop, crop[:, ::-1])):
         buffer = io.BytesIO()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from facehub import FaceRecognizer
 from train.data.heldout import is_heldout, read_heldout
-from train.evaluation.calibrate import all_pairs
+from train.evaluation.metrics import all_pairs
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_celeba_sample(recognizer: FaceRecognizer, shared_data: Path) -> None:
     """200 aligned faces: the same person is far more similar than another."""
     crops, labels = read_heldout(shared_data / "celeba_aligned.zip")
     assert crops.shape[1:] == (112, 96, 3)
-    similarity, same = all_pairs(recognizer.encoder.embed(crops[:200]), labels[:200])
+    similarity, same = all_pairs(recognizer.embedder.embed(crops[:200]), labels[:200])
     genuine, impostor = similarity[same].mean(), similarity[~same].mean()
     print(f"{same.sum()} genuine pairs: {genuine:.2f}; {(~same).sum()} impostor: {impostor:.2f}")
     assert genuine > impostor + 0.25

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facehub.errors import ArchiveError
 from train.data import pack as module
 from train.data.pack import open_pack, pack
 
@@ -70,7 +71,7 @@ def test_pack_the_middle_of_wider_crops(tmp_path: Path) -> None:
 
 
 def test_nothing_to_pack(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no picture in a sub-folder"):
+    with pytest.raises(ArchiveError, match="no JPEG, PNG or WebP picture in a sub-folder"):
         pack(tmp_path, tmp_path / "pack")
 
 

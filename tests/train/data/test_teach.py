@@ -3,50 +3,18 @@
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from facehub.errors import WeightsError
+from facehub.model.add import add_network
+from facehub.model.spec import Preprocessing
+from facehub.template import TEMPLATES, AlignmentTemplate
+from tests.train.networks import mean_network, mean_weights
 from train.__main__ import main
 from train.data.pack import open_pack, pack
-from train.data.teach import teach
+from train.data.teach import embed_teacher
 from train.model.distill import load_teacher
-
-
-def network(
-    path: Path,
-    height: int = 112,
-    width: int = 112,
-    channels: int = 3,
-    last: str = "Flatten",
-    shape: tuple[int, ...] = (1, -1),
-) -> Path:
-    """Each channel's mean times 2, 3 and 5; two weights are also inputs, one of them idle."""
-    values = numpy_helper.from_array(np.array([2, 3, 5], np.float32).reshape(1, 3, 1, 1), "weight")
-    nodes = [
-        helper.make_node("GlobalAveragePool", ["data"], ["means"]),
-        helper.make_node("Mul", ["means", "weight"], ["weighted"]),
-        helper.make_node(
-            last, ["weighted", "shape"] if last == "Reshape" else ["weighted"], ["vector"]
-        ),
-    ]
-    inputs = [
-        helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, channels, height, width]),
-        helper.make_tensor_value_info("weight", TensorProto.FLOAT, [1, 3, 1, 1]),
-        helper.make_tensor_value_info("idle", TensorProto.FLOAT, [8]),
-    ]
-    output = helper.make_tensor_value_info("vector", TensorProto.FLOAT, [1, 3])
-    graph = helper.make_graph(
-        nodes,
-        "teacher",
-        inputs,
-        [output],
-        [values, numpy_helper.from_array(np.array(shape), "shape")],
-    )
-    opset = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
-    return path
 
 
 def wanted(crops: np.ndarray, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
@@ -55,14 +23,27 @@ def wanted(crops: np.ndarray, mean: float = 0.0, std: float = 1.0) -> np.ndarray
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_unit_vectors_of_faces_with_reflected_borders(tiny_pack: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", ["faces", 1])
+def test_unit_vectors_of_faces_with_reflected_borders(
+    batch: int | str, tiny_pack: str, tmp_path: Path
+) -> None:
     pack = open_pack(Path(tiny_pack))
     target = tmp_path / "teacher.npz"
-    counts = teach(network(tmp_path / "net.onnx"), Path(tiny_pack), target, mean=100, std=50)
-    assert counts == {"faces": 96, "vector": 3}
+    weights = mean_weights(tmp_path / "net", mean=100, std=50, batch=batch)
+    assert embed_teacher(weights, Path(tiny_pack), target) == {"faces": 96, "vector": 3}
     found = load_teacher(target, pack.names).numpy()
     assert np.abs(found - wanted(pack.crops, 100, 50)).max() < 1e-3
     assert np.abs(found - wanted(pack.crops)).max() > 0.1
+
+
+def test_a_network_of_the_zoo(tiny_pack: str, tmp_path: Path) -> None:
+    network = mean_network(tmp_path / "net.onnx", batch=1, zoo=True)
+    template, preprocessing = TEMPLATES["arcface112"], Preprocessing(mean=100, std=50)
+    add_network(network, tmp_path / "net", template=template, preprocessing=preprocessing)
+    embed_teacher(tmp_path / "net", Path(tiny_pack), tmp_path / "teacher.npz")
+    pack = open_pack(Path(tiny_pack))
+    found = load_teacher(tmp_path / "teacher.npz", pack.names).numpy()
+    assert np.abs(found - wanted(pack.crops, 100, 50)).max() < 1e-3
 
 
 def test_two_teachers_weigh_the_same(
@@ -73,7 +54,7 @@ def test_two_teachers_weigh_the_same(
     other = 100 + 10 * rng.normal(size=(96, 4))
     shuffled = rng.permutation(96)
     np.savez(tmp_path / "other.npz", names=pack.names[shuffled], embeddings=other[shuffled])
-    arguments = [network(tmp_path / "net.onnx"), tiny_pack, tmp_path / "both.npz"]
+    arguments = [mean_weights(tmp_path / "net"), tiny_pack, tmp_path / "both.npz"]
     options = ["--beside", tmp_path / "other.npz"]
     assert main([str(a) for a in ("teach", *arguments, *options)]) == 0
     assert "vector               7" in capsys.readouterr().out
@@ -88,22 +69,39 @@ def test_two_teachers_weigh_the_same(
 def test_networks_that_do_not_fit(tiny_pack: str, tmp_path: Path) -> None:
     target = tmp_path / "teacher.npz"
 
-    def refused(model: Path, message: str) -> None:
-        with pytest.raises(ValueError, match=message):
-            teach(model, Path(tiny_pack), target)
+    def refused(weights: Path, message: str, kind: type[Exception] = WeightsError) -> None:
+        with pytest.raises(kind, match=message):
+            embed_teacher(weights, Path(tiny_pack), target)
         assert not target.exists()
 
-    refused(network(tmp_path / "small.onnx", 64, 64), "takes 64 x 64 pixels, less than a crop")
-    refused(network(tmp_path / "grey.onnx", channels=1), r"does not take \(N, 3, height, width\)")
-    refused(network(tmp_path / "any.onnx", 0, 0), r"does not take \(N, 3, height, width\)")
-    refused(network(tmp_path / "map.onnx", last="Identity"), r"gives \(32, 3, 1, 1\) for 32 faces")
-    refused(network(tmp_path / "one.onnx", last="Reshape"), r"gives \(1, 96\) for 32 faces")
-    refused(network(tmp_path / "bad.onnx", last="Reshape", shape=(1, 3)), "cannot be run on 32")
-    (tmp_path / "text.onnx").write_text("not a network")
-    refused(tmp_path / "text.onnx", "is not an ONNX file")
+    small = AlignmentTemplate(width=64, height=64, left_eye=(20, 20), right_eye=(44, 20))
+    small_weights = mean_weights(tmp_path / "small", small, mean=100, std=50)
+    refused(small_weights, "takes 64 x 64 pixels, less than a crop", ValueError)
+    refused(mean_weights(tmp_path / "grey", channels=1), "cannot be run")
+    refused(mean_weights(tmp_path / "map", last="Identity"), r"gave \(2, 3, 1, 1\) for 2 faces")
+    refused(mean_weights(tmp_path / "one", last="Reshape"), r"gave \(1, 6\) for 2 faces")
+    refused(mean_weights(tmp_path / "bad", last="Reshape", shape=(1, 3)), "cannot be run")
+    text = mean_weights(tmp_path / "text")
+    (text / "net.onnx").write_text("not a network")
+    refused(text, "cannot be run")
+    refused(tmp_path / "nothing", "There is no folder")
     np.savez(tmp_path / "other.npz", names=np.array(["a/1"]), embeddings=np.ones((1, 2)))
     with pytest.raises(ValueError, match="lacks 96 faces"):
-        teach(tmp_path / "net.onnx", Path(tiny_pack), target, beside=tmp_path / "other.npz")
+        embed_teacher(
+            mean_weights(tmp_path / "net"),
+            Path(tiny_pack),
+            target,
+            beside=tmp_path / "other.npz",
+        )
+
+
+def test_vectors_of_length_0(tmp_path: Path) -> None:
+    (tmp_path / "faces" / "a").mkdir(parents=True)
+    Image.new("RGB", (96, 112)).save(tmp_path / "faces" / "a" / "black.png")
+    pack(tmp_path / "faces", tmp_path / "pack")
+    weights = mean_weights(tmp_path / "net")
+    with pytest.raises(ValueError, match="gives vectors of length 0"):
+        embed_teacher(weights, tmp_path / "pack", tmp_path / "teacher.npz")
 
 
 def test_names_of_any_script(tmp_path: Path) -> None:
@@ -111,5 +109,5 @@ def test_names_of_any_script(tmp_path: Path) -> None:
     Image.new("RGB", (96, 112), (200, 100, 50)).save(tmp_path / "faces" / "José" / "é.png")
     pack(tmp_path / "faces", tmp_path / "pack")
     target = tmp_path / "teacher.npz"
-    teach(network(tmp_path / "net.onnx"), tmp_path / "pack", target)
+    embed_teacher(mean_weights(tmp_path / "net"), tmp_path / "pack", target)
     assert load_teacher(target, np.array(["José/é.png"])).shape == (1, 3)

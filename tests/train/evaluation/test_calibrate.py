@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
 
 from facehub import ModelSpec
-from train.evaluation.calibrate import all_pairs, calibrate
+from train.evaluation.calibrate import calibrate
 
-CONFIG = ModelSpec(threshold=0.98, fingerprint="sha256:0")
+SPEC = ModelSpec(threshold=0.98, fingerprint="sha256:0")
 
 # Two people, two faces each, at angles in the plane.
 DEGREES = np.array([0, 10, 61, 75])
@@ -21,56 +19,45 @@ EMBEDDINGS = EMBEDDINGS.astype(np.float32)
 # Impostors: cos 51 = 0.629, cos 61 = 0.4848, cos 65 = 0.423, cos 75 = 0.259.
 
 
-def test_all_pairs() -> None:
-    similarity, same = all_pairs(EMBEDDINGS, LABELS)
-    expected = np.cos(np.radians([10, 61, 75, 51, 65, 14]))
-    np.testing.assert_allclose(similarity, expected, atol=1e-6)
-    assert same.tolist() == [True, False, False, False, False, True]
-
-
-def test_all_pairs_of_many_faces_fit_into_memory() -> None:
-    """Beside the matrix of similarities, n^2 float32, less than half of it for each result."""
-    n = 1000
-    embeddings, labels = np.zeros((n, 4), np.float32), np.arange(n)
-    tracemalloc.start()
-    all_pairs(embeddings, labels)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 8 * n * n
-
-
 def test_target() -> None:
     """A quarter: one impostor of four may be accepted, so the threshold is just above 0.4848."""
-    config = calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.25)
+    config = calibrate(SPEC, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.25)
     assert config.threshold == 0.485
     found = config.calibration
     assert (found.dataset, found.target_fmr) == ("made", 0.25)
     assert (found.impostor_pairs, found.genuine_pairs) == (4, 2)
     assert (found.fmr, found.fnmr) == (0.25, 0)
-    assert config.fingerprint == CONFIG.fingerprint
+    assert config.fingerprint == SPEC.fingerprint
 
 
 def test_kept_threshold() -> None:
     """At 0.98: no impostor is accepted, the genuine pair at 0.970 is rejected."""
-    config = calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="made", target_fmr=None)
+    config = calibrate(SPEC, EMBEDDINGS, LABELS, dataset="made", target_fmr=None)
     assert config.threshold == 0.98
     found = config.calibration
     assert (found.target_fmr, found.fmr, found.fnmr) == (None, 0, 0.5)
 
 
+def test_no_threshold_to_keep() -> None:
+    spec = ModelSpec(threshold=None)
+    with pytest.raises(ValueError, match="no threshold to keep"):
+        calibrate(spec, EMBEDDINGS, LABELS, dataset="made", target_fmr=None)
+    assert calibrate(spec, EMBEDDINGS, LABELS, dataset="", target_fmr=0.25).threshold == 0.485
+
+
 def test_uncertain_band() -> None:
     """Half: two impostors of four may be accepted, so the band begins just above 0.4226."""
     settings = {"dataset": "made", "target_fmr": 0.25}
-    config = calibrate(CONFIG, EMBEDDINGS, LABELS, **settings, uncertain_fmr=0.5)
+    config = calibrate(SPEC, EMBEDDINGS, LABELS, **settings, uncertain_fmr=0.5)
     assert config.threshold == 0.485
     assert config.uncertain_margin == pytest.approx(0.485 - 0.423)
-    assert calibrate(CONFIG, EMBEDDINGS, LABELS, **settings).uncertain_margin == 0.05
+    assert calibrate(SPEC, EMBEDDINGS, LABELS, **settings).uncertain_margin == 0.05
     with pytest.raises(ValueError, match="begin below the threshold"):
-        calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="", target_fmr=0.5, uncertain_fmr=0.25)
+        calibrate(SPEC, EMBEDDINGS, LABELS, dataset="", target_fmr=0.5, uncertain_fmr=0.25)
 
 
 def test_curve() -> None:
-    curve = calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="", target_fmr=0.5).calibration.curve
+    curve = calibrate(SPEC, EMBEDDINGS, LABELS, dataset="", target_fmr=0.5).calibration.curve
     similarities = [point[0] for point in curve]
     assert similarities == sorted(similarities)
     assert (similarities[0], similarities[-1]) == (-0.2, 0.9)
@@ -83,16 +70,16 @@ def test_curve() -> None:
 
 
 def test_survives_the_config_file() -> None:
-    config = calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.25)
+    config = calibrate(SPEC, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.25)
     assert ModelSpec.from_json(config.to_json()) == config
 
 
 def test_too_few_impostor_pairs() -> None:
     with pytest.raises(ValueError, match="4 impostor pairs cannot show a"):
-        calibrate(CONFIG, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.2)
+        calibrate(SPEC, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.2)
 
 
 @pytest.mark.parametrize("labels", [[1, 1, 1, 1], [1, 2, 3, 4]], ids=["one", "all different"])
 def test_no_pairs_of_one_kind(labels: list[int]) -> None:
     with pytest.raises(ValueError, match="two identities or more"):
-        calibrate(CONFIG, EMBEDDINGS, np.array(labels), dataset="made", target_fmr=None)
+        calibrate(SPEC, EMBEDDINGS, np.array(labels), dataset="made", target_fmr=None)

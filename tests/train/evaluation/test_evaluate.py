@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,12 +42,17 @@ def archive(tmp_path: Path, astronaut: np.ndarray, hopper: np.ndarray, nobody: n
 
 def test_evaluate(recognizer: FaceRecognizer, archive: Path, tmp_path: Path) -> None:
     """All pairs are easy, but 1 genuine pair of 100 has no face: 1 error in 200 pairs."""
-    report = evaluate(archive, recognizer.encoder, output=tmp_path / "out")
+    report = evaluate(archive, recognizer, output=tmp_path / "out")
     assert report.accuracy.mean == pytest.approx(99.5)
     assert report.accuracy.std == pytest.approx(0)
     assert (report.accuracy.correct.count, report.accuracy.correct.total) == (1990, 2000)
     assert (report.n_pictures, report.no_face) == (5, 1)
+    assert report.fingerprint == recognizer.fingerprint
+    assert report.engine == recognizer.embedder.description
+    assert report.precision in report.engine
     assert report.threshold == recognizer.spec.threshold
+    assert report.fmr is not None
+    assert report.fnmr is not None
     assert (report.fmr.count, report.fmr.total) == (0, 1000)
     assert (report.fnmr.count, report.fnmr.total) == (10, 1000)
     assert [(p.fmr, p.fnmr.count) for p in report.points] == [(0.01, 10), (0.001, 10)]
@@ -75,10 +81,30 @@ def test_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert min(fmr for fmr, _ in points) == 0.25  # no rate from fewer than ten impostor pairs
 
 
+def test_uncalibrated_weights(
+    recognizer: FaceRecognizer, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that needs no threshold is measured; the picture has neither dot nor line."""
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: drawn.append(figure))
+    uncalibrated = replace(recognizer, spec=replace(recognizer.spec, threshold=None))
+    report = evaluate(archive, uncalibrated, output=tmp_path / "out")
+    assert (report.threshold, report.fmr, report.fnmr) == (None, None, None)
+    assert report.accuracy.mean == pytest.approx(99.5)
+    assert [(p.fmr, p.fnmr.count) for p in report.points] == [(0.01, 10), (0.001, 10)]
+    assert "no threshold: `python -m train calibrate` chooses one" in describe(report)
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["threshold"] is None
+    roc, histogram = drawn[0].axes
+    assert len(roc.lines) == 1
+    assert not histogram.lines
+
+
 def test_describe_what_was_measured() -> None:
     found = rate(10, 100)
     report = Report(
-        fingerprint="sha256:0",
+        fingerprint="v2:0",
+        precision="int8",
+        engine="ONNX Runtime 1.0 on cpu, int8",
         flip=False,
         accuracy=KFoldAccuracy(90.0, 1.0, (0.5,), rate(90, 100)),
         n_pictures=9,
@@ -91,8 +117,12 @@ def test_describe_what_was_measured() -> None:
         identification=(OpenSet(100, 10, 0.9, 0.02, 0.01, 0.4, 0.03, 0.6, 50, 500),),
     )
     lines = describe(report).splitlines()
-    assert lines[1] == "10-fold accuracy    90.00 % [82.56, 94.48] (std over folds 1.00)"
-    assert lines[4:] == [
+    assert lines[:3] == [
+        "weights             v2:0",
+        "engine              ONNX Runtime 1.0 on cpu, int8",
+        "10-fold accuracy    90.00 % [82.56, 94.48] (std over folds 1.00)",
+    ]
+    assert lines[5:] == [
         "FNMR at FMR 0.01    0.1000 [0.0552, 0.1744]",
         "FNMR at FMR 0.001   too few impostor pairs",
         "all against all     10,000 impostor pairs",

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from facehub import FaceRecognizer
+from facehub.errors import ImageFormatError
 from train.evaluation.lfw import LfwFaces, Pair, embed_pictures, read_pairs
 
 
@@ -49,7 +50,7 @@ def test_central_face(
     """The smaller face is taken where it lies in the middle."""
     left_in_the_middle = np.pad(both, ((0, 0), (400, 0), (0, 0)), mode="edge")
     pictures = [png(left_in_the_middle), png(nobody), png(hopper), png(both)]
-    found = list(embed_pictures(pictures, recognizer.encoder, batch_size=3))
+    found = list(embed_pictures(pictures, recognizer, batch_size=3))
     eileen, grace = (face.embedding for face in recognizer.faces(both))
     assert found[1] is None
     assert found[0] @ eileen > 0.7 > 0.4 > found[0] @ grace
@@ -57,8 +58,15 @@ def test_central_face(
     assert found[3] @ grace > 0.9  # 40 pixels wider, Hopper is nearer to the middle
 
 
+def test_a_picture_that_cannot_be_read_is_no_missing_face(
+    recognizer: FaceRecognizer, hopper: np.ndarray
+) -> None:
+    with pytest.raises(ImageFormatError):
+        list(embed_pictures([png(hopper), b"no picture"], recognizer))
+
+
 def test_no_pictures(recognizer: FaceRecognizer) -> None:
-    assert list(embed_pictures([], recognizer.encoder)) == []
+    assert list(embed_pictures([], recognizer)) == []
 
 
 def test_similarities_of_pairs() -> None:

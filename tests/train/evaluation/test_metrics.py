@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from train.evaluation.metrics import (
+    all_pairs,
     best_threshold,
     kfold_accuracy,
     operating_points,
@@ -20,6 +23,26 @@ def pairs(text: str) -> tuple[np.ndarray, np.ndarray]:
     """Similarities and labels from ".9+ .1-": a genuine pair at 0.9, an impostor pair at 0.1."""
     words = text.split()
     return np.array([float(w[:-1]) for w in words]), np.array([w[-1] == "+" for w in words])
+
+
+def test_all_pairs() -> None:
+    degrees = np.radians([0, 10, 61, 75])  # two people, two faces each, at angles in the plane
+    embeddings = np.column_stack([np.cos(degrees), np.sin(degrees)]).astype(np.float32)
+    similarity, same = all_pairs(embeddings, np.array([7, 7, 3, 3]))
+    expected = np.cos(np.radians([10, 61, 75, 51, 65, 14]))
+    np.testing.assert_allclose(similarity, expected, atol=1e-6)
+    assert same.tolist() == [True, False, False, False, False, True]
+
+
+def test_all_pairs_of_many_faces_fit_into_memory() -> None:
+    """Beside the matrix of similarities, n^2 float32, less than half of it for each result."""
+    n = 1000
+    embeddings, labels = np.zeros((n, 4), np.float32), np.arange(n)
+    tracemalloc.start()
+    all_pairs(embeddings, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * n * n
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,16 @@ def test_accuracy_ignores_the_margin() -> None:
     arcface = head(1.5)
     with torch.no_grad():
         arcface.weight.copy_(torch.eye(4)[:3])
-    # Nearest to centres 0 and 1, whatever the margin does to the logits; labelled 0 and 2.
-    x = torch.tensor([[1.0, 0.9, 0, 0], [0, 1.0, 0, 0]])
-    assert arcface(x, torch.tensor([0, 2]))[1].item() == 0.5
+    # Nearest to centres 0, 1 and 2, whatever the margin does to the logits; labelled 0, 2 and 2.
+    x = torch.tensor([[1.0, 0.9, 0, 0], [0, 1.0, 0, 0], [0, 0.5, 1.0, 0]])
+    assert arcface(x, torch.tensor([0, 2, 2]))[1].item() == pytest.approx(2 / 3)
+
+
+def test_centres_start_at_mean_embeddings_and_keep_their_length() -> None:
+    arcface = head(0.35, n=2)
+    lengths = arcface.weight.detach().norm(dim=1)
+    faces = torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0.6, 0.8]])
+    arcface.init_centres(faces, torch.tensor([1, 1, 0]))
+    half = math.sqrt(0.5)
+    expected = lengths[:, None] * torch.tensor([[0, 0, 0.6, 0.8], [half, half, 0, 0]])
+    torch.testing.assert_close(arcface.weight.detach(), expected)

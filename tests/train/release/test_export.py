@@ -11,7 +11,11 @@ import torch
 
 from facehub.encoder import FaceEncoder
 from facehub.errors import WeightsError
+from facehub.model.onnx import OnnxEmbedder
+from facehub.model.store import read_spec
+from train.data.sample import sample_training
 from train.release.export import export
+from train.release.quantize import activation_ranges
 
 
 @pytest.fixture
@@ -36,16 +40,16 @@ def test_half_the_size_and_nearly_the_same_embeddings(run: Path, tmp_path: Path)
     sizes = [(p / "model.safetensors").stat().st_size for p in (run / "best", out)]
     assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.01)
     loaded = FaceEncoder.from_pretrained(out)
-    assert loaded.config.fingerprint == exported.config.fingerprint
+    assert loaded.spec.fingerprint == exported.spec.fingerprint
     crops = np.random.default_rng(0).integers(0, 256, (4, 112, 96, 3), np.uint8)
     before, after = FaceEncoder.from_pretrained(run / "best").embed(crops), loaded.embed(crops)
     assert (before * after).sum(1).min() > 0.9999
 
 
 def test_flip(run: Path, tmp_path: Path) -> None:
-    assert not export(run, tmp_path / "out", dataset="celeba").config.flip
+    assert not export(run, tmp_path / "out", dataset="celeba").spec.flip
     export(run, tmp_path / "out", dataset="celeba", flip=True)
-    assert FaceEncoder.from_pretrained(tmp_path / "out").config.flip
+    assert FaceEncoder.from_pretrained(tmp_path / "out").spec.flip
 
 
 def test_records(run: Path, tmp_path: Path) -> None:
@@ -60,6 +64,20 @@ def test_records(run: Path, tmp_path: Path) -> None:
     assert (out / "metrics.csv").read_text() == "epoch,loss\n1,2\n2,1\n"
     assert (out / "curves.png").read_bytes() == b"picture"
     assert not (out / "evaluation.json").exists()
+
+
+def test_what_int8_needs_is_measured_on_training_faces(
+    run: Path, tmp_path: Path, tiny_pack: str
+) -> None:
+    out = tmp_path / "out"
+    exported = export(run, out, dataset="celeba", flip=True)
+    spec = read_spec(out)
+    assert spec == exported.spec
+    crops = sample_training(Path(tiny_pack), 1000)
+    assert len(crops) == 48
+    assert spec.activation_ranges == activation_ranges(exported.tensors(), spec, crops)
+    assert spec.known_answer
+    assert OnnxEmbedder.from_pretrained(out, precision="int8").precision == "int8"
 
 
 def test_records_of_a_run_that_went_on_from_weights(run: Path, tmp_path: Path) -> None:
@@ -84,7 +102,7 @@ def test_no_run(run: Path, tmp_path: Path) -> None:
 
 def test_weights_beyond_float16_are_refused(run: Path, tmp_path: Path) -> None:
     encoder = FaceEncoder.from_pretrained(run / "best")
-    encoder.norm.bias.fill_(1e6)
+    encoder.norm.running_var[0] = 1e6
     encoder.save_pretrained(run / "best")
     with pytest.raises(WeightsError, match="not finite"):
         export(run, tmp_path / "out", dataset="celeba")

@@ -72,7 +72,7 @@ def test_token_that_may_only_read(reader: LocalHub) -> None:
 
 @pytest.mark.parametrize("name", ["name with spaces/x", "a/b/c", "owner/..name"])
 def test_no_hub_name(writer: LocalHub, name: str) -> None:
-    with pytest.raises(HubError, match="no Hub name"):
+    with pytest.raises(HubError, match=r"is not a Hub repository id \(owner/name\)"):
         push(FILES, name, message="First")
     assert writer.repos == {}
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from huggingface_hub import ModelCard, hf_hub_download
 
 from facehub import FaceEncoder, FaceRecognizer, ModelSpec, verify
 from facehub.model.spec import Stem
-from facehub.model.store import read_spec
+from facehub.model.store import read_spec, read_weights, write_spec
 from tests.local_hub import LocalHub
 from train.__main__ import main
 from train.config import TrainConfig
@@ -39,6 +40,7 @@ FILES = {
     "metrics.csv",
     "model.onnx",
     "model.safetensors",
+    "model_int8.onnx",
     "training.json",
 }
 
@@ -168,7 +170,8 @@ def test_card_snippets_run_as_printed(
     run: Path, writer: LocalHub, tmp_path: Path, examples: Path
 ) -> None:
     assert main(["publish", str(run), NAME]) == 0
-    with_facehub, with_torch, with_onnx = _snippets(writer.files(NAME)["README.md"].decode())
+    card = writer.files(NAME)["README.md"].decode()
+    with_facehub, with_onnx, with_torch = _snippets(card)
     for name, to in (("eileen_collins", "first"), ("grace_hopper", "second")):
         shutil.copy(examples / f"{name}.jpg", tmp_path / f"{to}.jpg")
     crops = np.random.default_rng(0).integers(0, 256, (3, 112, 96, 3), np.uint8)
@@ -182,37 +185,56 @@ def test_card_snippets_run_as_printed(
         return done.stdout
 
     assert run_snippet(with_facehub).split()[0] in {"same", "different", "uncertain"}
-    only = "\nimport sys; assert not {'facehub', 'torchvision', 'timm'} & set(sys.modules)"
+    only = "\nimport sys; assert not {'facehub', 'torch', 'torchvision'} & set(sys.modules)"
     save = "\nimport numpy as np; c = np.load('crops.npy'); np.save('{}.npy', {})"
-    assert "same person" in run_snippet(
-        with_torch + only + save.format("torch", "embed(torch.from_numpy(c)).numpy()")
-    )
-    only = only.replace("'timm'", "'torch'")
-    similarity = run_snippet(
-        with_onnx + only + save.format("onnx", "session.run(None, {'crops': c})[0]")
-    )
-    assert float(similarity) == pytest.approx(1, abs=1e-4)
-    np.testing.assert_allclose(np.load(tmp_path / "torch.npy"), expected, atol=1e-5)
-    np.testing.assert_allclose(np.load(tmp_path / "onnx.npy"), expected, atol=1e-5)
+    by_onnx = save.format("onnx", "session.run(None, {'crops': c})[0]")
+    assert run_snippet(with_onnx + only + by_onnx) == "same person\n"
+    by_torch = save.format("torch", "encoder(encoder.preprocess(torch.from_numpy(c))).numpy()")
+    assert float(run_snippet(with_torch + by_torch)) == pytest.approx(1, abs=1e-4)
+    for name in ("onnx", "torch"):
+        np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), expected, atol=1e-5)
+
+    assert "`model_int8.onnx` takes the same place" in card
+    run_snippet(with_onnx.replace("model.onnx", "model_int8.onnx") + only + by_onnx)
+    found = np.load(tmp_path / "onnx.npy")
+    assert 0.9 < (found * expected).sum(axis=1).min() < 0.99999
 
 
 @pytest.mark.parametrize("stem", ["imagenet", "face"])
 @pytest.mark.parametrize(("dilated", "flip"), [(False, False), (True, True)])
-def test_torch_snippet_of_other_encoders(
+def test_onnx_snippet_of_other_encoders(
     stem: Stem, dilated: bool, flip: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """All that a release's file depends on, agrees with PyTorch."""
     torch.manual_seed(0)
     encoder = FaceEncoder(ModelSpec(stem=stem, dilated=dilated, flip=flip)).eval()
     encoder.save_pretrained(tmp_path)
+    (tmp_path / "model.onnx").write_bytes(module.checked_onnx(read_weights(tmp_path)))
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda _, name: tmp_path / name)
     template = (ROOT / "model_card.md").read_text()
-    size = {"height": "112", "width": "96"}
-    code = re.sub(r"{{ ?(height|width) ?}}", lambda m: size[m[1]], _snippets(template)[1])
+    values = {"height": "112", "width": "96", "threshold": "0.45"}
+    code = re.sub(r"{{ ?(\w+) ?}}", lambda m: values.get(m[1], ""), _snippets(template)[1])
     names: dict[str, Any] = {}
     exec(code, names)
     crops = np.random.default_rng(0).integers(0, 256, (2, 112, 96, 3), np.uint8)
-    found = names["embed"](torch.from_numpy(crops)).detach().numpy()
+    (found,) = names["session"].run(None, {"crops": crops})
     np.testing.assert_allclose(found, encoder.embed(crops), atol=1e-5)
+
+
+def test_weights_without_ranges_have_no_int8_file(run: Path) -> None:
+    folder = run / "weights"
+    write_spec(folder, replace(read_spec(folder), activation_ranges={}))
+    files = make_release(folder, NAME)
+    assert set(files) == FILES - {"model_int8.onnx"}
+    assert "model_int8" not in files["README.md"].decode().split("## What it reaches")[0]
+
+
+def test_published_weights_are_those_that_were_exported(
+    run: Path, writer: LocalHub, tmp_path: Path
+) -> None:
+    assert main(["publish", str(run), NAME]) == 0
+    encoder = FaceEncoder.from_pretrained(NAME, cache_dir=tmp_path / "cache")
+    assert encoder.spec == read_spec(run / "weights")
 
 
 def test_dry_run_sends_nothing(
@@ -224,7 +246,7 @@ def test_dry_run_sends_nothing(
     shown = capsys.readouterr().out
     assert {path.name for path in output.iterdir()} == FILES
     assert all(f" {name}\n" in shown for name in FILES)
-    assert "9 files; nothing was sent to owner/tiny" in shown
+    assert "10 files; nothing was sent to owner/tiny" in shown
 
 
 def test_publishing_again_replaces_the_files(run: Path, writer: LocalHub) -> None:
@@ -258,7 +280,7 @@ def _spoil_other_threshold(weights: Path) -> None:
 
 def _spoil_other_weights(weights: Path) -> None:
     evaluation = json.loads((weights / "evaluation.json").read_text())
-    evaluation["fingerprint"] = "sha256:0"
+    evaluation["fingerprint"] = "v2:0"
     (weights / "evaluation.json").write_text(json.dumps(evaluation))
 
 
@@ -281,18 +303,26 @@ def test_a_run_that_is_not_ready_is_refused(
     assert writer.requests == []
 
 
-def test_onnx_that_differs_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = FaceEncoder.from_pretrained(run / "weights")
-    other.embedding.weight.mul_(-1)
-    graph = module.to_onnx(other)
-    monkeypatch.setattr(module, "to_onnx", lambda encoder: graph)
-    with pytest.raises(ReleaseError, match="differs from PyTorch"):
+@pytest.mark.parametrize("broken", ["float32", "int8"])
+def test_onnx_that_differs_is_refused(
+    run: Path, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoiled(tensors: dict[str, np.ndarray], spec: ModelSpec, *, precision: str) -> bytes:
+        if precision != broken:
+            return to_onnx(tensors, spec, precision=precision)
+        flipped = {**tensors, "embedding.weight": -tensors["embedding.weight"]}
+        return to_onnx(flipped, spec, precision=precision)
+
+    to_onnx = module.to_onnx
+    monkeypatch.setattr(module, "to_onnx", spoiled)
+    with pytest.raises(ReleaseError, match=f"The {broken} ONNX file differs from PyTorch"):
         make_release(release_folder(run), NAME)
 
 
 def test_the_weights_of_this_checkout_can_be_published() -> None:
     files = make_release(ROOT / "weights", NAME)
-    assert set(files) == FILES
+    has_ranges = bool(read_spec(ROOT / "weights").activation_ranges)
+    assert set(files) == FILES - (set() if has_ranges else {"model_int8.onnx"})
     card = files["README.md"].decode()
     assert "distilled from another network's embeddings" in card
     assert "The teachers' own training data may show people of the evaluation." in card
