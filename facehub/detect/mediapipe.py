@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import threading
 import weakref
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from types import TracebackType
@@ -19,6 +20,7 @@ from facehub.detect.models import MediaPipeModels
 from facehub.detect.search import search_faces
 
 WORKERS = min(4, os.cpu_count() or 1)
+EXIT_SECONDS = 10  # how long the interpreter waits for searches that nobody waited for
 
 
 class MediaPipeDetector:
@@ -42,7 +44,7 @@ class MediaPipeDetector:
         self._closed = False
         self._lock = threading.Lock()
         self._pool = _Pool()
-        # At exit there is no need for it, and MediaPipe's threads have already ended.
+        atexit.register(self._pool.stop_at_exit)
         weakref.finalize(self, self._pool.stop).atexit = False
 
     def find(self, image: np.ndarray, search: Search = "auto") -> list[FaceLandmarks]:
@@ -112,12 +114,13 @@ class _Stop:
 class _Pool:
     """Worker threads and their queue; knows nothing of the detector, which may be collected.
 
-    The threads are daemons whose stack alone references the models. So the interpreter neither
-    waits for them at exit nor destroys models whose threads have ended, and a forked child, where
-    the threads do not exist, does not either.
+    The threads are daemons, so the interpreter does not wait for idle ones. Their stacks alone
+    reference the models: a forked child, where the threads do not exist, cannot destroy them, which
+    would wait for ever.
     """
 
     def __init__(self) -> None:
+        self._process = os.getpid()
         self._jobs: SimpleQueue[_Job | _Stop] = SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._threads = 0
@@ -133,11 +136,20 @@ class _Pool:
 
     def stop(self) -> list[_Stop]:
         """Tell all workers to end after the jobs queued so far; does not wait for them."""
+        atexit.unregister(self.stop_at_exit)
         stops = [_Stop() for _ in range(self._threads)]
         self._threads = 0
         for stop in stops:
             self._jobs.put(stop)
         return stops
+
+    def stop_at_exit(self) -> None:
+        """Let running searches end, which MediaPipe now refuses to continue.
+
+        A daemon thread that the interpreter ends inside OpenCV takes the process down.
+        """
+        if self._process == os.getpid():
+            wait([stop.done for stop in self.stop()], timeout=EXIT_SECONDS)
 
 
 def _work(jobs: SimpleQueue[_Job | _Stop], idle: threading.Semaphore) -> None:

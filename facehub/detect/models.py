@@ -24,7 +24,7 @@ MODEL_FILE = "face_landmarker.task"
 MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 DETECTOR_FILE = "face_detector.tflite"  # inside MODEL_FILE
 MAX_FACES = 100
-MIN_SCORE = 0.3  # of a proposal
+MIN_SCORE = 0.25  # of a proposal
 MAX_OVERLAP = 0.5  # of two proposals (intersection over union), as inside the landmarker
 
 

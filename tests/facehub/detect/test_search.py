@@ -9,7 +9,7 @@ import pytest
 
 from facehub.detect.base import FaceLandmarks, Search
 from facehub.detect.models import Proposal
-from facehub.detect.search import FoundFaces, search_faces
+from facehub.detect.search import FoundFaces, _plausible, search_faces
 from facehub.detect.tiles import Box, View
 
 
@@ -83,6 +83,15 @@ def test_sure_proposal_needs_no_second_look() -> None:
         assert len(search_faces(models, PICTURE, "auto")) == 1
         looks[score] = len(models.proposed)
     assert looks[0.7] == looks[0.8] + 1
+
+
+@pytest.mark.parametrize(
+    ("side", "score", "plausible"), [(20, 0.4, True), (24, 0.4, False), (24, 0.5, True)]
+)
+def test_weak_proposal_has_to_be_small(side: float, score: float, plausible: bool) -> None:
+    """22 % of a tile of 100 pixels are 22."""
+    tile = View(np.zeros((50, 40, 3), np.uint8), factor=2)
+    assert _plausible(proposal(50, 50, side, score), tile) == plausible
 
 
 def test_weak_second_look_gets_no_landmarks() -> None:
