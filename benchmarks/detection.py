@@ -19,13 +19,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from facehub.images import load_image
 from skimage import data
 
 from facehub.detect.base import FaceDetector, FaceLandmarks, Search, left_to_right
 from facehub.detect.mediapipe import MediaPipeDetector
 from facehub.detect.mediapipe_import import import_mediapipe
 from facehub.detect.models import MAX_FACES, read_model_file
+from facehub.io.images import load_image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PORTRAITS = ("eileen_collins.jpg", "grace_hopper.jpg", "eileen_collins_tilted.jpg")
@@ -206,7 +206,7 @@ def pictures_without_people(rng: np.random.Generator) -> Iterator[np.ndarray]:
 
 def sample(name: str) -> np.ndarray:
     """A picture of scikit-image as RGB."""
-    picture = getattr(data, name)()
+    picture: np.ndarray = getattr(data, name)()
     if picture.dtype == bool:
         picture = picture.astype(np.uint8) * 255
     if picture.ndim == 2:

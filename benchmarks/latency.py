@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -42,7 +43,7 @@ def main() -> None:
     crops = align(image, found, template).crop[None]
 
     print(f"{os.cpu_count()} CPUs, {recognizer.embedder.description}, median of {runs} runs")
-    steps = {
+    steps: dict[str, Callable[[], object]] = {
         "decode": lambda: load_image(picture),
         "detection": lambda: recognizer.detector.find(image),
         "alignment": lambda: align(image, found, template),

@@ -179,7 +179,10 @@ def _load(
 
 def _upload(connection: http.client.HTTPConnection) -> list[str]:
     kind = f"multipart/form-data; boundary={BOUNDARY}"
-    return json.loads(_request(connection, "POST", "/gradio_api/upload", _multipart(), kind))
+    paths: list[str] = json.loads(
+        _request(connection, "POST", "/gradio_api/upload", _multipart(), kind)
+    )
+    return paths
 
 
 def _upload_folder(port: int) -> Path:
@@ -256,7 +259,7 @@ def _wait_for(port: int) -> None:
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+        return int(free.getsockname()[1])
 
 
 if __name__ == "__main__":

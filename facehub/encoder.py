@@ -20,7 +20,7 @@ from torchvision.models import resnet18
 from facehub.errors import WeightsError
 from facehub.model.embedder import check_crops
 from facehub.model.fingerprint import fingerprint
-from facehub.model.selftest import check_answers, synthetic_crops
+from facehub.model.selftest import check_answers, known_answer, synthetic_crops
 from facehub.model.spec import ModelSpec
 from facehub.model.store import read_weights, weights_folder, write_weights
 
@@ -179,8 +179,7 @@ class FaceEncoder(nn.Module):
         tensors = self.tensors()
         if fingerprint(tensors, self.spec) != self.spec.fingerprint:
             answer = self.embed(synthetic_crops(self.spec.template)[:1])[0]
-            known = tuple(round(float(v), 5) for v in answer) if np.isfinite(answer).all() else ()
-            self.spec = replace(self.spec, activation_ranges={}, known_answer=known)
+            self.spec = replace(self.spec, activation_ranges={}, known_answer=known_answer(answer))
         self.spec = write_weights(Path(folder), tensors, self.spec)
 
 

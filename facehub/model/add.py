@@ -13,7 +13,7 @@ from facehub.errors import FaceHubError, WeightsError
 from facehub.io.files import write_atomically
 from facehub.model.fingerprint import fingerprint
 from facehub.model.onnx import OnnxEmbedder
-from facehub.model.selftest import synthetic_crops
+from facehub.model.selftest import known_answer, synthetic_crops
 from facehub.model.spec import ModelSpec, Preprocessing
 from facehub.model.store import Weights, write_spec
 from facehub.template import AlignmentTemplate
@@ -71,8 +71,7 @@ def add_network(
         threshold=threshold,
     )
     content, answer = _that_runs(model, any_batch, spec, folder)
-    known = tuple(round(float(v), 5) for v in answer)
-    spec = replace(spec, known_answer=known, fingerprint=fingerprint(content, spec))
+    spec = replace(spec, known_answer=known_answer(answer), fingerprint=fingerprint(content, spec))
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / str(spec.file), content)
     write_spec(folder, spec)

@@ -14,6 +14,7 @@ from facehub.model.graph import to_onnx
 from facehub.model.onnx import OnnxEmbedder
 from facehub.model.resnet18 import activations
 from facehub.model.runtime import open_session
+from facehub.model.selftest import known_answer, synthetic_crops
 from facehub.model.spec import ModelSpec, Range
 from facehub.model.store import read_weights, write_spec
 from train.data.sample import sample_training
@@ -65,6 +66,8 @@ def activation_ranges(
 def quantize(folder: Path, faces: Path, *, count: int = COUNT) -> np.ndarray:
     """Measure a weight folder's activation ranges; only its `config.json` is rewritten.
 
+    Weights of facehub 0.1 get their known answer and fingerprint of version 2 at the same time.
+
     Args:
         folder: weights of a ResNet18.
         faces: packed data set, or aligned faces; held-out identities are left out.
@@ -87,6 +90,8 @@ def quantize(folder: Path, faces: Path, *, count: int = COUNT) -> np.ndarray:
     weights = dataclasses.replace(
         weights, spec=dataclasses.replace(weights.spec, activation_ranges=ranges)
     )
-    rough, exact = (OnnxEmbedder(weights, precision=p).embed(crops) for p in ("int8", "float32"))
-    write_spec(folder, weights.spec)
-    return np.asarray((rough * exact).sum(axis=1))
+    rough, exact = (OnnxEmbedder(weights, precision=p) for p in ("int8", "float32"))
+    agreement = (rough.embed(crops) * exact.embed(crops)).sum(axis=1)
+    answer = known_answer(exact.embed(synthetic_crops(weights.spec.template))[0])
+    write_spec(folder, dataclasses.replace(weights.spec, known_answer=answer))
+    return np.asarray(agreement)
