@@ -27,7 +27,7 @@ def check_libraries() -> None:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError as error:
         raise MissingLibraryError(
-            f"training needs TensorBoard and Matplotlib ({error}): pip install -e '.[train]'"
+            f"training needs TensorBoard and Matplotlib ({error}): pip install -e . --group train"
         ) from error
 
 

@@ -190,7 +190,12 @@ def _command(
 
 
 def _run_add(args: argparse.Namespace) -> int:
-    from facehub.cli.model import run_add  # imports onnx, which other commands can do without
+    try:
+        from facehub.cli.model import run_add
+    except ModuleNotFoundError as error:
+        if error.name != "onnx":
+            raise
+        raise FaceHubError("This needs the onnx package: pip install 'facehub[onnx]'.") from error
 
     for name in ("mean", "std"):
         if len(getattr(args, name)) not in (1, 3):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from onnx import TensorProto, helper
 
 from facehub.errors import WeightsError
+from facehub.model import wire
 from facehub.model.layers import Float32Layers, Int8Layers, Layers, Value
 from facehub.model.nodes import GraphBuilder
 from facehub.model.resnet18 import EPSILON, NORM, activations, blocks, stem
@@ -62,26 +62,18 @@ def to_onnx(
     norm = [graph.weight(tensors[f"norm.{part}"]) for part in NORM]
     x = graph.unit_rows(graph.add("BatchNormalization", x, *norm, epsilon=EPSILON))
     if spec.flip:
-        graph.nodes.append(helper.make_node("Split", [x], ["crop", "mirrored"], axis=0))
+        graph.add_named("Split", [x], ["crop", "mirrored"], axis=0)
         x = graph.unit_rows(graph.add("Add", "crop", "mirrored"))
-    graph.nodes.append(helper.make_node("Identity", [x], ["embeddings"]))
+    graph.add_named("Identity", [x], ["embeddings"])
 
     t = spec.template
-    outputs = [
-        helper.make_tensor_value_info(
-            "embeddings", TensorProto.FLOAT, ["faces", spec.embedding_size]
-        )
-    ]
+    outputs = [wire.value_info("embeddings", wire.FLOAT, ["faces", spec.embedding_size])]
     if with_activations:
         for name, value in given.items():
-            graph.nodes.append(helper.make_node("Identity", [value], [name]))
-            outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+            graph.add_named("Identity", [value], [name])
+            outputs.append(wire.value_info(name, wire.FLOAT, None))
     return graph.finish(
-        [
-            helper.make_tensor_value_info(
-                "crops", TensorProto.UINT8, ["faces", t.height, t.width, 3]
-            )
-        ],
+        [wire.value_info("crops", wire.UINT8, ["faces", t.height, t.width, 3])],
         outputs,
         {
             "fingerprint": spec.fingerprint or "",
@@ -108,7 +100,7 @@ def _backbone(layers: Layers[Value], crops: str, spec: ModelSpec) -> str:
 def _preprocess(graph: GraphBuilder, x: str, spec: ModelSpec) -> str:
     """From uint8 (N, H, W, 3) RGB to float32 (N, 3, H, W)."""
     p = spec.preprocessing
-    x = graph.add("Cast", x, to=TensorProto.FLOAT)
+    x = graph.add("Cast", x, to=wire.FLOAT)
     x = graph.add("Sub", x, graph.constant(np.array(p.mean, np.float32)))
     x = graph.add("Div", x, graph.constant(np.array(p.std, np.float32)))
     return graph.add("Transpose", x, perm=[0, 3, 1, 2])

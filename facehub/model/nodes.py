@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
+from facehub.model import wire
 from facehub.model.fingerprint import fits_half
+from facehub.model.wire import Attribute
 
 OPSET, IR_VERSION = 17, 8  # old enough for every runtime of the last years
 
@@ -18,26 +17,36 @@ class GraphBuilder:
     """Nodes and weights so far. Values are known by their names."""
 
     def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
+        self.nodes: list[bytes] = []
+        self.weights: list[bytes] = []
 
-    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+    def add(self, operator: str, *inputs: str, **attributes: Attribute) -> str:
         """Add a node with one output; returns the output's name."""
         output = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
+        self.add_named(operator, inputs, [output], **attributes)
         return output
+
+    def add_named(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        **attributes: Attribute,
+    ) -> None:
+        """Add a node whose outputs have names of their own."""
+        self.nodes.append(wire.node(operator, inputs, outputs, attributes))
 
     def constant(self, value: np.ndarray | np.generic) -> str:
         """Add a weight as it is."""
         name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.weights.append(wire.tensor(name, np.asarray(value)))
         return name
 
     def weight(self, value: np.ndarray) -> str:
         """Add a float weight; stored as float16 where that loses nothing, float32 in use."""
         if fits_half(value):
             half = self.constant(value.astype(np.float16))
-            return self.add("Cast", half, to=TensorProto.FLOAT)
+            return self.add("Cast", half, to=wire.FLOAT)
         return self.constant(value.astype(np.float32))
 
     def unit_rows(self, x: str) -> str:
@@ -51,18 +60,15 @@ class GraphBuilder:
         return self.add("Slice", x, *bounds)
 
     def finish(
-        self,
-        inputs: list[onnx.ValueInfoProto],
-        outputs: list[onnx.ValueInfoProto],
-        metadata: Mapping[str, str],
+        self, inputs: list[bytes], outputs: list[bytes], metadata: Mapping[str, str]
     ) -> bytes:
         """The content of the `.onnx` file."""
-        model = helper.make_model(
-            helper.make_graph(self.nodes, "facehub", inputs, outputs, self.weights),
-            producer_name="facehub",
-            opset_imports=[helper.make_opsetid("", OPSET)],
+        return wire.model(
+            nodes=self.nodes,
+            weights=self.weights,
+            inputs=inputs,
+            outputs=outputs,
+            metadata=metadata,
+            opset=OPSET,
             ir_version=IR_VERSION,
         )
-        helper.set_model_props(model, dict(metadata))
-        content: bytes = model.SerializeToString()
-        return content
