@@ -81,5 +81,5 @@ def test_api_snippet(page_url: str) -> None:
     verified, identified = answers
     assert verified["decision"] == "different"
     (printed,) = re.findall(r"'similarity': ([\d.]+)", code)
-    assert verified["similarity"] == pytest.approx(float(printed), abs=0.005)
+    assert verified["similarity"] == pytest.approx(float(printed), abs=0.01)  # int8 or float32
     assert [face["name"] for face in identified["faces"]] == [None, "Grace Hopper"]

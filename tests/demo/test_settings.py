@@ -17,7 +17,10 @@ from facehub.demo.settings import Settings, SettingsError
 from facehub.errors import GalleryError
 from facehub.gallery.memory import Gallery
 from facehub.model.calibration import Calibration
+from facehub.model.onnx import PRECISION_VARIABLE
+from facehub.model.runtime import THREADS_VARIABLE
 from facehub.model.spec import ModelSpec
+from facehub.model.store import MODEL_VARIABLE
 from facehub.pipeline import default_recognizer
 from facehub.verification import verify
 from tests.demo.routes import ask, handler, picture, trigger, upload
@@ -104,7 +107,8 @@ def test_bad_settings_end_the_app_with_one_line() -> None:
 
 def test_the_readme_names_every_variable() -> None:
     source = (ROOT / "facehub" / "demo" / "settings.py").read_text()
-    used = set(re.findall(r'"(FACEHUB_[A-Z_]+)"', source)) | {"FACEHUB_MODEL"}
+    used = set(re.findall(r'"(FACEHUB_[A-Z_]+)"', source))
+    used |= {MODEL_VARIABLE, PRECISION_VARIABLE, THREADS_VARIABLE}
     table = set(re.findall(r"^\| `(FACEHUB_[A-Z_]+)`", (ROOT / "README.md").read_text(), re.M))
     assert table == used
 

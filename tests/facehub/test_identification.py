@@ -176,11 +176,11 @@ def test_no_face(people: Gallery, recognizer: FaceRecognizer, nobody: np.ndarray
 def test_small_faces_are_looked_for(
     people: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
 ) -> None:
-    """Beside Hopper, an astronaut too small for a look at the whole picture."""
+    """Beside Hopper, an astronaut too small for a look at the whole picture and at its halves."""
     picture = np.full((1200, 1200, 3), 200, np.uint8)
     picture[:600, :512] = hopper
-    small = cv2.resize(astronaut[:300, 70:370], (200, 200), interpolation=cv2.INTER_AREA)
-    picture[900:1100, 900:1100] = small
+    small = cv2.resize(astronaut[:300, 70:370], (90, 90), interpolation=cv2.INTER_AREA)
+    picture[900:990, 900:990] = small
     quick = identify(picture, people, search="auto", recognizer=recognizer)
     assert [face.name for face in quick] == ["Grace"]
     thorough = identify(picture, people, recognizer=recognizer)

@@ -217,7 +217,7 @@ def test_a_missing_library_is_said_at_once(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(MissingLibraryError, match=r"pip install -e '\.\[train\]'"):
+    with pytest.raises(MissingLibraryError, match=r"pip install -e \. --group train"):
         fit(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
