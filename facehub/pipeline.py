@@ -19,7 +19,7 @@ from facehub.detect.base import FaceDetector, Search
 from facehub.detect.mediapipe import default_detector
 from facehub.errors import FaceHubError
 from facehub.gallery.memory import Gallery
-from facehub.io.images import ImageSource, load_image
+from facehub.io.images import ImageSource, read_pixels
 from facehub.model.embedder import Embedder
 from facehub.model.onnx import OnnxEmbedder
 from facehub.model.spec import ModelSpec
@@ -194,7 +194,7 @@ class FaceRecognizer:
         policy: FacePolicy | None = None,
         reject_issues: Collection[QualityIssue] = (),
     ) -> _Found:
-        pixels = load_image(image)
+        pixels = read_pixels(image)
         faces = align_faces(pixels, self.detector, template=self.spec.template, search=search)
         issues = [assess(face, pixels.shape, len(faces)) for face in faces]
         if policy is not None:

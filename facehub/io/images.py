@@ -47,6 +47,15 @@ def load_image(
         ImageDecodeError: unreadable, empty, truncated or damaged.
         ImageTooLargeError: over a limit.
     """
+    pixels = read_pixels(source, max_bytes=max_bytes, max_pixels=max_pixels)
+    shared = isinstance(source, np.ndarray) and np.may_share_memory(pixels, source)
+    return pixels.copy() if shared or not pixels.flags.writeable else pixels
+
+
+def read_pixels(
+    source: ImageSource, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
+    """As `load_image`, for who only looks: the array may be read-only, or `source` itself."""
     if isinstance(source, np.ndarray):
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
@@ -131,7 +140,7 @@ def _decode(image: Image.Image) -> np.ndarray:
     try:
         image.load()
         with contextlib.suppress(Exception):  # damaged EXIF beside sound pixels: keep the pixels
-            image = ImageOps.exif_transpose(image)
+            image = _upright(image)
         if image.mode.startswith("I"):  # 16-bit grey, held as 16- or 32-bit integers
             grey = np.clip(np.asarray(image, dtype=np.int64), 0, 65535) // 257
             image = Image.fromarray(grey.astype(np.uint8))
@@ -141,13 +150,19 @@ def _decode(image: Image.Image) -> np.ndarray:
             rgba = image.convert("RGBA")
             image = Image.new("RGBA", rgba.size, "white")
             image.alpha_composite(rgba)
-        return np.array(image.convert("RGB"))
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        return np.asarray(rgb)
     except ImageFormatError:
         raise
     except MemoryError as error:
         raise ImageTooLargeError("There is not enough memory to decode this picture.") from error
     except Exception as error:  # codecs raise OSError, SyntaxError, ValueError, struct.error, ...
         raise ImageDecodeError("The picture is damaged or incomplete.") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF rotation; Pillow would copy a picture that needs none."""
+    return image if image.getexif().get(0x0112, 1) == 1 else ImageOps.exif_transpose(image)
 
 
 def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
@@ -168,4 +183,4 @@ def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
         return np.repeat(array, 3, axis=2)
     if array.shape[2] == 4:
         return _decode(Image.fromarray(np.ascontiguousarray(array)))
-    return np.array(array, order="C")
+    return np.ascontiguousarray(array)
