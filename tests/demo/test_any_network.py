@@ -102,6 +102,17 @@ def test_a_gallery_file(serve, in_use: Path, examples: Path, tmp_path: Path) -> 
     )
 
 
+def test_sface(serve, sface: Path, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MODEL_VARIABLE, str(sface))
+    _, url = serve(Settings(threshold=0.4))
+    one, again = examples / "eileen_collins.jpg", examples / "eileen_collins_tilted.jpg"
+    assert answer(url, "verify", one, again, "exactly_one")["decision"] == "same"
+    grace = examples / "grace_hopper.jpg"
+    assert answer(url, "verify", one, grace, "exactly_one")["decision"] == "different"
+    faces = answer(url, "identify", examples / "both.jpg", [grace], ["Grace"])["faces"]
+    assert sorted(str(face["name"]) for face in faces) == ["Grace", "None"]
+
+
 @pytest.mark.browser
 def test_as_a_person_sees_it(serve, browser: Browser) -> None:
     _, url = serve(Settings())

@@ -1,0 +1,58 @@
+"""OpenCV's SFace, calibrated and evaluated on a part of CelebA and of LFW."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from train.__main__ import main
+from train.data.heldout import is_heldout
+from train.evaluation.lfw import read_pairs
+
+
+@pytest.fixture
+def faces(tmp_path: Path, shared_data: Path) -> Path:
+    """Aligned faces of 40 held-out identities of CelebA."""
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(shared_data / "celeba_aligned.zip") as source:
+        names = [name for name in source.namelist() if is_heldout(name.rpartition("/")[0])]
+        chosen = set(sorted({name.rpartition("/")[0] for name in names})[:40])
+        with zipfile.ZipFile(path, "w") as target:
+            for name in names:
+                if name.rpartition("/")[0] in chosen:
+                    target.writestr(name, source.read(name))
+    return path
+
+
+@pytest.fixture
+def lfw(tmp_path: Path, shared_data: Path) -> Path:
+    """Ten pairs of each fold of LFW, five of one person and five of two."""
+    path = tmp_path / "lfw.zip"
+    with zipfile.ZipFile(shared_data / "lfw_pairs.zip") as source:
+        lines = source.read("pairs.txt").decode().splitlines()
+        text = "\n".join([lines[0], *(line for i, line in enumerate(lines[1:]) if i % 60 == 0)])
+        with zipfile.ZipFile(path, "w") as target:
+            target.writestr("pairs.txt", text)
+            pairs = read_pairs(text)
+            for name in sorted({name for pair in pairs for name in (pair.first, pair.second)}):
+                target.writestr(name, source.read(name))
+    return path
+
+
+def test_calibrate_and_evaluate(
+    sface: Path, faces: Path, lfw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(sface, tmp_path / "sface"))
+    assert main(["evaluate", str(lfw), "--weights", str(folder)]) == 0
+    assert "calibrate" in capsys.readouterr().out
+    options = ["--dataset", "a part of CelebA", "--fmr", "1e-2"]
+    assert main(["calibrate", str(folder), str(faces), *options]) == 0
+    assert "impostor pairs" in capsys.readouterr().out
+    assert main(["evaluate", str(lfw), "--weights", str(folder)]) == 0
+    report = capsys.readouterr().out
+    accuracy = next(line for line in report.splitlines() if line.startswith("10-fold accuracy"))
+    assert float(accuracy.split()[2]) >= 97
+    assert "at threshold" in report
