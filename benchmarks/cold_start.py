@@ -34,7 +34,7 @@ def done(name):
 import facehub.cli.main
 done("import facehub (NumPy, OpenCV, Pillow)")
 from facehub.model.graph import to_onnx
-done("import onnx")
+done("import the graph writer")
 import onnxruntime
 done("import ONNX Runtime")
 from facehub.model import onnx, store
