@@ -10,6 +10,7 @@ import numpy as np
 
 from facehub.errors import DeviceError, FaceHubError, WeightsError
 from facehub.model.embedder import check_crops
+from facehub.model.graph import to_onnx
 from facehub.model.runtime import (
     choose_device,
     has_int8_instructions,
@@ -59,26 +60,32 @@ class OnnxEmbedder:
     ) -> None:
         self.spec = weights.spec
         self.source: Path | None = weights.folder
-        self.device = choose_device(device)
-        self.precision = choose_precision(self.spec, self.device, precision)
+        try:
+            self._open(weights, choose_device(device), precision, threads)
+        except DeviceError:
+            if device != "auto":
+                raise
+            # The package for GPUs is installed, but this machine has none that works.
+            self._open(weights, "cpu", precision, threads)
+        answers = self.embed(synthetic_crops(self.spec.template))
+        check_answers(answers, self.spec, self.precision)
+
+    def _open(self, weights: Weights, device: str, precision: str, threads: int | None) -> None:
+        self.device = device
+        self.precision = choose_precision(self.spec, device, precision)
         if self.precision == "file":
             assert isinstance(weights.content, bytes)
             graph = weights.content
         else:
-            from facehub.model.graph import to_onnx
-
             assert not isinstance(weights.content, bytes)
             graph = to_onnx(weights.content, self.spec, precision=self.precision)
         try:
-            self._session = open_session(graph, device=self.device, threads=threads)
-            self._input = self._session.get_inputs()[0]
-            check_answers(
-                self.embed(synthetic_crops(self.spec.template)), self.spec, self.precision
-            )
+            self._session = open_session(graph, device=device, threads=threads)
         except FaceHubError:
             raise
         except Exception as error:  # ONNX Runtime's errors have no common base
             raise WeightsError(f"The network cannot be run: {error}") from error
+        self._input = self._session.get_inputs()[0]
 
     @classmethod
     def from_pretrained(
@@ -138,7 +145,10 @@ class OnnxEmbedder:
         return embeddings
 
     def _run(self, x: np.ndarray) -> np.ndarray:
-        return np.asarray(self._session.run(None, {self._input.name: x})[0])
+        try:
+            return np.asarray(self._session.run(None, {self._input.name: x})[0])
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            raise WeightsError(f"The network cannot be run: {error}") from error
 
     def _run_file(self, crops: np.ndarray) -> np.ndarray:
         x = preprocess(crops, self.spec)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from PIL import Image
 
 from facehub import (
     FaceEncoder,
+    FaceHubError,
     FaceRecognizer,
+    Gallery,
+    GalleryMismatchError,
     ImageDecodeError,
     LowQualityError,
     MultipleFacesError,
@@ -22,8 +27,10 @@ from facehub import (
     WeightsError,
     align_faces,
     default_recognizer,
+    identify,
 )
-from facehub.model.store import MODEL_VARIABLE, read_spec
+from facehub.cli.main import main
+from facehub.model.store import MODEL_VARIABLE, default_weights, read_spec
 
 
 def test_faces(recognizer: FaceRecognizer, both: np.ndarray) -> None:
@@ -177,3 +184,121 @@ def test_from_pretrained(other_weights: Path, astronaut: np.ndarray) -> None:
 def test_unknown_policy_is_refused(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
     with pytest.raises(ValueError, match="policy must be one of"):
         recognizer.face(astronaut, policy="smallest")
+
+
+# --- what facehub 0.1 wrote -----------------------------------------------------------------------
+
+V1 = "sha256:2bf89f79206b52a088e3941054346506e89e8110ee776dc45ee9279757a2df4c"  # of these weights
+
+
+@pytest.fixture
+def old_gallery(tmp_path: Path, recognizer: FaceRecognizer, hopper: np.ndarray) -> Path:
+    """A gallery file whose fingerprint is of version 1."""
+    people = Gallery(V1)
+    people.add("Grace", recognizer.face(hopper).embedding, "grace.jpg")
+    people.save(tmp_path / "people.safetensors")
+    return tmp_path / "people.safetensors"
+
+
+def test_a_gallery_of_version_1(
+    old_gallery: Path, recognizer: FaceRecognizer, hopper: np.ndarray
+) -> None:
+    people = recognizer.load_gallery(old_gallery)
+    assert people.fingerprint == recognizer.fingerprint
+    assert [face.name for face in identify(hopper, people, recognizer=recognizer)] == ["Grace"]
+    people.save(old_gallery)
+    again = Gallery.load(old_gallery, fingerprint=recognizer.fingerprint)
+    assert list(again) == ["Grace"]
+
+
+def test_a_gallery_of_version_1_of_other_weights(
+    old_gallery: Path, other_weights: Path, tmp_path: Path
+) -> None:
+    other = FaceRecognizer.from_pretrained(other_weights)
+    with pytest.raises(GalleryMismatchError):
+        other.load_gallery(old_gallery)
+
+
+def test_the_command_reads_a_gallery_of_version_1(
+    old_gallery: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["gallery", str(old_gallery)]) == 0
+    assert main(["identify", str(old_gallery), str(photos / "hopper.jpg")]) == 0
+    assert "Grace" in capsys.readouterr().out
+
+
+def test_weights_of_version_1(tmp_path: Path, recognizer: FaceRecognizer) -> None:
+    """The folder as facehub 0.1 shipped it: neither ranges nor known answer, an old fingerprint."""
+    folder = tmp_path / "weights"
+    shutil.copytree(default_weights(), folder)
+    values = json.loads((folder / "config.json").read_text())
+    for name in ("activation_ranges", "known_answer"):
+        del values[name]
+    (folder / "config.json").write_text(json.dumps(values | {"fingerprint": V1}))
+    loaded = FaceRecognizer.from_pretrained(folder)
+    assert loaded.fingerprint == recognizer.fingerprint
+    assert "float32" in loaded.embedder.description
+
+
+# --- many pictures --------------------------------------------------------------------------------
+
+
+def test_many_pictures(
+    recognizer: FaceRecognizer, astronaut: np.ndarray, both: np.ndarray, nobody: np.ndarray
+) -> None:
+    """In order, each as alone, errors in their places."""
+    pictures = [astronaut, nobody, b"", both, lambda: astronaut] * 3
+    found = list(recognizer.faces_many(pictures, batch_size=4))
+    assert [type(f).__name__ if isinstance(f, FaceHubError) else len(f) for f in found] == [
+        1,
+        0,
+        "ImageDecodeError",
+        2,
+        1,
+    ] * 3
+    alone = recognizer.faces(both)
+    for one, other in zip(found[3], alone, strict=True):  # type: ignore[arg-type]
+        np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-3)
+        assert (one.face.box, one.issues) == (other.face.box, other.issues)
+
+
+def test_one_face_of_each_of_many(
+    recognizer: FaceRecognizer, astronaut: np.ndarray, both: np.ndarray, nobody: np.ndarray
+) -> None:
+    found = list(recognizer.faces_many([astronaut, both, nobody], policy="exactly_one"))
+    assert [type(f).__name__ for f in found] == ["list", "MultipleFacesError", "NoFaceError"]
+    (largest,) = recognizer.faces_many([both], policy="largest")
+    assert isinstance(largest, list)
+    assert len(largest) == 1
+
+
+def test_many_pictures_are_read_as_they_are_needed(
+    recognizer: FaceRecognizer, astronaut: np.ndarray
+) -> None:
+    read = 0
+
+    def pictures() -> Iterator[np.ndarray]:
+        nonlocal read
+        for _ in range(100):
+            read += 1
+            yield astronaut
+
+    results = recognizer.faces_many(pictures(), batch_size=3)
+    next(results)
+    assert read == 3
+
+
+# --- the threshold --------------------------------------------------------------------------------
+
+
+def test_with_threshold_leaves_the_recognizer_alone(recognizer: FaceRecognizer) -> None:
+    before = recognizer.spec
+    strict = recognizer.with_threshold(0.9)
+    assert strict.spec.threshold == 0.9
+    assert recognizer.spec == before
+    assert strict.embedder is recognizer.embedder
+    assert strict.fingerprint == recognizer.fingerprint
+    with pytest.raises(AttributeError):
+        recognizer.spec = strict.spec  # type: ignore[misc]
+    with pytest.raises(ValueError, match="threshold must be a number"):
+        recognizer.with_threshold(2)

@@ -222,6 +222,18 @@ def test_int8_instructions_are_those_of_this_machine() -> None:
         assert runtime.has_int8_instructions()
 
 
+# --- devices ---
+
+
+def test_a_gpu_that_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`onnxruntime-gpu` lists CUDA on machines without a GPU, too."""
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    assert OnnxEmbedder.from_pretrained().device == "cpu"
+    with pytest.raises(DeviceError, match="cuda does not work here"):
+        OnnxEmbedder.from_pretrained(device="cuda")
+
+
 # --- damaged weights ------------------------------------------------------------------------------
 
 
