@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,8 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
         "show_progress_on": [result],
         "concurrency_id": COMPUTED,
     }
+    hidden = {"__type__": "update", "value": "", "visible": False}
+    forget = f"() => {json.dumps([render.message(texts.READY), hidden])}"
     for name, side in sides.items():
         state, picture, note, choice = side
         handler = functools.partial(on_photo, name)
@@ -126,9 +129,8 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
             lambda: (None, ""), outputs=[state, note], queue=False, **private
         )
         forgotten.then(handler, picture, outputs, **private)
-        choice.input(
-            lambda: no_result(texts.READY), outputs=[result, share], queue=False, **private
-        )
+        # In the browser alone: an answer of the server could come after that of "Compare".
+        choice.input(None, outputs=[result, share], js=forget, **private)
     states, chosen = ([side[i] for side in sides.values()] for i in (0, 3))
     both = [component for side in sides.values() for component in side]
     button.click(on_compare, [*states, *chosen], [result, share], **private)
