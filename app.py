@@ -3,7 +3,11 @@
 import sys
 
 from facehub.demo.launch import create_page, main
+from facehub.errors import FaceHubError
 
 if __name__ == "__main__":
     sys.exit(main())
-demo = create_page()  # for `gradio app.py`, which reloads it
+try:
+    demo = create_page()  # for `gradio app.py`, which reloads it
+except FaceHubError as error:
+    sys.exit(f"error: {error}")

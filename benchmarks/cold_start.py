@@ -99,8 +99,10 @@ def _run(command: list[str]) -> tuple[float, float]:
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    subprocess.run(command, env=environment, capture_output=True, check=False)
+    code = subprocess.run(command, env=environment, capture_output=True, check=False).returncode
     wall = time.perf_counter() - start
+    if code not in (0, 1, 3):  # decided, one way or another
+        raise SystemExit(f"{shlex.join(command)} ended with {code}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return wall, cpu

@@ -22,7 +22,6 @@ from facehub.errors import (
     LowQualityError,
     MultipleFacesError,
     NoFaceError,
-    UncalibratedError,
     WeightsError,
 )
 from facehub.gallery.memory import Gallery
@@ -46,8 +45,9 @@ from facehub.template import AlignmentTemplate
 from facehub.verification import verify
 
 if TYPE_CHECKING:
-    from facehub.encoder import FaceEncoder
+    from facehub.encoder import FaceEncoder as FaceEncoder
 
+# Without `FaceEncoder`, so that `from facehub import *` works where PyTorch is not installed.
 __all__ = [
     "AlignmentTemplate",
     "ArchiveError",
@@ -60,7 +60,6 @@ __all__ = [
     "EmbeddedFace",
     "Face",
     "FaceDetector",
-    "FaceEncoder",
     "FaceError",
     "FaceHubError",
     "FaceRecognizer",
@@ -80,7 +79,6 @@ __all__ = [
     "NoFaceError",
     "OnnxEmbedder",
     "QualityIssue",
-    "UncalibratedError",
     "VerificationResult",
     "WeightsError",
     "__version__",

@@ -19,7 +19,7 @@ from torchvision.models import resnet18
 
 from facehub.errors import WeightsError
 from facehub.model.embedder import check_crops
-from facehub.model.fingerprint import fingerprint
+from facehub.model.fingerprint import fingerprint, is_fingerprint_v1
 from facehub.model.selftest import check_answers, known_answer, synthetic_crops
 from facehub.model.spec import ModelSpec
 from facehub.model.store import read_weights, weights_folder, write_weights
@@ -111,6 +111,10 @@ class FaceEncoder(nn.Module):
     def fingerprint(self) -> str:
         """Identify the embedding space of the present weights; see `facehub.model.fingerprint`."""
         return fingerprint(self.tensors(), self.spec)
+
+    def made_by(self, fingerprint_v1: str) -> bool:
+        """Whether these weights had this fingerprint in facehub 0.1; see `Embedder.made_by`."""
+        return is_fingerprint_v1(fingerprint_v1, self.tensors(), self.spec)
 
     @classmethod
     def from_pretrained(

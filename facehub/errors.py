@@ -12,8 +12,7 @@
     │   └── LowQualityError
     ├── AssetError               a file of the package is missing or altered
     ├── WeightsError             weights are missing, damaged or of another architecture
-    ├── UncalibratedError        the weights have no threshold, and a decision was asked for
-    ├── DeviceError              the device, precision or threads asked for are not to be had
+    ├── DeviceError              the device or number of threads asked for is not to be had
     └── GalleryError             a gallery is damaged, or cannot do what was asked
         └── GalleryMismatchError
 
@@ -70,12 +69,8 @@ class WeightsError(FaceHubError):
     """Encoder weights are missing, damaged or of another architecture."""
 
 
-class UncalibratedError(FaceHubError):
-    """The weights have no threshold, and none was given."""
-
-
 class DeviceError(FaceHubError):
-    """The device, the precision or the number of threads that was asked for is not to be had."""
+    """The device or the number of threads that was asked for is not to be had."""
 
 
 class GalleryError(FaceHubError):

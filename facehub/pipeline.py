@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -17,13 +16,13 @@ import numpy as np
 from facehub.align import align_faces
 from facehub.detect.base import FaceDetector, Search
 from facehub.detect.mediapipe import default_detector
-from facehub.errors import FaceHubError
+from facehub.errors import FaceHubError, WeightsError
 from facehub.gallery.memory import Gallery
 from facehub.io.images import ImageSource, read_pixels
 from facehub.model.embedder import Embedder
 from facehub.model.onnx import OnnxEmbedder
 from facehub.model.spec import ModelSpec
-from facehub.model.store import default_weights, made_by
+from facehub.model.store import default_weights
 from facehub.quality import assess, reject
 from facehub.results import EmbeddedFace, Face, QualityIssue
 from facehub.select import FacePolicy, select_face
@@ -35,7 +34,8 @@ BATCH_SIZE = 32  # pictures decoded before their faces are embedded together
 class FaceRecognizer:
     """Finds, aligns and embeds faces with one face network. Never changed: see `with_threshold`.
 
-    Safe to share between threads, but not with a forked child: start processes with "spawn".
+    Safe to share between threads, but not with a forked child: start processes with "spawn". Its
+    fingerprint is that of the weights when it was made: make another after training them further.
 
     Args:
         embedder: the network: an `OnnxEmbedder`, or a `FaceEncoder` to run PyTorch.
@@ -73,7 +73,7 @@ class FaceRecognizer:
 
         Raises:
             WeightsError: they are missing, damaged or not usable.
-            DeviceError: the device or precision is not to be had; the message says what to install.
+            DeviceError: the device is not to be had; the message says what to install.
         """
         embedder = OnnxEmbedder.from_pretrained(
             name, revision=revision, device=device, precision=precision
@@ -105,12 +105,7 @@ class FaceRecognizer:
             GalleryError: missing or damaged, or not a gallery.
             GalleryMismatchError: made with other weights.
         """
-        source: Path | None = getattr(self.embedder, "source", None)
-
-        def older(fingerprint: str) -> bool:
-            return source is not None and made_by(fingerprint, source)
-
-        return Gallery.load(path, fingerprint=self.fingerprint, also=older)
+        return Gallery.load(path, fingerprint=self.fingerprint, also=self.embedder.made_by)
 
     def faces(self, image: ImageSource, *, search: Search = "auto") -> list[EmbeddedFace]:
         """Find and embed every face of a picture.
@@ -172,6 +167,9 @@ class FaceRecognizer:
             For each picture, in order, its faces, or the error that `faces` or `face` would raise.
         """
 
+        if batch_size < 1 or (workers is not None and workers < 1):
+            raise ValueError("batch_size and workers must be 1 or more")
+
         def find(image: ImageSource | Callable[[], ImageSource]) -> _Found | FaceHubError:
             try:
                 return self._find(image() if callable(image) else image, search, policy)
@@ -205,7 +203,10 @@ class FaceRecognizer:
 
     def _embed(self, pictures: list[_Found]) -> list[list[EmbeddedFace]]:
         crops = [face.crop for found in pictures for face, _ in found]
-        rows = iter(self.embedder.embed(np.stack(crops)) if crops else ())
+        embeddings = self.embedder.embed(np.stack(crops)) if crops else np.empty((0, 0))
+        if not np.isfinite(embeddings).all():  # every comparison with it would be "different"
+            raise WeightsError("The network gave an embedding that is not finite.")
+        rows = iter(embeddings)
         return [
             [EmbeddedFace(face, next(rows), issues) for face, issues in found] for found in pictures
         ]

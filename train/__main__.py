@@ -88,6 +88,12 @@ def main(argv: list[str] | None = None) -> int:
     calibrate.add_argument(
         "--uncertain-fmr", type=float, help="higher rate, at which the uncertain band begins"
     )
+    calibrate.add_argument(
+        "--all",
+        action="store_true",
+        dest="everyone",
+        help="use all identities, not one in 20: for a network that was not trained on them",
+    )
     _add_precision(calibrate, None, "float32, or what an ONNX file has")
     calibrate.set_defaults(run=run_calibrate)
 
@@ -195,6 +201,7 @@ def run_calibrate(args: argparse.Namespace) -> None:
         target_fmr=None if args.keep else args.fmr,
         uncertain_fmr=args.uncertain_fmr,
         precision=args.precision,
+        everyone=args.everyone,
     )
     print(describe(report))
 

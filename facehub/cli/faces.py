@@ -25,7 +25,7 @@ from facehub.cli.output import (
     progress,
     report_failures,
 )
-from facehub.errors import FaceHubError
+from facehub.errors import FaceHubError, ImageError
 from facehub.io.files import write_atomically
 from facehub.io.sources import find_pictures
 from facehub.model.onnx import choose_precision
@@ -33,8 +33,8 @@ from facehub.model.runtime import choose_device, runtime_version
 from facehub.model.spec import ModelSpec
 from facehub.model.store import default_weights, read_weights, weights_folder
 from facehub.pipeline import FaceRecognizer
-from facehub.results import Decision
-from facehub.verification import verify
+from facehub.results import Decision, EmbeddedFace
+from facehub.verification import compare_faces
 
 _EXIT_CODES = {
     Decision.SAME: EXIT_YES,
@@ -47,12 +47,10 @@ _EXIT_CODES = {
 
 def run_verify(args: argparse.Namespace) -> int:
     """`facehub verify`."""
-    result = verify(
-        args.first,
-        args.second,
-        policy=args.faces,
-        threshold=args.threshold,
-        recognizer=load_recognizer(args),
+    recognizer = load_recognizer(args)
+    first, second = (_faces(path, recognizer) for path in (args.first, args.second))
+    result = compare_faces(
+        first, second, recognizer.spec, policy=args.faces, threshold=args.threshold
     )
     if args.json:
         print_json(**result.to_dict())
@@ -163,6 +161,13 @@ def run_info(args: argparse.Namespace) -> int:
             if value is not None:
                 print(line(f"{key.replace('_', ' '):<{width}}  {value}"))
     return EXIT_YES
+
+
+def _faces(path: Path, recognizer: FaceRecognizer) -> list[EmbeddedFace]:
+    try:
+        return recognizer.faces(path)
+    except ImageError as error:  # its message does not say which picture
+        raise type(error)(f"{path}: {error}") from error
 
 
 def _describe(spec: ModelSpec) -> str:

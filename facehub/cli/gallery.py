@@ -23,7 +23,7 @@ from facehub.enrolment import Portrait, add_enrolments, embed_portraits
 from facehub.errors import FaceHubError
 from facehub.gallery.memory import Gallery
 from facehub.identification import identify_faces
-from facehub.io.sources import Picture, find_pictures, identity_of, open_source
+from facehub.io.sources import Picture, find_pictures, identity_of, is_hidden, open_source
 from facehub.model.store import default_weights, made_by, read_spec, read_weights, weights_folder
 from facehub.pipeline import FaceRecognizer
 from facehub.results import IdentifiedFace, rounded
@@ -179,7 +179,7 @@ def _people(path: Path) -> list[tuple[str, Picture]]:
         members = sorted(path.iterdir())
     except OSError as error:
         raise FaceHubError(f"{path} cannot be read: {error.strerror}.") from error
-    persons = [member for member in members if os.path.isdir(member) and member.name[0] != "."]
+    persons = [m for m in members if os.path.isdir(m) and not is_hidden(m.name)]
     if not persons:
         raise FaceHubError(f"{path} has no sub-folder per person; or use --name.")
     return [(person.name, picture) for person in persons for picture in find_pictures([person])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -42,8 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except FaceHubError as error:
         return report_error(error, as_json=args.json)
-    except OSError as error:  # the output is full, or nobody reads it any longer
-        _drop_output()
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+            return report_error(FaceHubError(f"{error}."), as_json=args.json)
+        _drop_output()  # it is full, or nobody reads it any longer
         if not isinstance(error, BrokenPipeError):
             print(line(f"error: {error.strerror or error}"), file=sys.stderr)
         return EXIT_BAD_INPUT
@@ -151,6 +154,7 @@ def _add_model_commands(commands: Any) -> None:
             default=[127.5],
             help=f"{text}; one number, or one a channel (default: 127.5)",
         )
+    add.add_argument("--force", action="store_true", help="replace weights that are there")
     add.add_argument("--flip", action="store_true", help="flip test-time augmentation")
     add.add_argument("--threshold", type=_similarity, help=f"{_LIMIT}, if it is known")
 

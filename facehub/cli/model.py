@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from facehub.cli.output import EXIT_YES, line, print_json
+from facehub.errors import FaceHubError
 from facehub.model.add import add_network
 from facehub.model.spec import Preprocessing
 from facehub.template import TEMPLATES
@@ -12,18 +13,23 @@ from facehub.template import TEMPLATES
 
 def run_add(args: argparse.Namespace) -> int:
     """`facehub model add`."""
-    spec = add_network(
-        args.network,
-        args.output,
-        template=TEMPLATES[args.template],
-        preprocessing=Preprocessing(
+    try:
+        preprocessing = Preprocessing(
             colour=args.colour,
             layout=args.layout,
             mean=_one_or_three(args.mean),
             std=_one_or_three(args.std),
-        ),
+        )
+    except ValueError as error:
+        raise FaceHubError(f"The preprocessing makes no sense: {error}.") from error
+    spec = add_network(
+        args.network,
+        args.output,
+        template=TEMPLATES[args.template],
+        preprocessing=preprocessing,
         flip=args.flip,
         threshold=args.threshold,
+        overwrite=args.force,
     )
     if args.json:
         print_json(

@@ -43,14 +43,14 @@ def build(recognizer: FaceRecognizer, settings: Settings) -> None:
         parts.append(texts.NOT_CALIBRATED)
     folder, report = _evaluation(recognizer)
     if report is not None:
-        parts.append(
-            texts.ABOUT_LFW.format(
-                accuracy=report["accuracy"]["mean"],
+        parts.append(texts.ABOUT_LFW.format(accuracy=report["accuracy"]["mean"]))
+        if None not in (report["threshold"], report["fmr"], report["fnmr"]):
+            parts[-1] += texts.ABOUT_LFW_THRESHOLD.format(
                 threshold=report["threshold"],
                 fmr=100 * report["fmr"]["value"],
                 fnmr=100 * report["fnmr"]["value"],
             )
-        )
+        parts[-1] += texts.ABOUT_LFW_TEACHERS
     gr.Markdown("\n\n".join(parts))
     if spec.calibration is not None and spec.calibration.curve:
         gr.Markdown(_thresholds(spec.calibration), elem_id="thresholds")

@@ -56,7 +56,7 @@ font-size:.8rem;padding:1px 6px;border-radius:4px;white-space:nowrap}
 .prose .fh-table td,.prose .fh-table th{padding:.35rem .6rem;text-align:left;
 vertical-align:middle;border:0;border-bottom:1px solid var(--border-color-primary)}
 .fh-candidate{display:flex;align-items:center;gap:.5rem;margin:2px 0}
-.fh-table img{height:64px;border-radius:6px;display:inline-block}
+.fh-table img{height:64px;max-width:none;border-radius:6px;display:inline-block}
 """
 
 
@@ -103,7 +103,7 @@ def as_text(result: VerificationResult, spec: ModelSpec) -> str:
         title=texts.VERDICTS[result.decision][0],
         similarity=result.similarity,
         threshold=threshold,
-        sentence=odds(result.similarity, spec),
+        sentence=f" {sentence}" if (sentence := odds(result.similarity, spec)) else "",
         fingerprint=(spec.fingerprint or "")[:19],
     )
 

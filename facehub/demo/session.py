@@ -25,6 +25,7 @@ from facehub.pipeline import FaceRecognizer
 
 SLASH = "\u2215"  # folders.js puts it between a folder and a file, where no "/" is allowed
 MAX_PHOTOS = 300
+MAX_ZIPS = 50  # held open at once
 MAX_TRIED = 2 * MAX_PHOTOS  # pictures looked at in one go
 CAMERA = re.compile(  # the words that cameras and phones name files with
     r"(\b(img|dsc[nf]?|pxl|mvimg|gopr|dcim|wa|p|hdr|burst|portrait|image|photo|picture|screenshot"
@@ -119,7 +120,11 @@ class SessionGallery:
             recognizer: weights in use.
         """
         with ExitStack() as zips:
-            found = _embed(_portraits(name.strip(), files, zips), recognizer)
+            portraits = _portraits(name.strip(), files, zips)
+            if self.gallery.n_templates >= MAX_PHOTOS:  # then nothing needs to be computed
+                full = GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
+                portraits = (replace(portrait, image=full) for portrait in portraits)
+            found = _embed(portraits, recognizer)
         sources = [enrolment.portrait.source for enrolment in found]
         try:
             done = self._add(found)
@@ -253,12 +258,17 @@ def _portraits(name: str, files: Iterable[str | bytes], zips: ExitStack) -> Iter
 
 
 def _all_portraits(files: Iterable[str | bytes], zips: ExitStack) -> Iterator[Portrait]:
+    opened = 0
     for file in files:
         if isinstance(file, bytes):
             yield Portrait("", file, texts.SNAPSHOT)
             continue
         upload = Path(file).name
         if upload.lower().endswith(".zip"):
+            opened += 1
+            if opened > MAX_ZIPS:
+                yield Portrait("", ArchiveError(texts.TOO_MANY_ZIPS.format(limit=MAX_ZIPS)), upload)
+                continue
             try:
                 source = ZipSource(Path(file), loose=True)
             except ArchiveError as error:

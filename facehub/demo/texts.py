@@ -66,7 +66,7 @@ NOT_CALIBRATED = "The error rates of these weights have not been measured."
 ALIGNED = "aligned face"
 SHARE = "Result as text, without the faces"
 SHARED = (
-    "facehub: {title}. Similarity {similarity:.2f}, {threshold}. {sentence} "
+    "facehub: {title}. Similarity {similarity:.2f}, {threshold}.{sentence} "
     "Weights {fingerprint}. Similarity is not proof."
 )
 
@@ -140,6 +140,7 @@ CONFIRM_REPLACE = "Replace everybody in the gallery?"
 NOT_REPLACED = "All users share this gallery: it is not replaced by an example."
 NOT_WRITTEN = "The gallery cannot be written on this server now: nothing has changed."
 FULL = "A gallery holds at most {limit} photos here."
+TOO_MANY_ZIPS = "No more than {limit} zips are looked into in one go."
 TOO_MANY = "No more than {limit} pictures are looked at in one go."
 OTHER_LENGTH = "The gallery's templates have another length than these weights'."
 EMPTY_ZIP = "This zip holds no JPEG, PNG or WebP picture."
@@ -186,9 +187,15 @@ ABOUT_UNCALIBRATED = (
 )
 ABOUT_LFW = (
     "On LFW, a public test of 6,000 pairs, these weights are right in {accuracy:.1f} % of pairs "
-    "(10 folds). At the threshold {threshold:.3f} they accept {fmr:.2f} % of pairs of different "
-    "people and reject {fnmr:.1f} % of pairs of one person. The networks that such weights are "
-    "distilled from may have been trained on pictures of people in LFW, which would flatter them."
+    "(10 folds). "
+)
+ABOUT_LFW_THRESHOLD = (
+    "At the threshold {threshold:.3f} they accept {fmr:.2f} % of pairs of different people and "
+    "reject {fnmr:.1f} % of pairs of one person. "
+)
+ABOUT_LFW_TEACHERS = (
+    "The networks that such weights are distilled from may have been trained on pictures of people "
+    "in LFW, which would flatter them."
 )
 ABOUT_THRESHOLDS = "## Thresholds\nMeasured on {dataset}: {impostor:,} pairs of different people."
 ABOUT_COLUMNS = ("Strangers taken for one person", "Threshold", "Pairs of one person missed")

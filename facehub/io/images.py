@@ -85,18 +85,6 @@ def read_pixels(
         return _decode(image)
 
 
-def list_images(folder: str | os.PathLike[str]) -> list[Path]:
-    """All picture files below `folder`, by suffix, sorted, hidden ones left out."""
-    root = Path(folder)
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and os.path.isfile(path)  # unlike `Path.is_file`, never raises
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
-
-
 def _read(source: str | os.PathLike[str] | bytes | BinaryIO, max_bytes: int) -> bytes:
     """Encoded bytes, at most one more than `max_bytes` (so that the caller sees the excess)."""
     if isinstance(source, (bytes, bytearray, memoryview)):

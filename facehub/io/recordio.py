@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from facehub.errors import ArchiveError
+from facehub.errors import ArchiveError, ImageDecodeError
 
 _MAGIC = 0xCED7230A
 _HEADER = struct.Struct("<IfQQ")  # flag, label, id, id2
@@ -25,6 +25,15 @@ class RecordSource:
         self.path = path
         self.offsets: dict[str, int] = {}
         self.ignored: dict[str, str] = {}
+        try:
+            self._read_index(path)
+        except OSError as error:
+            raise ArchiveError(f"{path} cannot be read: {error.strerror or error}.") from error
+        except (ValueError, OverflowError, IndexError) as error:  # a label that is no number
+            raise ArchiveError(f"{path} is damaged: a record has no label.") from error
+        self.names = sorted(self.offsets)
+
+    def _read_index(self, path: Path) -> None:
         with path.open("rb") as file:
             size = path.stat().st_size
             offset = 0
@@ -40,10 +49,15 @@ class RecordSource:
                     self.offsets[name] = start
                 elif len(labels) == 1:  # several labels describe the data set or an identity
                     self.ignored[name] = "a record without a picture"
-        self.names = sorted(self.offsets)
 
     def read(self, name: str) -> bytes:
         """The encoded picture."""
+        try:
+            return self._read(name)
+        except (OSError, ArchiveError) as error:
+            raise ImageDecodeError(f"The record cannot be read: {error}") from error
+
+    def _read(self, name: str) -> bytes:
         with self.path.open("rb") as file:
             file.seek(self.offsets[name])
             parts = []

@@ -6,7 +6,7 @@ import glob
 import itertools
 import os
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -59,8 +59,8 @@ def open_source(path: str | os.PathLike[str], *, loose: bool = False) -> Source:
     """
     path = Path(path)
     source: Source
-    if path.suffix == ".rec" or os.path.isfile(path / "train.rec"):
-        source = RecordSource(path if path.suffix == ".rec" else path / "train.rec")
+    if path.suffix.lower() == ".rec" or os.path.isfile(path / "train.rec"):
+        source = RecordSource(path if path.suffix.lower() == ".rec" else path / "train.rec")
     elif os.path.isdir(path):  # unlike `Path.is_dir`, never raises
         source = FolderSource(path, loose=loose)
     elif os.path.isfile(path) and zipfile.is_zipfile(path):
@@ -158,10 +158,7 @@ class FolderSource:
 
     def __init__(self, root: Path, *, loose: bool = False) -> None:
         self.root = root
-        self.names, self.ignored = _sort_out(
-            (path.relative_to(root).as_posix() + "/" * path.is_dir() for path in root.rglob("*")),
-            loose,
-        )
+        self.names, self.ignored = _sort_out(_entries(root), loose)
 
     def read(self, name: str) -> bytes:
         """The encoded picture."""
@@ -206,6 +203,20 @@ class ZipSource:
             raise ImageDecodeError("This member of the zip is damaged or encrypted.") from error
 
 
+def _entries(root: Path) -> Iterator[str]:
+    """Files, and folders with a "/" at their ends; links that lead nowhere are neither."""
+    for path in root.rglob("*"):
+        if path.is_dir():
+            yield path.relative_to(root).as_posix() + "/"
+        elif os.path.isfile(path):  # unlike `Path.is_file`, never raises
+            yield path.relative_to(root).as_posix()
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or a system's own."""
+    return name.startswith(".") or name in SYSTEM_FOLDERS
+
+
 def _is_archive(path: Path) -> bool:
     """Whether a file is a data set; a picture is a picture whatever its suffix says."""
     suffix = path.suffix.lower()
@@ -244,7 +255,7 @@ def _sort_out(entries: Iterable[str], loose: bool) -> tuple[list[str], dict[str,
     for entry, following in itertools.zip_longest(entries, entries[1:], fillvalue=""):
         parts = PurePosixPath(entry).parts
         is_picture = PurePosixPath(entry).suffix.lower() in SUFFIXES
-        hidden = any(part.startswith(".") or part in SYSTEM_FOLDERS for part in parts)
+        hidden = any(map(is_hidden, parts))
         if entry.endswith("/"):
             if not following.startswith(entry):  # what is in a folder comes after it
                 ignored[entry] = EMPTY_FOLDER

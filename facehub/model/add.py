@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,8 @@ from facehub.io.files import write_atomically
 from facehub.model.fingerprint import fingerprint
 from facehub.model.onnx import OnnxEmbedder
 from facehub.model.selftest import known_answer, synthetic_crops
-from facehub.model.spec import ModelSpec, Preprocessing
-from facehub.model.store import Weights, write_spec
+from facehub.model.spec import MAX_EMBEDDING, ModelSpec, Preprocessing
+from facehub.model.store import CONFIG_FILE, Weights, write_spec
 from facehub.template import AlignmentTemplate
 
 BATCH_TOLERANCE = 1e-3  # cosine that an embedding may lose when faces are embedded together
@@ -29,6 +30,7 @@ def add_network(
     preprocessing: Preprocessing,
     flip: bool = False,
     threshold: float | None = None,
+    overwrite: bool = False,
 ) -> ModelSpec:
     """Write `config.json` and a copy of an ONNX network into a folder.
 
@@ -45,13 +47,17 @@ def add_network(
         flip: flip test-time augmentation.
         threshold: cosine similarity from which two faces count as one person; None if it is not
             known: then `verify` answers "uncalibrated" until `python -m train calibrate` has run.
+        overwrite: whether the folder may hold weights already, which are replaced.
 
     Returns:
         What was written to `config.json`.
 
     Raises:
-        WeightsError: it is not an ONNX file, does not fit the template, or cannot be run.
+        WeightsError: it is not an ONNX file, does not fit the template, or cannot be run; or the
+            folder cannot be written, or holds weights already.
     """
+    if not overwrite and os.path.lexists(folder / CONFIG_FILE):
+        raise WeightsError(f"{folder} holds weights already.")
     try:
         model = onnx.load(network)
     except FileNotFoundError as error:
@@ -72,9 +78,12 @@ def add_network(
     )
     content, answer = _that_runs(model, any_batch, spec, folder)
     spec = replace(spec, known_answer=known_answer(answer), fingerprint=fingerprint(content, spec))
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / str(spec.file), content)
-    write_spec(folder, spec)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / str(spec.file), content)
+        write_spec(folder, spec)
+    except OSError as error:
+        raise WeightsError(f"{folder} cannot be written: {error.strerror or error}.") from error
     return spec
 
 
@@ -134,7 +143,7 @@ def _embedding_size(
         found = np.asarray(session.run(None, {session.get_inputs()[0].name: x})[0])
     except Exception as error:  # ONNX Runtime's errors have no common base
         raise WeightsError(f"The network cannot be run: {error}") from error
-    if found.ndim != 2 or len(found) != 1:
+    if found.ndim != 2 or len(found) != 1 or not 1 <= found.shape[1] <= MAX_EMBEDDING:
         raise WeightsError(f"The network gives {found.shape} for one face, not a vector.")
     return int(found.shape[1])
 

@@ -38,8 +38,19 @@ class Calibration:
         rates = [self.fmr, self.fnmr] + ([] if self.target_fmr is None else [self.target_fmr])
         if any(isinstance(rate, bool) or not 0 <= rate <= 1 for rate in rates):
             raise ValueError("error rates lie between 0 and 1")
-        if type(self.impostor_pairs) is not int or type(self.genuine_pairs) is not int:
-            raise ValueError("numbers of pairs must be whole numbers")
+        for pairs in (self.impostor_pairs, self.genuine_pairs):
+            if type(pairs) is not int or pairs < 0:
+                raise ValueError("numbers of pairs must be whole numbers")
+        if curve and not self._is_curve(np.array(curve)):
+            raise ValueError("a curve needs rising similarities, and rates between 0 and 1")
+
+    @staticmethod
+    def _is_curve(points: np.ndarray) -> bool:
+        rates = points[:, 1:]
+        rising = bool((np.diff(points[:, 0]) > 0).all())
+        return (
+            bool(np.isfinite(points).all()) and rising and bool(((rates >= 0) & (rates <= 1)).all())
+        )
 
     @property
     def lowest_fmr(self) -> float:

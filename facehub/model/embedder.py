@@ -25,6 +25,9 @@ class Embedder(Protocol):
     def fingerprint(self) -> str:
         """Identifies the embedding space of the weights as they are now."""
 
+    def made_by(self, fingerprint_v1: str) -> bool:
+        """Whether these weights had this fingerprint of version 1, as older galleries carry it."""
+
     def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
         """Embed aligned crops.
 

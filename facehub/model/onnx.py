@@ -42,7 +42,7 @@ class OnnxEmbedder:
         spec: how the network is used, with its fingerprint.
         precision: "float32", "int8", or "file" for an ONNX file.
         device: where it runs.
-        source: the weight folder, or None.
+        source: the weight folder.
 
     Raises:
         DeviceError: the device is not to be had.
@@ -59,16 +59,14 @@ class OnnxEmbedder:
         threads: int | None = None,
     ) -> None:
         self.spec = weights.spec
-        self.source: Path | None = weights.folder
+        self.source: Path = weights.folder
+        chosen = choose_device(device)
         try:
-            self._open(weights, choose_device(device), precision, threads)
-        except DeviceError:
-            if device != "auto":
+            self._open(weights, chosen, precision, threads)
+        except FaceHubError:
+            if device != "auto" or chosen == "cpu":
                 raise
-            # The package for GPUs is installed, but this machine has none that works.
-            self._open(weights, "cpu", precision, threads)
-        answers = self.embed(synthetic_crops(self.spec.template))
-        check_answers(answers, self.spec, self.precision)
+            self._open(weights, "cpu", precision, threads)  # it works, but not for this network
 
     def _open(self, weights: Weights, device: str, precision: str, threads: int | None) -> None:
         self.device = device
@@ -86,6 +84,8 @@ class OnnxEmbedder:
         except Exception as error:  # ONNX Runtime's errors have no common base
             raise WeightsError(f"The network cannot be run: {error}") from error
         self._input = self._session.get_inputs()[0]
+        answers = self.embed(synthetic_crops(self.spec.template))
+        check_answers(answers, self.spec, self.precision)
 
     @classmethod
     def from_pretrained(
@@ -125,6 +125,16 @@ class OnnxEmbedder:
         """Identifies the embedding space; see `facehub.model.fingerprint`."""
         return self.spec.fingerprint or ""
 
+    def made_by(self, fingerprint_v1: str) -> bool:
+        """Whether these weights had this fingerprint in facehub 0.1; see `Embedder.made_by`."""
+        if not fingerprint_v1.startswith("sha256:"):  # no need to read the weights again
+            return False
+        try:
+            weights = read_weights(self.source)
+        except WeightsError:  # they are gone since
+            return False
+        return weights.spec.fingerprint == self.fingerprint() and weights.was(fingerprint_v1)
+
     def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
         """Embed aligned crops; see `Embedder.embed`.
 
@@ -152,16 +162,17 @@ class OnnxEmbedder:
 
     def _run_file(self, crops: np.ndarray) -> np.ndarray:
         x = preprocess(crops, self.spec)
-        rows = _unit(self._run(x))
+        rows = self._unit_rows(x)
         if self.spec.flip:
             columns = 3 if self.spec.preprocessing.layout == "NCHW" else 2
-            rows = _unit(rows + _unit(self._run(np.ascontiguousarray(np.flip(x, columns)))))
-        if rows.shape != (len(crops), self.spec.embedding_size):
-            raise WeightsError(
-                f"The network gave {rows.shape} for {len(crops)} faces, "
-                f"not ({len(crops)}, {self.spec.embedding_size})."
-            )
+            rows = _unit(rows + self._unit_rows(np.ascontiguousarray(np.flip(x, columns))))
         return rows
+
+    def _unit_rows(self, x: np.ndarray) -> np.ndarray:
+        rows, wanted = self._run(x), (len(x), self.spec.embedding_size)
+        if rows.shape != wanted or rows.dtype.kind != "f":
+            raise WeightsError(f"The network gave {rows.dtype} {rows.shape}, not float {wanted}.")
+        return _unit(rows.astype(np.float32))
 
 
 def preprocess(crops: np.ndarray, spec: ModelSpec) -> np.ndarray:

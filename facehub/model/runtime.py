@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from facehub.errors import DeviceError
+from facehub.model import wire
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 THREADS_VARIABLE = "FACEHUB_THREADS"
+MAX_THREADS = 1024
 
 # Execution providers by device name, and the packages that bring them.
 _PROVIDERS = {
@@ -48,17 +50,39 @@ def choose_device(device: str = "auto") -> str:
     """
     available = _runtime().get_available_providers()
     if device == "auto":
-        return next(name for name in _AUTO if _PROVIDERS[name][0] in available)
+        installed = (name for name in _AUTO if _PROVIDERS[name][0] in available)
+        return next(name for name in installed if name == "cpu" or works(name))
     if device not in _PROVIDERS:
         names = ", ".join(("auto", *_PROVIDERS))
         raise DeviceError(f"There is no device {device!r}; use one of {names}.")
     provider, package = _PROVIDERS[device]
     if provider not in available:
+        if package == "onnxruntime":
+            raise DeviceError(f"ONNX Runtime has no {device} on this system.")
         raise DeviceError(
             f"ONNX Runtime cannot use {device} here: `pip uninstall onnxruntime`, then "
             f"`pip install {package}`."
         )
     return device
+
+
+@functools.cache
+def works(device: str) -> bool:
+    """Whether a device runs a network of one node; a package for GPUs needs a GPU and a driver."""
+    graph = wire.model(
+        nodes=[wire.node("Add", ["x", "x"], ["y"], {})],
+        weights=[],
+        inputs=[wire.value_info("x", wire.FLOAT, [1])],
+        outputs=[wire.value_info("y", wire.FLOAT, [1])],
+        metadata={},
+        opset=17,
+        ir_version=8,
+    )
+    try:
+        found = open_session(graph, device=device, threads=1).run(None, {"x": np.ones(1, "f4")})
+    except Exception:  # ONNX Runtime's errors have no common base
+        return False
+    return float(np.asarray(found[0])[0]) == 2
 
 
 def open_session(
@@ -78,7 +102,7 @@ def open_session(
     """
     runtime = _runtime()
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads or default_threads()
+    options.intra_op_num_threads = _checked(threads, "threads") if threads else default_threads()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave cores idle
     options.log_severity_level = 3
     provider = _PROVIDERS[device][0]
@@ -94,15 +118,21 @@ def default_threads() -> int:
     """`FACEHUB_THREADS`, else the number of cores that this process may use.
 
     Raises:
-        DeviceError: the variable is no whole number of 1 or more.
+        DeviceError: the variable is no sensible number.
     """
     text = os.environ.get(THREADS_VARIABLE, "").strip()
     if not text:
         has_affinity = hasattr(os, "sched_getaffinity")
         return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    if not text.isdecimal() or int(text) < 1:
-        raise DeviceError(f"{THREADS_VARIABLE} must be a whole number of 1 or more, not {text!r}.")
-    return int(text)
+    return _checked(int(text) if text.isdecimal() else text, THREADS_VARIABLE)
+
+
+def _checked(threads: int | str, name: str) -> int:
+    if not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
+        raise DeviceError(
+            f"{name} must be a whole number from 1 to {MAX_THREADS}, not {threads!r}."
+        )
+    return threads
 
 
 def runtime_version() -> str:
@@ -130,6 +160,10 @@ def _runtime() -> Any:
     """The `onnxruntime` module."""
     # Its telemetry starts with the import, and only this variable stops it.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DeviceError(
+            f"ONNX Runtime cannot be imported ({error}): `pip install onnxruntime`."
+        ) from error
     return onnxruntime

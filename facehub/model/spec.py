@@ -24,6 +24,7 @@ DEFAULT_THRESHOLD = 0.45
 UNCERTAIN_MARGIN = 0.05
 FPIR = 0.01
 MAX_EMBEDDING = 65_536
+MIN_STD = 1e-6
 _FILE = re.compile(r"\w[\w.-]*\.onnx")
 
 
@@ -49,8 +50,8 @@ class Preprocessing:
             raise ValueError("preprocessing must be RGB or BGR, NCHW or NHWC")
         for name in ("mean", "std"):
             object.__setattr__(self, name, _per_channel(getattr(self, name), name))
-        if np.min(self.std) <= 0:
-            raise ValueError("std must be positive")
+        if np.min(self.std) < MIN_STD:
+            raise ValueError(f"std must be {MIN_STD:g} or more")
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ class ModelSpec:
         calibration: error rates at the threshold, or None if they were never measured.
         activation_ranges: of a ResNet18: lowest and highest value of each activation on training
             faces, by layer; empty where they were not measured. int8 inference needs them.
-        known_answer: embedding of `facehub.model.selftest.CROPS[0]`, float (embedding_size,);
-            empty where it is not known. Compared when the network is loaded.
+        known_answer: embedding of the first of `facehub.model.selftest.synthetic_crops`, float
+            (embedding_size,); empty where it is not known. Compared when the network is loaded.
         fingerprint: identifies the embedding space, see `facehub.model.fingerprint`; set on saving.
     """
 
@@ -158,9 +159,7 @@ class ModelSpec:
         if self.architecture == "onnx":
             del values["stem"], values["dilated"]
         text = json.dumps(values, indent=2)
-        return (
-            _NUMBERS.sub(lambda m: f"[{', '.join(m[1].split())}]".replace(",,", ","), text) + "\n"
-        )
+        return _NUMBERS.sub(_on_one_line, text) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> ModelSpec:
@@ -176,7 +175,13 @@ class ModelSpec:
         return spec
 
 
-_NUMBERS = re.compile(r"\[([\s\d.,eE+-]+)\]")
+_NUMBERS = re.compile(r"\[\n[\s\d.,eE+-]+\]")  # no string of JSON holds a line break
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    return " ".join(found[0].split()).replace("[ ", "[").replace(" ]", "]")
+
+
 _NESTED: dict[str, type] = {
     "preprocessing": Preprocessing,
     "template": AlignmentTemplate,
@@ -195,6 +200,8 @@ def _build(cls: type, values: Any) -> Any:
             raise ValueError(f"{' and '.join(sorted(needed))} must be given")
     known = {f.name for f in dataclasses.fields(cls)}
     kwargs = {name: value for name, value in values.items() if name in known}
+    if cls is ModelSpec and values["architecture"] == "onnx":
+        kwargs.setdefault("threshold", None)  # nobody knows it: ours is a ResNet18's
     for name in kwargs.keys() & _NESTED.keys():
         if (name, kwargs[name]) != ("calibration", None):
             kwargs[name] = _build(_NESTED[name], kwargs[name])
@@ -230,6 +237,8 @@ def _ranges(ranges: Any) -> Mapping[str, Range]:
         raise ValueError("activation_ranges must be an object")
     found = {}
     for name, limits in ranges.items():
+        if not isinstance(limits, list | tuple) or len(limits) != 2:
+            raise ValueError(f"the activation range of {name} must be two numbers")
         low, high = (float(v) for v in limits)
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(f"the activation range of {name} is empty or not finite")
@@ -239,6 +248,6 @@ def _ranges(ranges: Any) -> Mapping[str, Range]:
 
 def _vector(values: Any, size: int) -> tuple[float, ...]:
     found = tuple(float(v) for v in values)
-    if len(found) not in (0, size) or not np.isfinite(found).all():
+    if found and (len(found) != size or not np.isfinite(found).all() or not any(found)):
         raise ValueError("known_answer must be an embedding")
     return found

@@ -180,6 +180,12 @@ class Weights:
     content: Mapping[str, np.ndarray] | bytes = field(repr=False)
     folder: Path
 
+    def was(self, fingerprint_v1: str) -> bool:
+        """Whether these weights had this fingerprint of version 1 (an older gallery carries it)."""
+        if isinstance(self.content, bytes) or fingerprint_v1.startswith(PREFIX):
+            return False
+        return is_fingerprint_v1(fingerprint_v1, self.content, self.spec)
+
 
 def read_weights(folder: Path, *, sha256: str | None = None) -> Weights:
     """Read a weight folder and check that its files belong together.
@@ -200,12 +206,13 @@ def read_weights(folder: Path, *, sha256: str | None = None) -> Weights:
         resnet18.check_tensors(content, spec, folder / WEIGHTS_FILE)
     found = fingerprint(content, spec)
     known = spec.fingerprint
-    if known is not None and known != found and not _is_version_1(known, content, spec):
+    weights = Weights(replace(spec, fingerprint=found), content, folder)
+    if known is not None and known != found and not weights.was(known):
         raise WeightsError(
             f"{folder / (spec.file or WEIGHTS_FILE)} does not belong to the {CONFIG_FILE} beside "
             f"it, or one of them is damaged (fingerprint {found[:19]}, expected {known[:19]})."
         )
-    return Weights(replace(spec, fingerprint=found), content, folder)
+    return weights
 
 
 def write_weights(folder: Path, tensors: Mapping[str, np.ndarray], spec: ModelSpec) -> ModelSpec:
@@ -241,12 +248,5 @@ def write_spec(folder: Path, spec: ModelSpec) -> None:
 
 
 def made_by(fingerprint_v1: str, folder: Path) -> bool:
-    """Whether these weights had this fingerprint of version 1 (an older gallery carries it)."""
-    weights = read_weights(folder)
-    return _is_version_1(fingerprint_v1, weights.content, weights.spec)
-
-
-def _is_version_1(text: str, content: Mapping[str, np.ndarray] | bytes, spec: ModelSpec) -> bool:
-    if isinstance(content, bytes) or text.startswith(PREFIX):
-        return False
-    return is_fingerprint_v1(text, content, spec)
+    """As `Weights.was`, of the weights in a folder."""
+    return read_weights(folder).was(fingerprint_v1)

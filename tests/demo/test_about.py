@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 from huggingface_hub import constants
 
 from facehub.demo import about_tab
+from facehub.demo.settings import Settings
 from facehub.model.spec import ModelSpec
 from facehub.model.store import MODEL_VARIABLE
 from facehub.pipeline import FaceRecognizer
@@ -75,3 +78,17 @@ class Embedder:
 
     def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
         raise NotImplementedError
+
+
+def test_an_evaluation_without_a_threshold(tmp_path: Path) -> None:
+    """As `evaluate` writes it for weights that are not calibrated yet."""
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(WEIGHTS / name)
+    report = json.loads((WEIGHTS / "evaluation.json").read_text())
+    report |= {"threshold": None, "fmr": None, "fnmr": None}
+    (tmp_path / "evaluation.json").write_text(json.dumps(report))
+    with gr.Blocks() as page:
+        about_tab.build(FaceRecognizer.from_pretrained(tmp_path), Settings())
+    text = json.dumps(page.get_config_file(), default=str)
+    assert "right in 98.5 % of pairs" in text
+    assert "At the threshold" not in text

@@ -85,7 +85,7 @@ def test_without_a_threshold_the_similarity_is_shown_and_nothing_decided() -> No
     assert "fh-limit" not in html
     assert "gradient" not in html
     assert render.as_text(found, UNCALIBRATED) == (
-        "facehub: No decision. Similarity 0.40, weights not calibrated.  Weights "
+        "facehub: No decision. Similarity 0.40, weights not calibrated. Weights "
         "sha256:0123456789ab. Similarity is not proof."
     )
 

@@ -307,3 +307,31 @@ def test_a_dropped_folder_names_its_pictures_as_it_is_named(
     assert list(session.gallery) == folders
     assert session.gallery.examples("2019")[0].source == "5. 2019/IMG_1.jpg"
     assert report.failures[0].startswith("Bob/notes.jpg: This is not a picture")
+
+
+def test_zips_are_bounded(
+    session: SessionGallery, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of one request's are open at once."""
+    monkeypatch.setattr(module, "MAX_ZIPS", 2)
+    files = []
+    for number in range(3):
+        files.append(str(tmp_path / f"{number}.zip"))
+        with zipfile.ZipFile(files[-1], "w") as archive:
+            archive.write(examples / "grace_hopper.jpg", f"Grace {number}/1.jpg")
+    report = session.enrol_many("", files, default_recognizer())
+    assert report.added == 2
+    assert report.failures == ["2.zip: No more than 2 zips are looked into in one go."]
+
+
+def test_nothing_is_computed_for_a_gallery_that_is_full(
+    session: SessionGallery, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recognizer = default_recognizer()
+    files = [str(examples / "grace_hopper.jpg"), str(examples / "eileen_collins.jpg")]
+    session.enrol_many("", files[:1], recognizer)
+    monkeypatch.setattr(module, "MAX_PHOTOS", 1)
+    monkeypatch.setattr(type(recognizer), "_find", None)  # looking at a picture would fail
+    report = session.enrol_many("", files, recognizer)
+    assert report.added == 0
+    assert all("at most 1 photos" in failure for failure in report.failures)

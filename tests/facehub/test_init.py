@@ -14,6 +14,11 @@ def test_every_public_name_can_be_imported(name: str) -> None:
     assert name in dir(facehub)
 
 
+def test_a_star_import_needs_no_pytorch() -> None:
+    code = "import sys; sys.modules['torch'] = None; from facehub import *; FaceRecognizer, verify"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_unknown_name() -> None:
     with pytest.raises(AttributeError, match="no attribute 'recognise'"):
         facehub.recognise  # noqa: B018

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Iterator
@@ -219,6 +220,19 @@ def test_a_gallery_of_version_1_of_other_weights(
         other.load_gallery(old_gallery)
 
 
+def test_pytorch_reads_a_gallery_of_version_1(old_gallery: Path, encoder: FaceEncoder) -> None:
+    assert list(FaceRecognizer(encoder).load_gallery(old_gallery)) == ["Grace"]
+
+
+def test_an_embedding_that_is_not_finite_is_no_different_person(
+    encoder: FaceEncoder, astronaut: np.ndarray
+) -> None:
+    damaged = copy.deepcopy(encoder)
+    damaged.embedding.weight[0, 0] = float("nan")
+    with pytest.raises(WeightsError, match="not finite"):
+        FaceRecognizer(damaged).face(astronaut)
+
+
 def test_the_command_reads_a_gallery_of_version_1(
     old_gallery: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -283,6 +297,8 @@ def test_many_pictures_are_read_as_they_are_needed(
             read += 1
             yield astronaut
 
+    with pytest.raises(ValueError, match="1 or more"):
+        list(recognizer.faces_many([], batch_size=0))
     results = recognizer.faces_many(pictures(), batch_size=3)
     next(results)
     assert read == 3

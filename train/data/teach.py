@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from facehub.io.files import write_atomically
-from facehub.model.onnx import OnnxEmbedder
 from train.data.crops import embed_crops
 from train.data.pack import open_pack
+from train.evaluation.embedder import load_embedder
 from train.model.distill import load_teacher
 
 
@@ -37,7 +37,7 @@ def embed_teacher(
     """
     pack = open_pack(faces)
     other = load_teacher(beside, pack.names).numpy() if beside else None
-    vectors = embed_crops(OnnxEmbedder.from_pretrained(teacher), pack.crops)
+    vectors = embed_crops(load_embedder(teacher), pack.crops)
     if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
         raise ValueError(f"{teacher} gives vectors of length 0")
     if other is not None:

@@ -44,6 +44,7 @@ def calibrate_weights(
     target_fmr: float | None,
     uncertain_fmr: float | None = None,
     precision: Precision | None = None,
+    everyone: bool = False,
 ) -> CalibrationReport:
     """Calibrate a weight folder on held-out identities. Only its `config.json` is rewritten.
 
@@ -52,6 +53,7 @@ def calibrate_weights(
         faces: aligned faces, see `open_source`; made to fit the network's template by `fit_crops`.
         dataset, target_fmr, uncertain_fmr: see `calibrate`.
         precision: in which the network runs, see `load_embedder`; None for float32.
+        everyone: whether all identities are used, see `read_heldout`.
 
     Raises:
         WeightsError: there are no such weights, or they are damaged.
@@ -61,7 +63,7 @@ def calibrate_weights(
     if not folder.is_dir():
         raise WeightsError(f"There is no folder {folder}.")
     embedder = load_embedder(folder, precision=precision)
-    crops, labels = read_heldout(faces)
+    crops, labels = read_heldout(faces, everyone=everyone)
     spec = calibrate(
         embedder.spec,
         embed_crops(embedder, crops),

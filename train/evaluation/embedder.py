@@ -21,8 +21,8 @@ def load_embedder(
 
     Args:
         name: folder, `owner/name` or `owner/name@revision`.
-        precision: as `OnnxEmbedder` takes it; None for float32, or what an ONNX file has. int8
-            always runs in ONNX Runtime.
+        precision: as `OnnxEmbedder` takes it; None for float32, or what an ONNX file has. "auto"
+            and int8 always run in ONNX Runtime, as they do for users.
         flip: whether embeddings add the mirror image's; None as the weights' config says.
 
     Raises:
@@ -32,7 +32,7 @@ def load_embedder(
     if flip is not None:
         weights = with_flip(weights, flip)
     is_ours = weights.spec.architecture == "resnet18"
-    if is_ours and precision != "int8" and torch.cuda.is_available():
+    if is_ours and precision in (None, "float32") and torch.cuda.is_available():
         encoder = FaceEncoder.from_pretrained(weights.folder, map_location="cuda")
         encoder.spec = weights.spec
         return encoder

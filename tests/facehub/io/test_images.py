@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from facehub import ImageDecodeError, ImageFormatError, ImageTooLargeError, load_image
-from facehub.io.images import MAX_PIXELS, list_images
+from facehub.io.images import MAX_PIXELS
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -345,16 +345,3 @@ def test_compressed_text_bomb() -> None:
     text = b"Comment\0\0" + zlib.compress(bytes(50_000_000))
     with pytest.raises(ImageDecodeError):
         load_image(png(4, 4, bytes(20), zTXt=text))
-
-
-# --- folders --------------------------------------------------------------------------------------
-
-
-def test_list_images(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.webp", "sub/c.png", "notes.txt", ".hidden.jpg", ".git/d.jpg"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-    (tmp_path / "folder.png").mkdir()
-    found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
-    assert found == ["a.webp", "b.JPG", "sub/c.png"]

@@ -216,3 +216,41 @@ def test_a_member_deep_down_takes_little_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert source.names == [name]
     assert peak < 20 * 2**20  # the paths of all its folders together would be 1 GB
+
+
+def test_pictures_of_a_folder(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.webp", "sub/c.png", "notes.txt", ".hidden.jpg", ".git/d.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "broken.png").symlink_to(tmp_path / "nothing")
+    found = [picture.name for picture in find_pictures([tmp_path])]
+    assert found == ["a.webp", "b.JPG", "sub/c.png"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        part(record(0, [float("nan")], b"x")),
+        part(record(0, [float("inf")], b"x")),
+        part(b"\5\0\0\0" + bytes(20)),
+    ],
+    ids=["NaN", "infinity", "labels that are not there"],
+)
+def test_a_record_without_a_label(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "train.REC").write_bytes(content)
+    with pytest.raises(ArchiveError, match=r"train\.REC is damaged"):
+        open_source(tmp_path / "train.REC")
+
+
+def test_record_io_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="cannot be read: No such file"):
+        find_pictures([tmp_path / "nothing.rec"])
+
+
+def test_record_io_that_is_gone(rec: Path) -> None:
+    source = open_source(rec)
+    rec.write_bytes(b"x" * 10)
+    with pytest.raises(ImageError, match="The record cannot be read"):
+        source.read(source.names[0])

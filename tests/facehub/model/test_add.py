@@ -146,7 +146,7 @@ def test_an_embedding_of_another_size(tmp_path: Path) -> None:
         "embedding_size": 5,
     }
     path.write_text(json.dumps(values))
-    with pytest.raises(WeightsError, match=r"gave \(2, 4\) for 2 faces"):
+    with pytest.raises(WeightsError, match=r"gave float32 \(2, 4\), not float \(2, 5\)"):
         OnnxEmbedder.from_pretrained(tmp_path / "folder")
 
 
@@ -178,11 +178,18 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], photos: Pat
     pair = [str(photos / "astronaut.png"), str(photos / "hopper.jpg")]
     main(["verify", *pair, "--weights", str(folder)])
     assert "threshold 0.500" in capsys.readouterr().out
-    assert main(["model", "add", str(network), "-o", str(folder)]) == 0
+    assert main(["model", "add", str(network), "-o", str(folder)]) == 5
+    assert "holds weights already" in capsys.readouterr().err
+    assert main(["model", "add", str(network), "-o", str(folder), "--force"]) == 0
     assert "no threshold yet" in capsys.readouterr().out
     assert main(["verify", *pair, "--weights", str(folder)]) == 4
     assert capsys.readouterr().out.startswith("uncalibrated")
-    assert main(["model", "add", str(network), "-o", str(folder), "--mean", "1", "2"]) == 5
+    for bad in (["--mean", "1", "2"], ["--std", "0"], ["--mean", "nan"]):
+        assert main(["model", "add", str(network), "-o", str(folder), *bad, "--json"]) == 5
+        assert json.loads(capsys.readouterr().out)["error"]["type"] == "FaceHubError"
+    (tmp_path / "file").touch()
+    assert main(["model", "add", str(network), "-o", str(tmp_path / "file"), "--json"]) == 5
+    assert "cannot be written" in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
 def test_a_folder_is_made_only_for_what_runs(tmp_path: Path) -> None:

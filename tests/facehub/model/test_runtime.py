@@ -11,6 +11,7 @@ import pytest
 
 from facehub import DeviceError
 from facehub.cli.main import main
+from facehub.model import runtime
 from facehub.model.runtime import THREADS_VARIABLE, choose_device, default_threads
 
 
@@ -33,8 +34,12 @@ def test_a_provider_that_is_installed_is_used(
 ) -> None:
     providers = [provider, "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    monkeypatch.setattr(runtime, "works", lambda name: True)
     assert choose_device() == device
     assert choose_device("cpu") == "cpu"
+    monkeypatch.setattr(runtime, "works", lambda name: False)  # no GPU, or no driver
+    assert choose_device() == "cpu"
+    assert choose_device(device) == device
 
 
 def test_a_provider_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,12 +60,18 @@ def test_the_command_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> 
 def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(THREADS_VARIABLE, "3")
     assert default_threads() == 3
-    for wrong in ("0", "-1", "many", "1.5"):
+    for wrong in ("0", "-1", "many", "1.5", "99999999999999"):
         monkeypatch.setenv(THREADS_VARIABLE, wrong)
         with pytest.raises(DeviceError, match="FACEHUB_THREADS must be a whole number"):
             default_threads()
     monkeypatch.delenv(THREADS_VARIABLE)
     assert 1 <= default_threads() <= (os.cpu_count() or 1)
+
+
+def test_whether_a_device_works() -> None:
+    assert runtime.works("cpu")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        assert not runtime.works("cuda")
 
 
 def test_telemetry_is_off_before_the_runtime_is_loaded() -> None:

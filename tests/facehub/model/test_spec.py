@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -159,6 +160,13 @@ def test_not_a_config(text: str) -> None:
         {"activation_ranges": {"conv1": [1.0, 0.0]}},
         {"activation_ranges": {"conv1": [0.0]}},
         {"activation_ranges": {"conv1": [0.0, float("inf")]}},
+        {"activation_ranges": {"conv1": "19"}},
+        {"known_answer": [0.0] * 512},
+        {"preprocessing": {"std": 5e-324}},
+        {"calibration": {**vars(CALIBRATION), "impostor_pairs": -1}},
+        {"calibration": {**vars(CALIBRATION), "curve": [[0.5, 0.1, 0], [0.4, 0.1, 0]]}},
+        {"calibration": {**vars(CALIBRATION), "curve": [[0.5, -0.1, 0]]}},
+        {"calibration": {**vars(CALIBRATION), "curve": [[float("nan"), 0.1, 0]]}},
         {"known_answer": [0.5]},
         {"known_answer": "yes"},
         {"known_answer": [float("nan")] * 512},
@@ -263,3 +271,13 @@ def test_a_spec_can_be_copied_and_sent_to_other_processes() -> None:
     spec = ModelSpec(activation_ranges={"conv1": (0.0, 1.0)})
     assert copy.deepcopy(spec) == spec
     assert pickle.loads(pickle.dumps(spec)) == spec
+
+
+def test_nobody_knows_the_threshold_of_another_network() -> None:
+    text = '{"architecture": "onnx", "file": "x.onnx"}'
+    assert ModelSpec.from_json(text).threshold is None
+
+
+def test_a_text_with_numbers_is_left_alone() -> None:
+    spec = ModelSpec(calibration=replace(CALIBRATION, dataset="LFW [2007 2009], [1, 2]"))
+    assert ModelSpec.from_json(spec.to_json()) == spec

@@ -8,7 +8,9 @@ from PIL import Image
 
 from facehub.errors import WeightsError
 from facehub.model.add import add_network
+from facehub.model.onnx import OnnxEmbedder
 from facehub.model.spec import Preprocessing
+from facehub.model.store import default_weights
 from facehub.template import TEMPLATES, AlignmentTemplate
 from tests.train.networks import mean_network, mean_weights
 from train.__main__ import main
@@ -78,8 +80,10 @@ def test_networks_that_do_not_fit(tiny_pack: str, tmp_path: Path) -> None:
     small_weights = mean_weights(tmp_path / "small", small, mean=100, std=50)
     refused(small_weights, "takes 64 x 64 pixels, less than a crop", ValueError)
     refused(mean_weights(tmp_path / "grey", channels=1), "cannot be run")
-    refused(mean_weights(tmp_path / "map", last="Identity"), r"gave \(2, 3, 1, 1\) for 2 faces")
-    refused(mean_weights(tmp_path / "one", last="Reshape"), r"gave \(1, 6\) for 2 faces")
+    refused(
+        mean_weights(tmp_path / "map", last="Identity"), r"gave float32 \(2, 3, 1, 1\), not float"
+    )
+    refused(mean_weights(tmp_path / "one", last="Reshape"), r"gave float32 \(1, 6\), not float")
     refused(mean_weights(tmp_path / "bad", last="Reshape", shape=(1, 3)), "cannot be run")
     text = mean_weights(tmp_path / "text")
     (text / "net.onnx").write_text("not a network")
@@ -111,3 +115,15 @@ def test_names_of_any_script(tmp_path: Path) -> None:
     target = tmp_path / "teacher.npz"
     embed_teacher(mean_weights(tmp_path / "net"), tmp_path / "pack", target)
     assert load_teacher(target, np.array(["José/é.png"])).shape == (1, 3)
+
+
+def test_our_own_network_teaches_in_float32(
+    tiny_pack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever users run: a student learns no rounding."""
+    monkeypatch.setenv("FACEHUB_PRECISION", "int8")
+    embed_teacher(Path(default_weights()), Path(tiny_pack), tmp_path / "ours.npz")
+    crops = open_pack(Path(tiny_pack)).crops
+    expected = OnnxEmbedder.from_pretrained(precision="float32").embed(crops)
+    with np.load(tmp_path / "ours.npz") as saved:
+        np.testing.assert_allclose(saved["embeddings"], expected, atol=1e-3)

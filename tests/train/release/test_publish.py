@@ -321,8 +321,7 @@ def test_onnx_that_differs_is_refused(
 
 def test_the_weights_of_this_checkout_can_be_published() -> None:
     files = make_release(ROOT / "weights", NAME)
-    has_ranges = bool(read_spec(ROOT / "weights").activation_ranges)
-    assert set(files) == FILES - (set() if has_ranges else {"model_int8.onnx"})
+    assert set(files) == FILES
     card = files["README.md"].decode()
     assert "distilled from another network's embeddings" in card
     assert "The teachers' own training data may show people of the evaluation." in card
