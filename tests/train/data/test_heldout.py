@@ -89,3 +89,16 @@ def test_celeba_sample(recognizer: FaceRecognizer, shared_data: Path) -> None:
     print(f"{same.sum()} genuine pairs: {genuine:.2f}; {(~same).sum()} impostor: {impostor:.2f}")
     assert genuine > impostor + 0.25
     assert abs(impostor) < 0.2
+
+
+def test_everyone_counts_where_the_network_saw_nobody(tmp_path: Path) -> None:
+    names = [str(number) for number in range(30)]
+    for name in names:
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros((112, 96, 3), np.uint8)).save(tmp_path / name / "1.png")
+    few = sum(is_heldout(name) for name in names)
+    assert 0 < few < 10
+    assert len(set(read_heldout(tmp_path)[1])) == few
+    crops, labels = read_heldout(tmp_path, everyone=True)
+    assert crops.shape == (30, 112, 96, 3)
+    assert sorted(labels) == list(range(30))
