@@ -19,20 +19,20 @@ MEMORY = [500, 900, 1000, 1050, 1099]  # it is compared from 20 s on
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "share", "memory", "left", "fault"),
+    ("outcomes", "overhead", "memory", "left", "fault"),
     [
-        ({"same": 9, "busy": 1}, 0.75, MEMORY, False, None),
-        ({"same": 9}, 0.75, [500, 900], False, None),  # too short to tell
-        ({"same": 9, "error": 1}, 0.75, MEMORY, False, "something else"),
-        ({"busy": 9}, 0.0, MEMORY, False, "throughput"),
-        ({"same": 9}, 0.74, MEMORY, False, "throughput"),
-        ({"same": 9}, 0.75, [*MEMORY, 1101], False, "memory"),
-        ({"same": 9}, 0.75, MEMORY, True, "left"),
+        ({"same": 9, "busy": 1}, 0.05, MEMORY, False, None),
+        ({"same": 9}, 0.05, [500, 900], False, None),  # too short to tell
+        ({"same": 9, "error": 1}, 0.05, MEMORY, False, "something else"),
+        ({"busy": 9}, 2e9, MEMORY, False, "the page adds"),
+        ({"same": 9}, 0.051, MEMORY, False, "the page adds"),
+        ({"same": 9}, 0.05, [*MEMORY, 1101], False, "memory"),
+        ({"same": 9}, 0.05, MEMORY, True, "left"),
     ],
 )
 def test_faults(
-    outcomes: dict[str, int], share: float, memory: list[float], left: bool, fault: str | None
+    outcomes: dict[str, int], overhead: float, memory: list[float], left: bool, fault: str | None
 ) -> None:
-    found = load.faults(Counter(outcomes), share, memory, left)
+    found = load.faults(Counter(outcomes), overhead, memory, left)
     assert len(found) == (fault is not None)
     assert fault is None or fault in found[0]
