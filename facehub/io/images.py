@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
@@ -89,23 +88,40 @@ def _read(source: str | os.PathLike[str] | bytes | BinaryIO, max_bytes: int) -> 
     """Encoded bytes, at most one more than `max_bytes` (so that the caller sees the excess)."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
+    if isinstance(source, (str, os.PathLike)):
+        return read_file(source, max_bytes)
+    if not hasattr(source, "read"):
+        raise ImageFormatError(f"Cannot load a picture from a {type(source).__name__}.")
     try:
-        if isinstance(source, (str, os.PathLike)):
-            path = Path(source)
-            if path.is_dir():
-                raise ImageFormatError(f"{path} is a folder, not a picture.")
-            if path.exists() and not path.is_file():
-                raise ImageFormatError(f"{path} is not a regular file.")
-            with path.open("rb") as file:
-                return file.read(max_bytes + 1)
-        if hasattr(source, "read"):
-            return source.read(max_bytes + 1)
+        return source.read(max_bytes + 1)
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from error
+
+
+def read_file(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> bytes:
+    """Read a picture's file without decoding it, at most one byte more than `max_bytes`.
+
+    Raises:
+        ImageFormatError: a folder, or another thing that is no file.
+        ImageDecodeError: there is no such file, or it cannot be read.
+    """
+    try:
+        if os.path.isdir(path):  # unlike `Path.is_dir`, never raises
+            raise ImageFormatError(f"{path} is a folder, not a picture.")
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise ImageFormatError(f"{path} is not a regular file.")
+        with open(path, "rb") as file:
+            return file.read(max_bytes + 1)
     except FileNotFoundError as error:
-        raise ImageDecodeError(f"There is no file {source}.") from error
+        raise ImageDecodeError(f"There is no file {path}.") from error
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
-        reason = getattr(error, "strerror", None) or error
-        raise ImageDecodeError(f"The file cannot be read: {reason}.") from error
-    raise ImageFormatError(f"Cannot load a picture from a {type(source).__name__}.")
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> ImageDecodeError:
+    return ImageDecodeError(
+        f"The file cannot be read: {getattr(error, 'strerror', None) or error}."
+    )
 
 
 def _looks_supported(data: bytes) -> bool:

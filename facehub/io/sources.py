@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from facehub.errors import ArchiveError, ImageDecodeError, ImageError, ImageTooLargeError
-from facehub.io.images import MAX_BYTES, SUFFIXES, load_image
+from facehub.io.images import MAX_BYTES, SUFFIXES, load_image, read_file
 from facehub.io.recordio import RecordSource
 
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir"})
@@ -145,7 +145,7 @@ class FileSource:
 
     def read(self, name: str) -> bytes:
         """The encoded picture."""
-        return _read_file(self.path)
+        return read_file(self.path)
 
 
 class FolderSource:
@@ -162,7 +162,7 @@ class FolderSource:
 
     def read(self, name: str) -> bytes:
         """The encoded picture."""
-        return _read_file(self.root / name)
+        return read_file(self.root / name)
 
 
 class ZipSource:
@@ -233,19 +233,6 @@ def _matches(path: str | os.PathLike[str]) -> Sequence[Path]:
     if not found:
         raise ArchiveError(f"Nothing matches {os.fspath(path)}.")
     return found
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        if not os.path.isfile(path) and os.path.exists(path):
-            raise ImageDecodeError(f"{path} is not a regular file.")
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise ImageDecodeError(f"There is no file {path}.") from error
-    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
-        reason = getattr(error, "strerror", None) or error
-        raise ImageDecodeError(f"The file cannot be read: {reason}.") from error
 
 
 def _sort_out(entries: Iterable[str], loose: bool) -> tuple[list[str], dict[str, str]]:
