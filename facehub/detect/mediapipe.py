@@ -6,10 +6,12 @@ import atexit
 import functools
 import os
 import threading
+import time
 import weakref
-from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
-from queue import SimpleQueue
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from queue import Empty, LifoQueue
 from types import TracebackType
 from typing import Self
 
@@ -26,8 +28,8 @@ EXIT_SECONDS = 10  # how long the interpreter waits for searches that nobody wai
 class MediaPipeDetector:
     """Finds faces and their 478 landmarks.
 
-    Up to `workers` threads own one set of models each. They start, and load their models, when
-    calls need them, and end when the detector is closed or no longer referenced.
+    Up to `workers` sets of models are loaded when calls need them, and freed when the detector is
+    closed or no longer referenced. A call borrows a set and searches in its own thread.
 
     Safe to share between threads, but not with a forked child: let it create its own. The
     interpreter may exit without closing it.
@@ -39,12 +41,10 @@ class MediaPipeDetector:
     def __init__(self, *, workers: int = WORKERS) -> None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, not {workers}")
-        self._workers = workers
         self._process = os.getpid()
         self._closed = False
-        self._lock = threading.Lock()
-        self._pool = _Pool()
-        atexit.register(self._pool.stop_at_exit)
+        self._pool = _Pool(workers)
+        atexit.register(self._pool.wait_at_exit)
         weakref.finalize(self, self._pool.stop).atexit = False
 
     def find(self, image: np.ndarray, search: Search = "auto") -> list[FaceLandmarks]:
@@ -68,22 +68,18 @@ class MediaPipeDetector:
         check_search(search)
         if self._process != os.getpid():
             raise RuntimeError("a face detector does not work in a forked process: create another")
-        job = _Job(image, search)
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("the face detector is closed")
-            self._pool.submit(job, self._workers)
-        return left_to_right(job.done.result())
+        if self._closed:
+            raise RuntimeError("the face detector is closed")
+        with self._pool.borrowed() as models:
+            return left_to_right(search_faces(models, image, search))
 
     def close(self) -> None:
         """Wait for running calls, then free threads and models; closing again has no effect."""
-        if self._process != os.getpid():  # the threads exist in the parent only
+        if self._process != os.getpid():  # the models are the parent's
             return
-        with self._lock:
-            self._closed = True
-            stops = self._pool.stop()
-        for stop in stops:
-            stop.done.result()
+        self._closed = True
+        for keeper in self._pool.stop_when_idle():
+            keeper.join()
 
     def __enter__(self) -> Self:
         return self
@@ -97,85 +93,91 @@ class MediaPipeDetector:
         self.close()
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    image: np.ndarray
-    search: Search
-    done: Future[list[FaceLandmarks]] = field(default_factory=Future)
-
-
-@dataclass(frozen=True, eq=False)
-class _Stop:
-    """Tells one worker to end."""
-
-    done: Future[None] = field(default_factory=Future)
-
-
 class _Pool:
-    """Worker threads and their queue; knows nothing of the detector, which may be collected.
+    """Models to borrow; knows nothing of the detector, which may be collected.
 
-    The threads are daemons, so the interpreter does not wait for idle ones. Their stacks alone
-    reference the models: a forked child, where the threads do not exist, cannot destroy them, which
-    would wait for ever.
+    Each set of models has a keeper: a daemon thread that makes it, waits, and closes it. Its stack
+    alone references the models for good, so a forked child, where the thread does not exist, cannot
+    destroy them, which would wait for ever; nor does the interpreter when it exits.
+
+    Args:
+        size: most sets at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
         self._process = os.getpid()
-        self._jobs: SimpleQueue[_Job | _Stop] = SimpleQueue()
-        self._idle = threading.Semaphore(0)
-        self._threads = 0
+        self._size = size
+        self._places = threading.Semaphore(size)  # for calls at once
+        self._idle: LifoQueue[weakref.ref[MediaPipeModels]] = LifoQueue()
+        self._ending = threading.Event()
+        self._keepers: list[threading.Thread] = []
 
-    def submit(self, job: _Job, workers: int) -> None:
-        """Queue a job, and start a worker where none is idle and there are fewer than `workers`."""
-        self._jobs.put(job)
-        if not self._idle.acquire(blocking=False) and self._threads < workers:
-            threading.Thread(
-                target=_work, args=(self._jobs, self._idle), name="facehub-detector", daemon=True
-            ).start()
-            self._threads += 1
+    @contextmanager
+    def borrowed(self) -> Iterator[MediaPipeModels]:
+        """A set of models for this thread alone, made if none is idle; waits for a place first.
 
-    def stop(self) -> list[_Stop]:
-        """Tell all workers to end after the jobs queued so far; does not wait for them."""
-        atexit.unregister(self.stop_at_exit)
-        stops = [_Stop() for _ in range(self._threads)]
-        self._threads = 0
-        for stop in stops:
-            self._jobs.put(stop)
-        return stops
-
-    def stop_at_exit(self) -> None:
-        """Let running searches end, which MediaPipe now refuses to continue.
-
-        A daemon thread that the interpreter ends inside OpenCV takes the process down.
+        Raises:
+            RuntimeError: the detector was closed meanwhile.
         """
+        with self._places:
+            if self._ending.is_set():
+                raise RuntimeError("the face detector is closed")
+            try:
+                reference = self._idle.get_nowait()
+            except Empty:
+                reference = self._make()
+            models = reference()
+            assert models is not None  # the keeper holds it
+            try:
+                yield models
+            finally:
+                self._idle.put(reference)
+
+    def _make(self) -> weakref.ref[MediaPipeModels]:
+        made: Future[weakref.ref[MediaPipeModels]] = Future()
+        keeper = threading.Thread(
+            target=_keep, args=(made, self._ending), name="facehub-detector", daemon=True
+        )
+        keeper.start()
+        reference = made.result()
+        self._keepers.append(keeper)
+        return reference
+
+    def stop(self) -> list[threading.Thread]:
+        """Tell the keepers to free the models; does not wait for them."""
+        atexit.unregister(self.wait_at_exit)
+        self._ending.set()
+        keepers, self._keepers = self._keepers, []
+        return keepers
+
+    def stop_when_idle(self) -> list[threading.Thread]:
+        """As `stop`, after running calls have ended; calls that wait are told that it is closed."""
+        for _ in range(self._size):
+            self._places.acquire()
+        keepers = self.stop()
+        self._places.release(self._size)
+        return keepers
+
+    def wait_at_exit(self) -> None:
+        """Let running searches end: a daemon thread that is ended inside OpenCV aborts Python."""
+        deadline = time.monotonic() + EXIT_SECONDS
         if self._process == os.getpid():
-            wait([stop.done for stop in self.stop()], timeout=EXIT_SECONDS)
+            for _ in range(self._size):  # not given back: no further call begins
+                self._places.acquire(timeout=max(0.0, deadline - time.monotonic()))
 
 
-def _work(jobs: SimpleQueue[_Job | _Stop], idle: threading.Semaphore) -> None:
-    models: MediaPipeModels | None = None
-    while True:
-        job = jobs.get()
-        if isinstance(job, _Stop):
-            break
-        try:
-            models = models or MediaPipeModels()
-            faces = search_faces(models, job.image, job.search)
-        except BaseException as error:
-            idle.release()
-            job.done.set_exception(error)
-        else:
-            idle.release()  # before the result: the next call of this caller finds a worker idle
-            job.done.set_result(faces)
-            del faces
-        del job  # and with it the picture
+def _keep(made: Future[weakref.ref[MediaPipeModels]], ending: threading.Event) -> None:
     try:
-        if models is not None:
-            models.close()
+        models = MediaPipeModels()
+    except BaseException as error:
+        made.set_exception(error)
+        return
+    made.set_result(weakref.ref(models))
+    ending.wait()
+    try:
+        models.close()
     except RuntimeError:  # the interpreter is exiting
-        job.done.set_result(None)
         threading.Event().wait()  # keeps the models, whose destruction would fail as well
-    job.done.set_result(None)
 
 
 @functools.cache
