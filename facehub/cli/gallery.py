@@ -24,7 +24,7 @@ from facehub.errors import FaceHubError
 from facehub.gallery.memory import Gallery
 from facehub.identification import identify_faces
 from facehub.io.sources import Picture, find_pictures, identity_of, is_hidden, open_source
-from facehub.model.store import default_weights, made_by, read_spec, read_weights, weights_folder
+from facehub.model.store import default_weights, fingerprint_of, made_by, weights_folder
 from facehub.pipeline import FaceRecognizer
 from facehub.results import IdentifiedFace, rounded
 from facehub.select import FacePolicy
@@ -122,12 +122,8 @@ def _print_identified(
 def run_gallery(args: argparse.Namespace) -> int:
     """`facehub gallery`: reads the weights' description, but not the weights."""
     folder = weights_folder(args.weights or default_weights())
-    fingerprint = read_spec(folder).fingerprint
-    if fingerprint is None or not fingerprint.startswith("v2:"):
-        fingerprint = read_weights(folder).spec.fingerprint
-    assert fingerprint is not None
     also = functools.partial(made_by, folder=folder)
-    gallery = Gallery.load(args.gallery, fingerprint=fingerprint, also=also)
+    gallery = Gallery.load(args.gallery, fingerprint=fingerprint_of(folder), also=also)
     if args.remove is not None:
         gallery.remove(args.remove)
     elif args.rename:

@@ -13,7 +13,8 @@ import onnx
 from facehub.errors import FaceHubError, WeightsError
 from facehub.io.files import write_atomically
 from facehub.model.fingerprint import fingerprint
-from facehub.model.onnx import OnnxEmbedder
+from facehub.model.onnx import OnnxEmbedder, preprocess
+from facehub.model.runtime import open_session
 from facehub.model.selftest import known_answer, synthetic_crops
 from facehub.model.spec import MAX_EMBEDDING, ModelSpec, Preprocessing
 from facehub.model.store import CONFIG_FILE, Weights, write_spec
@@ -70,7 +71,7 @@ def add_network(
     spec = ModelSpec(
         architecture="onnx",
         file=f"{name}.onnx",
-        embedding_size=_embedding_size(any_batch, folder, template, preprocessing),
+        embedding_size=_embedding_size(any_batch, template, preprocessing),
         flip=flip,
         preprocessing=preprocessing,
         template=template,
@@ -128,12 +129,9 @@ def _with_batch(model: onnx.ModelProto, size: str | int) -> bytes:
 
 
 def _embedding_size(
-    content: bytes, folder: Path, template: AlignmentTemplate, preprocessing: Preprocessing
+    content: bytes, template: AlignmentTemplate, preprocessing: Preprocessing
 ) -> int:
     """Run the network on one crop; the output's declared shape may say less, or nothing."""
-    from facehub.model.onnx import preprocess
-    from facehub.model.runtime import open_session
-
     probe = ModelSpec(
         architecture="onnx", file="x.onnx", template=template, preprocessing=preprocessing
     )

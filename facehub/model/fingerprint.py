@@ -14,7 +14,7 @@ import numpy as np
 from facehub.model.spec import ModelSpec, Preprocessing
 from facehub.template import AlignmentTemplate
 
-PREFIX = "v2:"  # version 1 began with "sha256:"
+PREFIX, PREFIX_V1 = "v2:", "sha256:"
 
 # What changes an embedding. The precision, the threshold and the calibration do not.
 _FIELDS = ("architecture", "stem", "dilated", "embedding_size", "flip", "preprocessing", "template")
@@ -67,7 +67,7 @@ def is_fingerprint_v1(text: str, tensors: Mapping[str, np.ndarray], spec: ModelS
         spec: how they are used.
     """
     p, t = spec.preprocessing, spec.template
-    if spec.architecture != "resnet18" or t.nose is not None:
+    if not text.startswith(PREFIX_V1) or spec.architecture != "resnet18" or t.nose is not None:
         return False
     if (p.colour, p.layout) != ("RGB", "NCHW"):
         return False
@@ -90,7 +90,7 @@ def is_fingerprint_v1(text: str, tensors: Mapping[str, np.ndarray], spec: ModelS
         for name, values in weights:
             digest.update(name)
             digest.update(values.data)
-        if f"sha256:{digest.hexdigest()}" == text:
+        if PREFIX_V1 + digest.hexdigest() == text:
             return True
     return False
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from facehub.errors import DeviceError, FaceHubError, WeightsError
 from facehub.model.embedder import check_crops
+from facehub.model.fingerprint import PREFIX_V1
 from facehub.model.graph import to_onnx
 from facehub.model.runtime import (
     choose_device,
@@ -127,7 +128,7 @@ class OnnxEmbedder:
 
     def made_by(self, fingerprint_v1: str) -> bool:
         """Whether these weights had this fingerprint in facehub 0.1; see `Embedder.made_by`."""
-        if not fingerprint_v1.startswith("sha256:"):  # no need to read the weights again
+        if not fingerprint_v1.startswith(PREFIX_V1):  # no need to read the weights again
             return False
         try:
             weights = read_weights(self.source)

@@ -6,7 +6,7 @@ import functools
 import os
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,18 +28,17 @@ _PROVIDERS = {
     "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
     "coreml": ("CoreMLExecutionProvider", "onnxruntime"),
 }
-# "auto" takes the first of these that is installed. Core ML comes with every macOS wheel and
+# "auto" takes the first of these that works. Core ML comes with every macOS wheel and
 # computes in float16, so it is used only when it is asked for.
 _AUTO = ("cuda", "migraphx", "directml", "openvino", "cpu")
-
-Device = Literal["auto", "cpu", "cuda", "migraphx", "directml", "openvino", "coreml"]
 
 
 def choose_device(device: str = "auto") -> str:
     """The device to run on.
 
     Args:
-        device: a name of `Device`; "auto" takes a GPU where its execution provider is installed.
+        device: "cpu", "cuda", "migraphx", "directml", "openvino" or "coreml"; "auto" takes a GPU
+            where its execution provider is installed and works.
 
     Returns:
         The name of a device whose execution provider is installed.

@@ -19,7 +19,13 @@ from safetensors.numpy import load, save
 from facehub.errors import WeightsError
 from facehub.io.files import write_atomically
 from facehub.model import resnet18
-from facehub.model.fingerprint import PREFIX, fingerprint, fits_half, is_fingerprint_v1
+from facehub.model.fingerprint import (
+    PREFIX,
+    PREFIX_V1,
+    fingerprint,
+    fits_half,
+    is_fingerprint_v1,
+)
 from facehub.model.spec import ModelSpec
 
 CONFIG_FILE = "config.json"
@@ -182,7 +188,7 @@ class Weights:
 
     def was(self, fingerprint_v1: str) -> bool:
         """Whether these weights had this fingerprint of version 1 (an older gallery carries it)."""
-        if isinstance(self.content, bytes) or fingerprint_v1.startswith(PREFIX):
+        if isinstance(self.content, bytes):  # version 1 had no ONNX networks
             return False
         return is_fingerprint_v1(fingerprint_v1, self.content, self.spec)
 
@@ -248,5 +254,22 @@ def write_spec(folder: Path, spec: ModelSpec) -> None:
 
 
 def made_by(fingerprint_v1: str, folder: Path) -> bool:
-    """As `Weights.was`, of the weights in a folder."""
-    return read_weights(folder).was(fingerprint_v1)
+    """As `Weights.was`, of the weights in a folder; they are read only if it can be true.
+
+    Raises:
+        WeightsError: the folder's weights cannot be read any more.
+    """
+    return fingerprint_v1.startswith(PREFIX_V1) and read_weights(folder).was(fingerprint_v1)
+
+
+def fingerprint_of(folder: Path) -> str:
+    """The fingerprint of a folder's weights; they are read only if `config.json` has an older one.
+
+    Raises:
+        WeightsError: the folder holds no usable weights.
+    """
+    known = read_spec(folder).fingerprint
+    if known is None or not known.startswith(PREFIX):
+        known = read_weights(folder).spec.fingerprint
+    assert known is not None  # `read_weights` sets it
+    return known

@@ -15,7 +15,7 @@ from facehub.io.images import load_image
 from facehub.io.sources import find_pictures
 from facehub.model.graph import Precision, to_onnx
 from facehub.model.runtime import open_session
-from facehub.model.store import CONFIG_FILE, WEIGHTS_FILE, Weights, made_by, read_weights
+from facehub.model.store import CONFIG_FILE, WEIGHTS_FILE, Weights, read_weights
 from train.release.card import INT8_FILE, ONNX_FILE, render_card
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -66,7 +66,7 @@ def make_release(folder: Path, repo: str) -> dict[str, bytes]:
         raise ReleaseError(f"{folder} lacks {', '.join(missing)}: {evaluate}.")
     evaluation = json.loads((folder / "evaluation.json").read_text())
     measured = evaluation["fingerprint"]
-    same = measured == spec.fingerprint or made_by(measured, folder)  # as facehub 0.1 wrote it
+    same = measured == spec.fingerprint or weights.was(measured)  # as facehub 0.1 wrote it
     if not same or evaluation["threshold"] != spec.threshold:
         raise ReleaseError(
             f"evaluation.json was measured with other weights or another threshold: {evaluate}."
