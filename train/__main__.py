@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import signal
 import sys
 import zipfile
 from pathlib import Path
@@ -53,6 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     fit = commands.add_parser("fit", help="train, or go on with an interrupted run")
     fit.add_argument("run_folder", type=Path, help="folder of the run")
     fit.add_argument("--config", type=Path, help="TOML file, see train/configs")
+    fit.add_argument("--allow-slow", action="store_true", help="take fp16 on a CPU, too")
     fit.add_argument("overrides", nargs="*", metavar="name=value", help="settings of the config")
     fit.set_defaults(run=run_fit)
 
@@ -168,8 +170,13 @@ def _print_counts(counts: dict[str, int], width: int = 12) -> None:
 def run_fit(args: argparse.Namespace) -> None:
     from train.config import load_config
     from train.fit import fit
+    from train.stop import StoppedError
 
-    fit(load_config(args.config, args.overrides), args.run_folder)
+    try:
+        fit(load_config(args.config, args.overrides), args.run_folder, allow_slow=args.allow_slow)
+    except StoppedError as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)
 
 
 def run_evaluate(args: argparse.Namespace) -> None:

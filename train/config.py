@@ -8,10 +8,18 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from facehub.io.files import write_atomically
 from facehub.model.spec import Stem
+
+MarginType = Literal["arcface", "cosface", "adaface"]
+CHOICES = {
+    "optimizer": ("sgd", "adamw"),
+    "amp": ("fp16", "bf16", "off"),
+    "schedule": ("plateau", "steps"),
+    "margin_type": get_args(MarginType),
+}
 
 
 @dataclass(frozen=True)
@@ -25,27 +33,43 @@ class TrainConfig:
         teacher: `.npz` of names and embeddings to distil from, or "".
         stem: of the encoder, "face" or "imagenet".
         dilated: of the encoder, whether its last stage keeps the map's size.
+        heldout: whether one identity in 20 is kept out to choose the best epoch by. Without, for a
+            final run, all identities are learned from, and `best/` holds the last epoch's weights.
         epochs: passes over the training identities.
+        steps: optimiser steps in an epoch, for short comparisons; 0: as many as there are faces for.
         batch_size: pictures in an optimiser step, over all processes.
         accumulate: parts that each process takes its share of a batch in, to save memory.
         sizes: (first epoch, height, width) of the input, smaller at first to save time.
         optimizer: "sgd" (Nesterov, momentum 0.9) or "adamw".
         learning_rate: after the warm-up.
         warmup_epochs: in which the learning rate rises from zero.
-        cooldown_epochs: the last ones, in which it falls to zero: for a run whose time is short.
+        schedule: "plateau" (reduce when the loss stops falling, once the margin rests) or "steps"
+            (reduce at `milestones`).
+        milestones: epochs at whose start "steps" reduces the learning rate.
+        milestone_factor: by which it does.
+        cooldown_epochs: the last ones, in which the learning rate falls linearly to `cooldown_to`,
+            from wherever the schedule left it.
+        cooldown_to: share of `learning_rate` that it falls to. It is reached one step after the
+            last: that step's rate is one part in `cooldown_epochs` times its steps above it.
         weight_decay: of weights; biases and batch norms have none.
-        scale: ArcFace's s.
-        margin_min: ArcFace's angular margin m in radians at the start.
+        scale: s, the length of the logits' vector.
+        margin_type: "arcface", "cosface" or "adaface", see `model/margin.py`.
+        margin_min: margin m at the start: radians, for CosFace in units of the cosine.
         margin_max: the same once stable.
         margin_epochs: in which it rises linearly.
         plateau_factor: the learning rate is multiplied by this when the loss stops falling.
         plateau_patience: epochs without a fall that are tolerated.
         plateau_threshold: relative fall that counts as one.
-        arcface_weight: weight of the ArcFace loss.
+        plateau_floor: share of `learning_rate` below which plateaus do not reduce it.
+        partial_fc: share of the centres that a step compares with, at least those of the batch;
+            the centres are then spread over the processes (Partial FC). 1: all centres, spread;
+            0: every process holds all.
+        arcface_weight: weight of the softmax with a margin, of whichever type.
         projection_weight: weight of the distance to the teacher's vectors.
         relation_weight: weight of the difference between the similarities within a batch.
         ema: decay of the averaged weights, or 0.
         clip: largest gradient norm.
+        clip_centres: whether the centres' gradient counts in it and is clipped too.
         amp: "fp16", "bf16" or "off".
         seed: of everything random.
         checkpoint_minutes: between checkpoints.
@@ -56,46 +80,73 @@ class TrainConfig:
     teacher: str = ""
     stem: Stem = "face"
     dilated: bool = False
+    heldout: bool = True
     epochs: int = 26
+    steps: int = 0
     batch_size: int = 256
     accumulate: int = 1
     sizes: tuple[tuple[int, int, int], ...] = ((0, 112, 96),)
     optimizer: str = "sgd"
     learning_rate: float = 0.1
     warmup_epochs: float = 1.0
+    schedule: str = "plateau"
+    milestones: tuple[int, ...] = (12, 20, 24)
+    milestone_factor: float = 0.1
     cooldown_epochs: float = 0.0
+    cooldown_to: float = 0.0
     weight_decay: float = 5e-4
     scale: float = 64.0
+    margin_type: MarginType = "arcface"
     margin_min: float = 0.0
     margin_max: float = 0.35
     margin_epochs: float = 5.0
     plateau_factor: float = 0.1
     plateau_patience: int = 1
     plateau_threshold: float = 0.01
+    plateau_floor: float = 1e-3
+    partial_fc: float = 0.0
     arcface_weight: float = 1.0
     projection_weight: float = 0.0
     relation_weight: float = 0.0
     ema: float = 0.0
     clip: float = 5.0
+    clip_centres: bool = True
     amp: str = "fp16"
     seed: int = 0
     checkpoint_minutes: float = 5.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", tuple(tuple(size) for size in self.sizes))
-        if self.optimizer not in ("sgd", "adamw"):
-            raise ValueError(f"optimizer must be sgd or adamw, not {self.optimizer!r}")
-        if self.amp not in ("fp16", "bf16", "off"):
-            raise ValueError(f"amp must be fp16, bf16 or off, not {self.amp!r}")
+        object.__setattr__(self, "milestones", tuple(self.milestones))
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                choices = ", ".join(allowed[:-1]) + f" or {allowed[-1]}"
+                raise ValueError(f"{name} must be {choices}, not {getattr(self, name)!r}")
         if not self.sizes or self.sizes[0][0] != 0:
             raise ValueError("sizes must start at epoch 0")
         if not 0 <= self.margin_min <= self.margin_max < 1.6:
             raise ValueError("margins must rise from 0 or more to less than 1.6 radians")
+        self._check_rates()
+        if not 0 <= self.partial_fc <= 1:
+            raise ValueError("partial_fc is a share, 0 to 1")
+        if self.partial_fc and self.clip_centres:
+            raise ValueError("partial_fc spreads the centres: it needs clip_centres = false")
         if bool(self.teacher) != (self.projection_weight > 0 or self.relation_weight > 0):
             raise ValueError("a teacher needs projection_weight or relation_weight, and they it")
         for name in ("epochs", "batch_size", "accumulate", "learning_rate", "scale", "clip"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive")
+        if self.steps < 0:
+            raise ValueError("steps must not be negative")
+
+    def _check_rates(self) -> None:
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError("milestones must rise")
+        lowest = self.plateau_floor
+        if self.schedule == "steps":
+            lowest = self.milestone_factor ** len(self.milestones)
+        if not 0 <= self.cooldown_to <= max(lowest, 0):
+            raise ValueError(f"cooldown_to must not be above what the schedule ends at, {lowest:g}")
 
     def size_at(self, epoch: int) -> tuple[int, int, int]:
         """Input in an epoch: (first epoch at this size, height, width)."""
@@ -139,17 +190,22 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig
         raise ValueError("the configuration needs at least data") from error
 
 
-def remember_config(config: TrainConfig, run: Path) -> None:
+def remember_config(config: TrainConfig, run: Path, *, started: bool) -> None:
     """Write a new run's `config.json`, or compare with the one that is there.
 
     A setting that the file lacks had its default when the run began.
+
+    Args:
+        config: of the run.
+        run: its folder; made where it is missing.
+        started: whether it has a checkpoint; before the first, its settings may still change.
 
     Raises:
         ValueError: the run has another configuration.
     """
     run.mkdir(parents=True, exist_ok=True)
     path = run / "config.json"
-    if not path.exists():
+    if not (started and path.exists()):
         text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
         write_atomically(path, text.encode())
         return

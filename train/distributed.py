@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -34,9 +34,46 @@ class Processes:
         """Mean over the processes."""
         if self.count == 1:
             return values
-        values = values.clone()
-        distributed.all_reduce(values)
-        return values / self.count
+        return self.sum(values) / self.count
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Sum over the processes."""
+        if self.count > 1:
+            values = values.clone()
+            distributed.all_reduce(values)
+        return values
+
+    def max(self, values: Tensor) -> Tensor:
+        """Highest over the processes."""
+        if self.count > 1:
+            values = values.clone()
+            distributed.all_reduce(values, distributed.ReduceOp.MAX)
+        return values
+
+    def gather(self, values: Tensor) -> Tensor:
+        """(N, ...) of each process, to (N * count, ...) in every process."""
+        if self.count == 1:
+            return values
+        parts = [torch.empty_like(values) for _ in range(self.count)]
+        distributed.all_gather(parts, values.contiguous())
+        return torch.cat(parts)
+
+    def collect(self, rows: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Rows of all processes, in the memory of the first one's host; an empty tensor elsewhere.
+
+        Args:
+            rows: (M, ...) of this process.
+            lengths: M of each process.
+        """
+        if not self.is_first:
+            distributed.send(rows.contiguous(), 0)
+            return torch.empty(0)
+        parts = [rows.cpu()]
+        for rank in range(1, self.count):
+            part = rows.new_empty(lengths[rank], *rows.shape[1:])
+            distributed.recv(part, rank)
+            parts.append(part.cpu())
+        return torch.cat(parts)
 
     def agree(self, *numbers: int) -> bool:
         """Whether all processes hold the same numbers."""

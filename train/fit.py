@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -15,108 +14,122 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from facehub.errors import FaceHubError
-from train.checkpoint import load_checkpoint, save_checkpoint
+from train.checkpoint import load_checkpoint, load_model_state, model_state, save_checkpoint
 from train.config import TrainConfig, remember_config
 from train.data.augment import augment
-from train.data.pack import PackedFaces, open_pack
+from train.data.pack import open_pack
+from train.data.split import split
 from train.distributed import Processes, processes
 from train.evaluation.validate import embed_at, heldout_tar
+from train.model.partial_fc import PartialFC
+from train.monitor import DivergedError, Monitor
+from train.opening import check_precision, describe, steps_an_epoch
 from train.optimizer import ema_update, make_optimizer
-from train.records import check_libraries, plot, write_events, write_metrics
-from train.schedule import LinearMargin, Plateau, cooldown, warmup
+from train.records import check_libraries, is_best, plot, write_events, write_metrics
+from train.schedule import Schedule
 from train.start import start_from
 from train.step import LOSS_NAMES, TrainingStep
+from train.stop import StoppedError, StopRequest, on_sigterm
 
-MIN_IMPOSTORS = 1000  # held-out pairs of different people that a score needs
-MAX_SCORED = 8000  # held-out faces an epoch is scored on: 32 million pairs, in some 500 MB
-SCORE = "tar_0.001"
-
-
-class DivergedError(FaceHubError):
-    """The loss or its gradients became NaN or infinite; the last good checkpoint is kept."""
+__all__ = ["DivergedError", "StoppedError", "fit"]
 
 
-def fit(config: TrainConfig, run: Path) -> None:
+def fit(config: TrainConfig, run: Path, *, allow_slow: bool = False) -> None:
     """Train, or go on with a run that was interrupted; under `torchrun`, with several processes.
 
     Args:
         config: of the run; a run folder remembers its own and refuses another.
         run: folder for the checkpoint, the records, and the best weights so far in `best/`.
+        allow_slow: whether fp16 is taken on a CPU.
 
     Raises:
         DivergedError: the loss or its gradients are no longer finite.
+        StoppedError: the process got SIGTERM; a checkpoint was written after the running step.
         MissingLibraryError: what draws the records is not installed.
         ValueError: the run folder belongs to another configuration, or the data is no good.
     """
-    with processes() as group:
-        _fit(config, run, group)
+    with on_sigterm() as stop, processes() as group:
+        check_precision(config, group.device, allow_slow=allow_slow)
+        _fit(config, run, group, stop)
 
 
-def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
+def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) -> None:
     device = group.device
+    torch.backends.cudnn.benchmark = True
     faces = open_pack(Path(config.data))
-    training = np.flatnonzero(~faces.heldout)
-    identities, labels = np.unique(faces.labels[training], return_inverse=True)
-    _check_data(config, faces, len(training), group)
+    parts = split(faces, config.data, heldout=config.heldout)
+    training, labels = parts.training, parts.labels
+    n_steps = steps_an_epoch(config, len(training), group)
+    state = load_checkpoint(run)
     if group.is_first:
         check_libraries()
-        remember_config(config, run)
+        remember_config(config, run, started=state is not None)
 
     torch.manual_seed(config.seed)
-    step_module = TrainingStep(config, faces.names[training], len(identities)).to(device)
+    step_module = TrainingStep(config, faces.names[training], parts.n_identities, group).to(device)
     encoder, head = step_module.encoder, step_module.head
     encoder.to(memory_format=torch.channels_last)
     averaged = copy.deepcopy(encoder).requires_grad_(False) if config.ema > 0 else encoder
     optimizer = make_optimizer(config, step_module)
     scaler = torch.amp.GradScaler(device.type, enabled=config.amp == "fp16")
-    margin = LinearMargin(config.margin_min, config.margin_max, config.margin_epochs)
-    plateau = Plateau(config.plateau_factor, config.plateau_patience, config.plateau_threshold)
+    schedule = Schedule(config)
+    monitor = Monitor(group, stop, len(LOSS_NAMES), config.checkpoint_minutes)
 
-    epoch, step, sums, rows = 0, 0, torch.zeros(len(LOSS_NAMES)), []
-    state = load_checkpoint(run)
+    epoch, step, rows, begins = 0, 0, [], "anew"
     if state is None and config.init:
         size = config.size_at(0)[1:]
         start_from(config.init, step_module, faces, training, labels, size)
         averaged.load_state_dict(encoder.state_dict())
+        begins = f"from {config.init}"
     if state is not None:
-        step_module.load_state_dict(state["modules"])
+        load_model_state(step_module, optimizer, state)
         averaged.load_state_dict(state["averaged"])
-        optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
-        plateau = Plateau(**state["plateau"])
-        epoch, step, sums, rows = state["epoch"], state["step"], state["sums"], state["rows"]
+        schedule.load_state(state["plateau"])
+        monitor.start_epoch(state["sums"])
+        epoch, step, rows = state["epoch"], state["step"], state["rows"]
+        begins = f"goes on after epoch {epoch}, step {step} of {n_steps}"
     if not group.agree(epoch, step):
         raise ValueError(f"the processes disagree on the checkpoint in {run}: they must share it")
+    if group.is_first:
+        n_heldout = len(np.unique(faces.labels[parts.heldout]))
+        print(describe(config, group, parts, n_heldout, begins), flush=True)
     loss_of: nn.Module = step_module
     if group.count > 1:  # what is saved is the first one's: its own batch statistics
+        if isinstance(head, PartialFC):
+            ignore = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
+            ignore(step_module, ["head.weight"])
         loss_of = DistributedDataParallel(step_module, broadcast_buffers=False)
+    clipped = [
+        parameter
+        for name, parameter in step_module.named_parameters()
+        if config.clip_centres or name != "head.weight"
+    ]
 
     def checkpoint() -> None:
+        learned = model_state(step_module, optimizer)
         if group.is_first:
             save_checkpoint(
                 run,
                 {
-                    "modules": step_module.state_dict(),
+                    **learned,
                     "averaged": averaged.state_dict(),
-                    "optimizer": optimizer.state_dict(),
                     "scaler": scaler.state_dict(),
-                    "plateau": dataclasses.asdict(plateau),
+                    "plateau": schedule.state(),
                     "epoch": epoch,
                     "step": step,
-                    "sums": sums,
+                    "sums": monitor.sums.cpu(),
                     "rows": rows,
                 },
             )
+        monitor.checkpoint_written()
 
-    n_steps = len(training) // config.batch_size
     n_parts = config.accumulate * group.count  # pieces of a batch, each through the network at once
-    last_checkpoint = time.monotonic()
     while epoch < config.epochs:
         step_module.train()
         first_epoch, height, width = config.size_at(epoch)
         if epoch == first_epoch:
-            plateau.forget()
+            schedule.plateau.forget()
         order = torch.randperm(len(training), generator=_generator(config.seed, epoch)).numpy()
         started, first_step = time.monotonic(), step
         progress = tqdm(
@@ -129,12 +142,9 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
         )
         while step < n_steps:
             now = epoch + step / n_steps
-            head.margin = margin.at(now)
-            rate = config.learning_rate * plateau.multiplier
-            rate *= warmup(now, config.warmup_epochs)
-            rate *= cooldown(now, config.epochs, config.cooldown_epochs)
+            head.margin.m = schedule.margin.at(now)
             for settings in optimizer.param_groups:
-                settings["lr"] = rate
+                settings["lr"] = schedule.rate(now)
 
             batch = order[step * config.batch_size : (step + 1) * config.batch_size]
             optimizer.zero_grad(set_to_none=True)
@@ -147,6 +157,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
                     (height, width),
                     _generator(config.seed, epoch, step, part),
                 ).contiguous(memory_format=torch.channels_last)
+                torch.manual_seed(_seed(config.seed, epoch, step, part))  # for dropout, and samples
                 is_last = part + group.count >= n_parts
                 with _sharing(loss_of, is_last):
                     loss, found = loss_of(
@@ -156,82 +167,61 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
                     )
                     scaler.scale(loss / config.accumulate).backward()
                 values += found / config.accumulate
-            values = group.mean(values).cpu()
             scaler.unscale_(optimizer)
-            norm = nn.utils.clip_grad_norm_(step_module.parameters(), config.clip)
+            norm = nn.utils.clip_grad_norm_(clipped, config.clip)
             # A scaler skips a step whose gradients overflow, and scales the next ones less.
-            forgiven = scaler.is_enabled() and scaler.get_scale() >= 1
-            if not (torch.isfinite(values).all() and (forgiven or torch.isfinite(norm))):
-                raise DivergedError(
-                    f"loss {values[0]:.3g}, length of the gradients {norm:.3g} "
-                    f"in epoch {epoch + 1}, step {step + 1}"
-                )
+            scale = scaler.scale(torch.ones((), device=device))
+            monitor.note(step + 1, values, norm, (scale >= 1) & scaler.is_enabled())
             scaler.step(optimizer)
             scaler.update()
             step += 1
-            sums += values
             if config.ema > 0:
                 ema_update(averaged, encoder, config.ema, (epoch - first_epoch) * n_steps + step)
 
             progress.update(len(batch))
-            progress.set_postfix(
-                loss=f"{sums[0] / step:.3f}", margin=f"{head.margin:.2f}", refresh=False
-            )
-            minutes = (time.monotonic() - last_checkpoint) / 60
-            if step < n_steps and minutes > config.checkpoint_minutes:
-                checkpoint()
-                last_checkpoint = time.monotonic()
+            report = monitor.read(epoch, step, last=step == n_steps)
+            if report is not None:
+                margin = f"{head.margin.m:.2f}"
+                progress.set_postfix(loss=f"{report.loss:.3f}", margin=margin, refresh=False)
+                if report.checkpoint or report.stop:
+                    checkpoint()
+                if report.stop:
+                    progress.close()
+                    raise StoppedError(
+                        f"stopped by SIGTERM after epoch {epoch + 1}, step {step} of {n_steps}; "
+                        f"the same command goes on from there"
+                    )
         progress.close()
         seconds = time.monotonic() - started
 
-        means = dict(zip(LOSS_NAMES, (sums / n_steps).tolist(), strict=True))
-        stable = margin.is_stable(epoch)  # for all of this epoch
-        if stable:
-            plateau.step(means["loss"])
-        epoch += 1
-        if group.is_first:
+        means = dict(zip(LOSS_NAMES, (monitor.sums / n_steps).tolist(), strict=True))
+        scores: dict[str, float] = {}
+        if group.is_first and len(parts.scored):
             averaged.eval()
-            scored = np.flatnonzero(faces.heldout)[:MAX_SCORED]
-            heldout = embed_at(averaged, faces.crops, scored, (height, width))
-            row: dict[str, Any] = {
-                "epoch": epoch,
-                **means,
-                **heldout_tar(heldout, faces.labels[scored]),
-                "margin": head.margin,
-                "learning_rate": rate,
-                "plateau_active": int(stable),
-                "height": height,
-                "images_per_second": (n_steps - first_step) * config.batch_size / seconds,
-            }
+            heldout = embed_at(averaged, faces.crops, parts.scored, (height, width))
+            scores = heldout_tar(heldout, faces.labels[parts.scored])
+        last = epoch + (n_steps - 1) / n_steps
+        row: dict[str, Any] = {
+            "epoch": epoch + 1,
+            **means,
+            **scores,
+            "margin": schedule.margin.at(last),
+            "learning_rate": schedule.rate(last),
+            "plateau_active": int(schedule.end_epoch(epoch, means["loss"])),
+            "height": height,
+            "images_per_second": (n_steps - first_step) * config.batch_size / seconds,
+        }
+        if group.is_first:
             rows.append(row)
             tqdm.write(" ".join(f"{name} {value:.4g}" for name, value in row.items()))
-            if _is_best(rows):
+            if is_best(rows):
                 averaged.save_pretrained(run / "best")
             write_metrics(run, rows)
             write_events(run, row)
             plot(run)
-        step, sums = 0, torch.zeros(len(LOSS_NAMES))
+        epoch, step = epoch + 1, 0
+        monitor.start_epoch(torch.zeros(len(LOSS_NAMES)))
         checkpoint()
-        last_checkpoint = time.monotonic()
-
-
-def _is_best(rows: list[dict[str, Any]]) -> bool:
-    """Whether the last epoch has the best held-out score of those at its input size."""
-    last = rows[-1]
-    same_size = [row for row in rows if row["height"] == last["height"]]
-    return bool(last[SCORE] >= max(row[SCORE] for row in same_size))
-
-
-def _check_data(config: TrainConfig, faces: PackedFaces, n_training: int, group: Processes) -> None:
-    sizes = np.unique(faces.labels[faces.heldout], return_counts=True)[1]
-    if sizes.sum() ** 2 - (sizes**2).sum() < 2 * MIN_IMPOSTORS:
-        raise ValueError(f"{config.data} has too few held-out faces to choose a checkpoint by")
-    if sizes.max() < 2:
-        raise ValueError(f"{config.data} has no held-out identity with two faces")
-    if n_training < config.batch_size:
-        raise ValueError(f"{config.data} has fewer training faces than a batch")
-    if config.batch_size % (config.accumulate * group.count):
-        raise ValueError("batch_size must be a multiple of accumulate times the processes")
 
 
 def _sharing(module: nn.Module, is_last: bool) -> contextlib.AbstractContextManager[Any]:
@@ -243,5 +233,8 @@ def _sharing(module: nn.Module, is_last: bool) -> contextlib.AbstractContextMana
 
 def _generator(*numbers: int) -> torch.Generator:
     """Randomness that depends on these numbers only, so a resumed run repeats it exactly."""
-    seed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(seed >> np.uint64(1)))
+    return torch.Generator().manual_seed(_seed(*numbers))
+
+
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

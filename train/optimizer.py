@@ -17,7 +17,9 @@ def make_optimizer(config: TrainConfig, module: nn.Module) -> torch.optim.Optimi
     ]
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True)
+    return torch.optim.SGD(
+        groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=True
+    )
 
 
 @torch.no_grad()
@@ -31,10 +33,10 @@ def ema_update(averaged: nn.Module, model: nn.Module, decay: float, steps: int) 
         steps: optimiser steps that it has averaged so far.
     """
     decay = min(decay, (1 + steps) / (10 + steps))
-    for mean, value in zip(
-        averaged.state_dict().values(), model.state_dict().values(), strict=True
-    ):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
+    means, values = averaged.state_dict(), model.state_dict()
+    floats = [name for name, mean in means.items() if mean.is_floating_point()]
+    torch._foreach_lerp_(
+        [means[name] for name in floats], [values[name] for name in floats], 1 - decay
+    )
+    for name in means.keys() - set(floats):
+        means[name].copy_(values[name])

@@ -10,6 +10,7 @@ from facehub.errors import FaceHubError
 from facehub.io.files import write_atomically
 
 METRICS = "metrics.csv"
+SCORE = "tar_0.001"  # held-out, what the best epoch is chosen by
 
 
 class MissingLibraryError(FaceHubError):
@@ -45,6 +46,16 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
     """Read `metrics.csv`; an empty cell is left out."""
     with (run / METRICS).open(newline="") as file:
         return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def is_best(rows: list[dict[str, Any]]) -> bool:
+    """Whether the last epoch has the best held-out score of those at its input size.
+
+    Without held-out faces, every epoch replaces the one before.
+    """
+    last = rows[-1]
+    same_size = [row for row in rows if row["height"] == last["height"]]
+    return SCORE not in last or bool(last[SCORE] >= max(row[SCORE] for row in same_size))
 
 
 def write_events(run: Path, row: dict[str, Any]) -> None:

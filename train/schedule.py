@@ -1,8 +1,74 @@
-"""The margin's rise, warm-up, cool-down, and reduce-on-plateau once the margin rests."""
+"""The margin and the learning rate of a run.
+
+The margin rises and then rests. The learning rate is `learning_rate` times a warm-up, times a share
+that falls on plateaus once the margin rests, or at fixed epochs (`schedule`). In the cool-down it
+falls linearly from wherever it is to `cooldown_to`, so that a run ends low whatever its losses did.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
+
+from train.config import TrainConfig
+
+
+class Schedule:
+    """What a run's settings and its losses so far make of margin and learning rate.
+
+    Args:
+        config: of the run.
+
+    Attributes:
+        margin: by the epoch.
+        plateau: idle where `schedule` is "steps".
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.margin = LinearMargin(config.margin_min, config.margin_max, config.margin_epochs)
+        self.plateau = Plateau(
+            config.plateau_factor,
+            config.plateau_patience,
+            config.plateau_threshold,
+            config.plateau_floor,
+        )
+
+    def rate(self, epoch: float) -> float:
+        """The learning rate at a moment counted in epochs, 2.5 being the middle of the third."""
+        config = self.config
+        if config.schedule == "steps":
+            share = config.milestone_factor ** sum(epoch >= at for at in config.milestones)
+        else:
+            share = self.plateau.multiplier
+        cool = cooldown(epoch, config.epochs, config.cooldown_epochs)
+        share = config.cooldown_to + (share - config.cooldown_to) * cool
+        return config.learning_rate * warmup(epoch, config.warmup_epochs) * share
+
+    def end_epoch(self, epoch: int, loss: float) -> bool:
+        """Take note of an epoch's mean loss.
+
+        Args:
+            epoch: number of the epoch, from 0.
+            loss: mean of its steps.
+
+        Returns:
+            Whether the plateau schedule was active: the margin rested for all of the epoch.
+        """
+        active = self.config.schedule == "plateau" and self.margin.is_stable(epoch)
+        if active:
+            self.plateau.step(loss)
+        return active
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return dataclasses.asdict(self.plateau)
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        for name in ("multiplier", "best", "bad_epochs"):
+            setattr(self.plateau, name, state[name])
 
 
 @dataclass(frozen=True)
@@ -40,6 +106,7 @@ class Plateau:
         factor: applied at each reduction.
         patience: epochs in a row without a fall that are tolerated.
         threshold: relative fall that counts.
+        floor: below which the multiplier does not fall.
         multiplier: product of the reductions so far.
         best: lowest loss so far.
         bad_epochs: epochs since.
@@ -48,6 +115,7 @@ class Plateau:
     factor: float
     patience: int
     threshold: float
+    floor: float = 0.0
     multiplier: float = 1.0
     best: float = float("inf")
     bad_epochs: int = 0
@@ -59,7 +127,7 @@ class Plateau:
             return
         self.bad_epochs += 1
         if self.bad_epochs > self.patience:
-            self.multiplier *= self.factor
+            self.multiplier = max(self.multiplier * self.factor, self.floor)
             self.bad_epochs = 0
 
     def forget(self) -> None:
@@ -68,7 +136,7 @@ class Plateau:
 
 
 def cooldown(epoch: float, epochs: int, length: float) -> float:
-    """Factor of the learning rate: falls linearly to 0 over the last `length` of `epochs`."""
+    """How much of the cool-down is left: falls linearly from 1 to 0 over the last `length` of `epochs`."""
     return 1.0 if length <= 0 else min(1.0, (epochs - epoch) / length)
 
 

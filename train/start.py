@@ -24,7 +24,8 @@ def start_from(
 ) -> None:
     """Take over what `source` has learned.
 
-    Of a run: all but the map to its teacher's vectors, as the next teacher may be another. Of an
+    Of a run: all but the map to its teacher's vectors and what a margin keeps count of, as the next
+    teacher and margin may be others. Of an
     encoder's weights, the encoder; each identity's centre is then its faces' mean embedding.
 
     Args:
@@ -44,8 +45,9 @@ def start_from(
         if state is None:
             module.encoder.load_state_dict(FaceEncoder.from_pretrained(source).state_dict())
         else:
-            own = {k: v for k, v in module.state_dict().items() if k.startswith("teacher.")}
-            learned = {k: v for k, v in state["modules"].items() if not k.startswith("teacher.")}
+            anew = ("teacher.", "head.margin.")
+            own = {k: v for k, v in module.state_dict().items() if k.startswith(anew)}
+            learned = {k: v for k, v in state["modules"].items() if not k.startswith(anew)}
             module.load_state_dict(own | learned)
     except RuntimeError as error:
         raise ValueError(

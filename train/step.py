@@ -1,4 +1,4 @@
-"""What one batch costs: encoder, ArcFace and distillation in one module, as DDP wants it."""
+"""What one batch costs: encoder, margin softmax and distillation in one module, as DDP wants it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from torch import Tensor, nn
 from facehub.encoder import FaceEncoder
 from facehub.model.spec import ModelSpec
 from train.config import TrainConfig
-from train.model.arcface import ArcFace
+from train.distributed import Processes
 from train.model.distill import Distillation, load_teacher
+from train.model.head import MarginSoftmax
+from train.model.margin import make_margin
+from train.model.partial_fc import PartialFC
 
 LOSS_NAMES = ("loss", "arcface", "projection", "relation", "accuracy")
 
@@ -24,14 +27,28 @@ class TrainingStep(nn.Module):
         config: of the run.
         names: (N,) training faces, to look up the teacher's vectors.
         n_identities: number of training identities.
+        group: processes that Partial FC spreads the centres over; None: this one alone.
     """
 
-    def __init__(self, config: TrainConfig, names: np.ndarray, n_identities: int) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        names: np.ndarray,
+        n_identities: int,
+        group: Processes | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.encoder = FaceEncoder(ModelSpec(stem=config.stem, dilated=config.dilated))
         size = self.encoder.spec.embedding_size
-        self.head = ArcFace(size, n_identities, config.scale)
+        margin = make_margin(config.margin_type)
+        self.head: MarginSoftmax
+        if config.partial_fc:
+            group = group or Processes(0, 1, torch.device("cpu"))
+            rate = config.partial_fc
+            self.head = PartialFC(size, n_identities, margin, config.scale, rate, group)
+        else:
+            self.head = MarginSoftmax(size, n_identities, margin, config.scale)
         self.teacher: Distillation | None = None
         if config.teacher:
             self.teacher = Distillation(load_teacher(Path(config.teacher), names), size)

@@ -34,7 +34,14 @@ def test_overrides_win_and_are_typed() -> None:
         ("epochs=many", "epochs must be of type int"),
         ("epochs=0", "epochs must be positive"),
         ("optimizer=lion", "sgd or adamw"),
-        ("amp=fp8", "fp16, bf16 or off"),
+        ("schedule=cosine", "plateau or steps"),
+        ("margin_type=sphereface", "arcface, cosface or adaface"),
+        ("milestones=[5,3]", "must rise"),
+        ("cooldown_to=0.01", "not be above what the schedule ends at, 0.001"),
+        ("partial_fc=2", "0 to 1"),
+        ("partial_fc=0.1", "needs clip_centres = false"),
+        ("steps=-1", "not be negative"),
+        ("amp=fp8", "amp must be fp16, bf16 or off"),
         ("teacher=x.npz", "a teacher needs projection_weight or relation_weight, and they it"),
         ("relation_weight=1", "a teacher needs projection_weight or relation_weight, and they it"),
         ("margin_max=2", "less than 1.6"),
@@ -43,7 +50,7 @@ def test_overrides_win_and_are_typed() -> None:
 )
 def test_mistakes_are_named(override: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        load_config(CONFIGS[0], [override])
+        load_config(CONFIGS[0], ["clip_centres=true", override])
 
 
 def test_data_is_needed() -> None:
@@ -63,17 +70,23 @@ def test_sizes_by_epoch() -> None:
 
 def test_a_run_remembers_its_configuration(tmp_path: Path) -> None:
     config = TrainConfig(data="x")
-    remember_config(config, tmp_path / "run")
+    remember_config(config, tmp_path / "run", started=False)
     path = tmp_path / "run" / "config.json"
     before = path.stat()
-    remember_config(config, tmp_path / "run")
+    remember_config(config, tmp_path / "run", started=True)
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     with pytest.raises(ValueError, match="another configuration"):
-        remember_config(TrainConfig(data="y"), tmp_path / "run")
+        remember_config(TrainConfig(data="y"), tmp_path / "run", started=True)
+
+
+def test_settings_may_change_before_the_first_checkpoint(tmp_path: Path) -> None:
+    remember_config(TrainConfig(data="x"), tmp_path, started=False)
+    remember_config(TrainConfig(data="y"), tmp_path, started=False)
+    remember_config(TrainConfig(data="y"), tmp_path, started=True)
 
 
 def test_a_run_from_before_a_setting_had_its_default(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"data": "x", "dropped": 1}))
-    remember_config(TrainConfig(data="x"), tmp_path)
+    remember_config(TrainConfig(data="x"), tmp_path, started=True)
     with pytest.raises(ValueError, match="another configuration"):
-        remember_config(TrainConfig(data="x", clip=1.0), tmp_path)
+        remember_config(TrainConfig(data="x", clip=1.0), tmp_path, started=True)

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,11 +23,11 @@ import torch
 from facehub.encoder import FaceEncoder
 from facehub.errors import FaceHubError
 from train import fit as module
-from train.checkpoint import load_checkpoint
-from train.config import TrainConfig, remember_config
+from train.checkpoint import load_checkpoint, save_checkpoint
+from train.config import MarginType, TrainConfig, remember_config
 from train.data.pack import PackedFaces, open_pack
 from train.distributed import Processes
-from train.fit import DivergedError, fit
+from train.fit import DivergedError, StoppedError, fit
 from train.records import MissingLibraryError, read_metrics
 
 
@@ -96,8 +97,8 @@ def test_it_learns_and_keeps_records(config: TrainConfig, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "ema", "amp"),
-    [("adamw", 0.5, "off"), ("sgd", 0.0, "fp16")],
+    ("optimizer", "ema", "amp", "margin_type", "partial_fc"),
+    [("adamw", 0.5, "off", "arcface", 0.0), ("sgd", 0.0, "fp16", "adaface", 1.0)],
 )
 def test_a_killed_run_goes_on_to_the_same_weights(
     config: TrainConfig,
@@ -107,19 +108,28 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     optimizer: str,
     ema: float,
     amp: str,
+    margin_type: MarginType,
+    partial_fc: float,
 ) -> None:
-    config = dataclasses.replace(config, optimizer=optimizer, ema=ema, amp=amp)
-    fit(config, tmp_path / "whole")
+    config = dataclasses.replace(
+        config,
+        optimizer=optimizer,
+        ema=ema,
+        amp=amp,
+        margin_type=margin_type,
+        partial_fc=partial_fc,
+        clip_centres=not partial_fc,
+    )
+    fit(config, tmp_path / "whole", allow_slow=True)
 
     config = dataclasses.replace(config, checkpoint_minutes=0.0)  # at every step; 3 make an epoch
-    remember_config(config, tmp_path / "killed")
     step = killed(module.augment, 2, 8)  # in the middle of an epoch, and just before the end
     monkeypatch.setattr(module, "augment", step)
     monkeypatch.setattr(module, "embed_at", killed(module.embed_at, 1))
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
-            fit(config, tmp_path / "killed")
-    fit(config, tmp_path / "killed")
+            fit(config, tmp_path / "killed", allow_slow=True)
+    fit(config, tmp_path / "killed", allow_slow=True)
     assert step.calls == 6 + 3  # those killed, and the one before the validation, again
 
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
@@ -189,7 +199,8 @@ def test_the_scaler_skips_overflows_but_not_for_ever(
     )
     poison_gradients(monkeypatch, 5, 100)
     with pytest.raises(DivergedError, match="epoch 3, step 2"):
-        fit(dataclasses.replace(config, epochs=3, amp="fp16", checkpoint_minutes=0.0), tmp_path)
+        config = dataclasses.replace(config, epochs=3, amp="fp16", checkpoint_minutes=0.0)
+        fit(config, tmp_path, allow_slow=True)
     assert all(torch.isfinite(v).all() for v in weights(tmp_path).values())
 
 
@@ -200,9 +211,71 @@ def test_the_face_stem_and_dilation_train(config: TrainConfig, tmp_path: Path) -
 
 
 def test_a_run_folder_refuses_another_configuration(config: TrainConfig, tmp_path: Path) -> None:
-    remember_config(dataclasses.replace(config, epochs=1), tmp_path)
+    remember_config(dataclasses.replace(config, epochs=1), tmp_path, started=False)
+    save_checkpoint(tmp_path, {})
     with pytest.raises(ValueError, match="another configuration"):
         fit(config, tmp_path)
+
+
+def test_a_run_without_a_checkpoint_locks_no_settings(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "augment", killed(module.augment, 2))
+    with pytest.raises(KeyboardInterrupt):
+        fit(config, tmp_path)
+    fit(dataclasses.replace(config, epochs=1, learning_rate=1e-4), tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["learning_rate"] == 1e-4
+
+
+def test_it_says_what_it_will_do(
+    config: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    on_cpu: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = dataclasses.replace(config, epochs=1, steps=2, checkpoint_minutes=0.0)
+    monkeypatch.setattr(module, "augment", killed(module.augment, 2))
+    with pytest.raises(KeyboardInterrupt):
+        fit(config, tmp_path)
+    assert capsys.readouterr().out.splitlines() == [
+        "device      cpu",
+        "precision   float32",
+        "processes   1",
+        "faces       48 of 8 identities",
+        "held out    8 identities, 48 faces (48 scored)",
+        "steps       2 an epoch, batches of 16",
+        "begins      anew",
+    ]
+    fit(config, tmp_path)
+    assert "begins      goes on after epoch 0, step 1 of 2" in capsys.readouterr().out
+
+
+def test_steps_shorten_an_epoch(config: TrainConfig, tmp_path: Path) -> None:
+    fit(dataclasses.replace(config, epochs=1, steps=2, ema=0.0), tmp_path)
+    state = load_checkpoint(tmp_path)
+    assert state is not None
+    assert state["modules"]["encoder.trunk.bn1.num_batches_tracked"] == 2
+    with pytest.raises(ValueError, match="has faces for 3 steps an epoch only"):
+        fit(dataclasses.replace(config, steps=4), tmp_path / "other")
+
+
+def test_fp16_on_a_cpu_is_refused(config: TrainConfig, tmp_path: Path, on_cpu: None) -> None:
+    with pytest.raises(ValueError, match="add amp=bf16 or amp=off"):
+        fit(dataclasses.replace(config, amp="fp16"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_final_run_learns_from_everyone(
+    config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last weights are the best there are."""
+    fit(dataclasses.replace(config, heldout=False, ema=0.0, steps=3), tmp_path)
+    assert "faces       96 of 16 identities" in capsys.readouterr().out
+    assert weights(tmp_path)["head.weight"].shape[0] == 16
+    assert not any(name.startswith("tar") for row in read_metrics(tmp_path) for name in row)
+    best = FaceEncoder.from_pretrained(tmp_path / "best").state_dict()
+    assert all(torch.equal(weights(tmp_path)[f"encoder.{k}"], v) for k, v in best.items())
 
 
 def test_processes_that_do_not_share_the_run_folder_are_refused(
@@ -238,6 +311,10 @@ def test_too_little_data_is_said_at_once(config: TrainConfig, tmp_path: Path) ->
         fit(dataclasses.replace(config, batch_size=64), tmp_path)
 
 
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}  # as here
+
+
 def curve(run: Path) -> list[list[float]]:
     names = ("loss", "arcface", "accuracy", "margin", "learning_rate")
     return [[row[name] for name in names] for row in read_metrics(run)]
@@ -256,8 +333,8 @@ def test_two_processes_follow_the_curve_of_one(
     command += ["-m", "train", "fit", str(tmp_path / "two"), *overrides(config)]
     run = subprocess.run(
         [sys.executable, *command],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        cwd=ROOT,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=300,
@@ -277,8 +354,7 @@ def test_a_run_killed_from_outside(config: TrainConfig, tmp_path: Path, on_cpu: 
     fit(config, tmp_path / "whole")
     config = dataclasses.replace(config, checkpoint_minutes=0.0)
     command = [sys.executable, "-m", "train", "fit", str(tmp_path / "killed"), *overrides(config)]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}  # as here
-    run = subprocess.Popen(command, cwd=Path(__file__).parents[2], env=environment)
+    run = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT)
     try:
         while not (tmp_path / "killed" / "checkpoint.pt").exists():
             assert run.poll() is None
@@ -289,6 +365,112 @@ def test_a_run_killed_from_outside(config: TrainConfig, tmp_path: Path, on_cpu: 
     fit(config, tmp_path / "killed")
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_sigterm_writes_a_checkpoint_and_ends(
+    config: TrainConfig, tmp_path: Path, on_cpu: None
+) -> None:
+    config = dataclasses.replace(config, optimizer="sgd", ema=0.0, epochs=40)
+    command = [sys.executable, "-m", "train", "fit", str(tmp_path / "run"), *overrides(config)]
+    run = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert run.stdout is not None
+        while not run.stdout.readline().startswith("begins"):
+            assert run.poll() is None
+        run.terminate()
+        _, stderr = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert run.returncode == 128 + signal.SIGTERM
+    state = load_checkpoint(tmp_path / "run")
+    assert state is not None
+    assert state["step"] > 0
+    where = f"epoch {state['epoch'] + 1}, step {state['step']} of 3"
+    assert stderr.splitlines()[-1] == (
+        f"stopped by SIGTERM after {where}; the same command goes on from there"
+    )
+
+
+@pytest.mark.parametrize("asked_in", [2, 3])
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    config: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    on_cpu: None,
+    asked_in: int,
+) -> None:
+    """Also where it was asked to stop in an epoch's last step."""
+    fit(config, tmp_path / "whole")
+    real, calls = module.augment, 0
+
+    def signalled(*args: object) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == asked_in:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(*args)
+
+    monkeypatch.setattr(module, "augment", signalled)
+    with pytest.raises(StoppedError, match=f"epoch 1, step {asked_in} of 3"):
+        fit(config, tmp_path / "stopped")
+    fit(config, tmp_path / "stopped")
+    assert calls == 6
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "stopped")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert curve(tmp_path / "whole") == curve(tmp_path / "stopped")
+
+
+WORKER = """
+import os, signal, sys
+from train import fit as module
+from train.__main__ import main
+
+real, calls = module.augment, 0
+def killed(*args):
+    global calls
+    calls += 1
+    if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0" and os.environ["RANK"] == "1" and calls == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*args)
+
+module.augment = killed
+sys.exit(main())
+"""
+
+
+def test_an_elastic_run_survives_a_killed_worker_and_follows_the_curve_of_one(
+    config: TrainConfig, tmp_path: Path, on_cpu: None
+) -> None:
+    """With centres spread over two processes, one of which dies once, in the second epoch."""
+    config = dataclasses.replace(
+        config, optimizer="sgd", learning_rate=5e-3, batch_size=24, clip_centres=False
+    )
+    fit(dataclasses.replace(config, accumulate=4), tmp_path / "one")
+    config = dataclasses.replace(config, accumulate=2, partial_fc=1.0, checkpoint_minutes=0.0)
+    (tmp_path / "worker.py").write_text(WORKER)
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["--max-restarts=1", str(tmp_path / "worker.py")]
+    run = subprocess.run(
+        [sys.executable, *command, "fit", str(tmp_path / "two"), *overrides(config)],
+        cwd=ROOT,
+        env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    begins = [line for line in run.stdout.splitlines() if line.startswith("begins")]
+    assert begins[0] == "begins      anew"
+    assert begins[1].startswith("begins      goes on after epoch ")
+    for one, two in zip(curve(tmp_path / "one"), curve(tmp_path / "two"), strict=True):
+        assert one == pytest.approx(two, rel=1e-3)
 
 
 def test_learning_rate_of_each_epoch(config: TrainConfig, tmp_path: Path) -> None:
@@ -324,12 +506,6 @@ def test_gradients_are_clipped(config: TrainConfig, tmp_path: Path) -> None:
         found[name] = weights(tmp_path / name)["head.weight"]
     assert (found["moving"] - found["still"]).abs().max() > 1e-5
     assert (found["clipped"] - found["still"]).abs().max() < 1e-8
-
-
-def test_best_is_of_the_last_size() -> None:
-    rows = [{"height": h, "tar_0.001": tar} for h, tar in ((64, 90), (112, 50), (112, 60))]
-    assert [module._is_best(rows[: n + 1]) for n in range(3)] == [True, True, True]
-    assert not module._is_best([*rows, {"height": 112, "tar_0.001": 59}])
 
 
 def test_a_resumed_run_on_cuda_ends_about_the_same(

@@ -1,8 +1,16 @@
 """Margin, warm-up and plateau, step by step."""
 
+import random
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from train.schedule import LinearMargin, Plateau, cooldown, warmup
+from train.config import TrainConfig, load_config
+from train.schedule import LinearMargin, Plateau, Schedule, cooldown, warmup
+
+CASIA = Path(__file__).parents[2] / "train" / "configs" / "casia_cuda.toml"
+CASIA_STEPS = 1773  # 454,000 training faces in batches of 256
 
 
 @pytest.mark.parametrize(
@@ -40,6 +48,83 @@ def test_plateau_forgets_losses_of_another_input_size() -> None:
     assert plateau.multiplier == 1
     plateau.step(5.0)
     assert plateau.multiplier == 0.5
+
+
+def test_plateau_stops_at_its_floor() -> None:
+    plateau = Plateau(factor=0.1, patience=0, threshold=0.1, floor=0.05)
+    multipliers = []
+    for _ in range(4):
+        plateau.step(1.0)
+        multipliers.append(plateau.multiplier)
+    assert multipliers == pytest.approx([1, 0.1, 0.05, 0.05])
+
+
+def rates_of(config: TrainConfig, loss: Callable[[int, float], float], n_steps: int) -> list[float]:
+    """Learning rate of the last step of each epoch, as a share of the start.
+
+    Args:
+        config: of the run.
+        loss: mean of an epoch, from its number and the share at its beginning.
+        n_steps: in an epoch.
+    """
+    schedule = Schedule(config)
+    rates = []
+    for epoch in range(config.epochs):
+        share = schedule.rate(epoch) / config.learning_rate
+        rates.append(schedule.rate(epoch + (n_steps - 1) / n_steps) / config.learning_rate)
+        schedule.end_epoch(epoch, loss(epoch, share))
+    return rates
+
+
+def noisy(epoch: int, share: float) -> float:
+    return 20 * 0.97**epoch * random.Random(epoch).uniform(0.9, 1.1)
+
+
+CURVES: dict[str, Callable[[int, float], float]] = {
+    "fast": lambda epoch, share: 20 * 0.5**epoch,
+    "slowly, always by enough": lambda epoch, share: 20 * 0.985**epoch,
+    "slowly, never by enough": lambda epoch, share: 20 * 0.995**epoch,
+    "in steps": lambda epoch, share: 20 * 0.7 ** (epoch // 4),
+    "when the rate does": lambda epoch, share: 5 + 10 * share,
+    "noisily": noisy,
+    "not at all": lambda epoch, share: 20.0,
+    "rising": lambda epoch, share: 10.0 + epoch,
+    "late": lambda epoch, share: 20.0 if epoch < 15 else 20 * 0.9 ** (epoch - 15),
+}
+
+
+@pytest.mark.parametrize("overrides", [[], ["schedule=steps"], ["cooldown_epochs=0", "schedule=steps"]])
+@pytest.mark.parametrize("curve", CURVES)
+def test_the_casia_run_ends_low_whatever_its_loss_does(curve: str, overrides: list[str]) -> None:
+    rates = rates_of(load_config(CASIA, overrides), CURVES[curve], CASIA_STEPS)
+    assert 1e-4 <= rates[-1] <= 1e-3 * (1 + 1e-9)
+    assert all(later <= earlier for earlier, later in zip(rates[1:], rates[2:], strict=False))
+
+
+def test_without_a_cool_down_a_casia_run_might_end_high() -> None:
+    config = load_config(CASIA, ["cooldown_epochs=0"])
+    assert rates_of(config, CURVES["fast"], CASIA_STEPS)[-1] == 1
+
+
+def test_milestones() -> None:
+    config = TrainConfig(
+        data="x", schedule="steps", milestones=(2, 4), milestone_factor=0.5, epochs=6, warmup_epochs=0
+    )
+    assert rates_of(config, CURVES["rising"], 10) == [1, 1, 0.5, 0.5, 0.25, 0.25]
+    assert not Schedule(config).end_epoch(9, 1.0)
+
+
+def test_a_cool_down_starts_where_the_plateau_ended() -> None:
+    config = TrainConfig(
+        data="x", epochs=8, cooldown_epochs=4.0, cooldown_to=0.05, plateau_floor=0.1,
+        plateau_patience=0, margin_epochs=0, warmup_epochs=0, learning_rate=1.0,
+    )
+    schedule = Schedule(config)
+    schedule.load_state({"multiplier": 0.25, "best": 1.0, "bad_epochs": 0})
+    # From 0.25 to 0.05 over epochs 4 to 8.
+    rates = [schedule.rate(epoch) for epoch in (0, 4, 5, 6, 7, 8)]
+    assert rates == pytest.approx([0.25, 0.25, 0.2, 0.15, 0.1, 0.05])
+    assert schedule.state()["multiplier"] == 0.25
 
 
 def test_warmup() -> None:

@@ -53,6 +53,8 @@ DATASETS = {
     ),
 }
 
+MARGINS = {"arcface": "ArcFace", "cosface": "CosFace", "adaface": "AdaFace"}
+
 
 def render_card(folder: Path, repo: str) -> str:
     """Fill the card.
@@ -185,9 +187,10 @@ def _training(training: dict[str, Any], spec: ModelSpec, dataset: Dataset) -> st
     network = f"ResNet18 with the {spec.stem} stem"
     parts = [f"[{dataset.name}]({dataset.link}), {faces}; {network}."]
     for number, settings in enumerate(training["configs"], 1):
+        margin = MARGINS[settings.get("margin_type", "arcface")]
         sizes = ", ".join(f"{h} x {w} from epoch {e + 1}" for e, h, w in settings["sizes"])
         text = (
-            f"{settings['epochs']} epochs of ArcFace (s {settings['scale']:g}, margin rising from "
+            f"{settings['epochs']} epochs of {margin} (s {settings['scale']:g}, margin rising from "
             f"{settings['margin_min']:g} to {settings['margin_max']:g} over "
             f"{settings['margin_epochs']:g} epochs), {settings['optimizer']}, "
             f"batch {settings['batch_size']}, {sizes}, precision {settings['amp']}"
@@ -201,7 +204,11 @@ def _training(training: dict[str, Any], spec: ModelSpec, dataset: Dataset) -> st
         parts.append(f"Run {number} of {len(training['configs'])}: {text}.")
     if any(settings["teacher"] for settings in training["configs"]):
         parts.append("The teachers' own training data may show people of the evaluation.")
-    parts.append("The checkpoint was chosen on identities held out of training; LFW chose nothing.")
+    if training["configs"] and not training["configs"][-1].get("heldout", True):
+        parts.append("No identity was held out: these are the weights of the last epoch.")
+    else:
+        parts.append("The checkpoint was chosen on identities held out of training.")
+    parts.append("LFW chose nothing.")
     return " ".join(parts)
 
 

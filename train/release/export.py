@@ -77,7 +77,7 @@ def _training(
     run: Path, dataset: str, configs: list[dict[str, Any]], faces: PackedFaces
 ) -> dict[str, Any]:
     """The content of `training.json`."""
-    training = ~faces.heldout
+    training = ~faces.heldout if configs[-1].get("heldout", True) else faces.labels >= 0
     return {
         "facehub": __version__,
         "dataset": dataset,

@@ -1,40 +1,41 @@
-"""ArcFace: softmax over identities with an angular margin (Deng et al., CVPR 2019)."""
+"""Softmax over identities with a margin: class centres on the unit sphere."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from train.model.margin import Margin
 
-class ArcFace(nn.Module):
-    """Class centres on the unit sphere; the angle to a face's own centre is made wider by a margin.
 
-    Always in float32, also under autocast. Where the widened angle would pass pi, the logit goes on
-    falling along a line, so it stays monotone.
+class MarginSoftmax(nn.Module):
+    """Cross-entropy of scaled cosines, the own one made harder by a margin.
+
+    Always in float32, also under autocast.
 
     Args:
         size: length of an embedding.
         n_identities: number of classes.
+        margin: the margin.
         scale: s, the length of the logits' vector.
         generator: for the first centres.
 
     Attributes:
-        margin: m, in radians; set by the training loop.
+        margin: the loop sets its size, `margin.m`.
+        weight: float32 (n_identities, size), centres of any length.
     """
 
     def __init__(
         self,
         size: int,
         n_identities: int,
+        margin: Margin,
         scale: float = 64.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.scale = scale
-        self.margin = 0.0
+        self.margin, self.scale = margin, scale
         self.weight = nn.Parameter(torch.empty(n_identities, size))
         nn.init.normal_(self.weight, std=0.01, generator=generator)
 
@@ -50,35 +51,29 @@ class ArcFace(nn.Module):
         sums = torch.zeros_like(self.weight).index_add_(0, labels.to(device), embeddings.to(device))
         self.weight.copy_(functional.normalize(sums) * self.weight.norm(dim=1, keepdim=True))
 
-    def cosines(self, embeddings: Tensor) -> Tensor:
-        """float32 (N, n_identities), cosine of the angle to each centre."""
-        with torch.autocast(embeddings.device.type, enabled=False):
-            return functional.normalize(embeddings.float()) @ functional.normalize(self.weight).T
-
-    def logits(self, cosines: Tensor, labels: Tensor) -> Tensor:
+    def logits(self, cosines: Tensor, labels: Tensor, norms: Tensor) -> Tensor:
         """Apply the margin to each face's own class, then the scale.
 
         Args:
             cosines: float32 (N, n_identities).
             labels: int64 (N,).
+            norms: float32 (N,), length of each face's features.
         """
-        own = cosines.gather(1, labels[:, None]).clamp(-1 + 1e-7, 1 - 1e-7)
-        theta = torch.acos(own)
-        widened = torch.cos(theta + self.margin)
-        # Beyond theta = pi - m the cosine would rise again: continue with slope 1 in the cosine.
-        limit = math.pi - self.margin
-        beyond = own - (math.cos(limit) + 1.0)
-        target = torch.where(theta > limit, beyond, widened)
-        return self.scale * cosines.scatter(1, labels[:, None], target)
+        own = cosines.gather(1, labels[:, None])[:, 0]
+        return self.scale * cosines.scatter(1, labels[:, None], self.margin(own, norms)[:, None])
 
-    def forward(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Loss, and the share of faces whose own centre is the nearest (without the margin).
 
         Args:
-            embeddings: (N, size), of any length.
+            features: (N, size), of any length.
             labels: int64 (N,).
         """
-        cosines = self.cosines(embeddings)
-        loss = functional.cross_entropy(self.logits(cosines, labels), labels)
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.float()
+            norms = features.norm(dim=1)
+            self.margin.observe(norms)
+            cosines = functional.normalize(features) @ functional.normalize(self.weight).T
+            loss = functional.cross_entropy(self.logits(cosines, labels, norms), labels)
         accuracy = (cosines.detach().argmax(1) == labels).float().mean()
         return loss, accuracy

@@ -1,0 +1,163 @@
+"""Partial FC: centres spread over the processes, of which each step takes a sample.
+
+An et al., "Killing Two Birds with One Stone: Efficient and Robust Training of Face Recognition CNNs
+by Partial FC", CVPR 2022. At rate 1 the loss and all gradients are those of `MarginSoftmax`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.nn import functional
+
+from train.distributed import Processes
+from train.model.head import MarginSoftmax
+from train.model.margin import Margin
+
+
+class PartialFC(MarginSoftmax):
+    """The centres of one process; faces and softmax are shared among all.
+
+    Each step compares all processes' faces with the centres of the identities among them and with
+    others drawn at random (torch's global generator), `rate` of this process's centres together.
+    The gradient of the centres stays in its process: DistributedDataParallel must ignore `weight`.
+    The gradient of the features is that of the whole batch's mean loss times the number of
+    processes, as DistributedDataParallel divides by it.
+
+    Args:
+        size: length of an embedding.
+        n_identities: number of classes, in all processes together.
+        margin: the margin.
+        scale: s, the length of the logits' vector.
+        rate: share of the centres in a step, 0 to 1; more where a batch has more identities.
+        group: this process among the others.
+
+    Attributes:
+        weight: float32 (M, size), centres of identities `start` to `start` + M.
+
+    Raises:
+        ValueError: fewer identities than processes.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        n_identities: int,
+        margin: Margin,
+        scale: float,
+        rate: float,
+        group: Processes,
+    ) -> None:
+        if n_identities < group.count:
+            raise ValueError(f"{n_identities} identities cannot be shared by {group.count}")
+        super().__init__(size, 0, margin, scale)
+        self.rate, self.group, self.n_identities = rate, group, n_identities
+        bounds = [n_identities * rank // group.count for rank in range(group.count + 1)]
+        self.sizes = [high - low for low, high in zip(bounds, bounds[1:], strict=False)]
+        self.start = bounds[group.rank]
+        for rank, length in enumerate(self.sizes):  # all draw all: as many processes as there are
+            drawn = nn.init.normal_(torch.empty(length, size), std=0.01)
+            if rank == group.rank:
+                self.weight = nn.Parameter(drawn)
+        self.register_load_state_dict_pre_hook(_take_own_rows)
+
+    def own(self, rows: Tensor) -> Tensor:
+        """This process's part of (n_identities, ...)."""
+        return rows[self.start : self.start + len(self.weight)]
+
+    def whole(self, rows: Tensor) -> Tensor:
+        """All processes' rows (M, ...) as (n_identities, ...) in the first one, which all await."""
+        return self.group.collect(rows, self.sizes)
+
+    @torch.no_grad()
+    def init_centres(self, embeddings: Tensor, labels: Tensor) -> None:
+        ours = (labels >= self.start) & (labels < self.start + len(self.weight))
+        super().init_centres(embeddings[ours], labels[ours] - self.start)
+
+    def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss over all processes' faces, and the share nearest to their own centre of the sample.
+
+        Args:
+            features: (N, size), of any length; N is the same in every process.
+            labels: int64 (N,).
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            features = _Gather.apply(features.float(), self.group)
+            labels = self.group.gather(labels) - self.start
+            norms = features.norm(dim=1)
+            self.margin.observe(norms)
+            centres, target = self._sample(labels)
+            cosines = functional.normalize(features) @ functional.normalize(centres).T
+            column, ours = target.clamp(min=0)[:, None], target >= 0
+            own = cosines.gather(1, column)[:, 0]
+            harder = torch.where(ours, self.margin(own, norms), own)
+            logits = self.scale * cosines.scatter(1, column, harder[:, None])
+            loss = _CrossEntropy.apply(logits, target, self.group)
+        with torch.no_grad():
+            best = self.group.max(cosines.max(1).values)
+            accuracy = self.group.sum((ours & (own >= best)).float()).mean()
+        return loss, accuracy
+
+    def _sample(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Centres (K, size), and each face's row among them; -1: in another process.
+
+        Args:
+            labels: int64 (N,), counted from this process's first identity.
+        """
+        count = len(self.weight)
+        places = torch.where((labels >= 0) & (labels < count), labels, count)
+        size = max(int(self.rate * count), min(len(labels), count))  # all of a batch's own fit
+        if size >= count:
+            return self.weight, torch.where(places < count, places, -1)
+        order = torch.rand(count + 1, device=labels.device)
+        order[places] = 2.0  # before all others
+        chosen = order[:count].topk(size).indices.sort().values
+        rows = torch.full_like(order, -1, dtype=torch.int64)
+        rows[chosen] = torch.arange(size, device=labels.device)
+        return self.weight[chosen], rows[places]
+
+
+def _take_own_rows(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Before loading: of all identities' centres, those of this process."""
+    assert isinstance(module, PartialFC)
+    weight = state.get(f"{prefix}weight")
+    if weight is not None and len(weight) == module.n_identities:
+        state[f"{prefix}weight"] = module.own(weight)
+
+
+class _Gather(Function):
+    """(N, ...) of each process to (N * count, ...)."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, group: Processes) -> Tensor:
+        ctx.group = group
+        return group.gather(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        group = ctx.group
+        return group.sum(gradient).chunk(group.count)[group.rank] * group.count, None
+
+
+class _CrossEntropy(Function):
+    """Mean cross-entropy of logits (N, K) whose columns are spread over the processes."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, target: Tensor, group: Processes) -> Tensor:
+        top = group.max(logits.max(1).values)
+        powers = (logits - top[:, None]).exp()
+        total = group.sum(powers.sum(1))
+        own = logits.gather(1, target.clamp(min=0)[:, None])[:, 0]
+        own = group.sum(torch.where(target >= 0, own, 0.0))
+        ctx.save_for_backward(powers.div_(total[:, None]), target)
+        return (total.log() + top - own).mean()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        probabilities, target = ctx.saved_tensors
+        ours = (target >= 0).to(probabilities.dtype)[:, None]
+        difference = probabilities.scatter_add(1, target.clamp(min=0)[:, None], -ours)
+        return difference * (gradient / len(target)), None, None
