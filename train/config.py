@@ -36,7 +36,7 @@ class TrainConfig:
         heldout: whether one identity in 20 is kept out to choose the best epoch by. Without, for a
             final run, all identities are learned from, and `best/` holds the last epoch's weights.
         epochs: passes over the training identities.
-        steps: optimiser steps in an epoch, for short comparisons; 0: as many as there are faces for.
+        steps: optimiser steps in an epoch, for short comparisons; 0: as many as the faces make.
         batch_size: pictures in an optimiser step, over all processes.
         accumulate: parts that each process takes its share of a batch in, to save memory.
         sizes: (first epoch, height, width) of the input, smaller at first to save time.

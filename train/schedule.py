@@ -136,7 +136,7 @@ class Plateau:
 
 
 def cooldown(epoch: float, epochs: int, length: float) -> float:
-    """How much of the cool-down is left: falls linearly from 1 to 0 over the last `length` of `epochs`."""
+    """How much of the cool-down is left: falls from 1 to 0 over the last `length` of `epochs`."""
     return 1.0 if length <= 0 else min(1.0, (epochs - epoch) / length)
 
 

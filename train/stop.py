@@ -27,7 +27,7 @@ class StopRequest:
 
 @contextmanager
 def on_sigterm() -> Iterator[StopRequest]:
-    """Take note of SIGTERM in place of ending at once; in other threads than the main, of nothing."""
+    """Take note of SIGTERM in place of ending at once; only the main thread can."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request

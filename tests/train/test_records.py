@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from train.records import plot, read_metrics, write_metrics
+from train.records import is_best, plot, read_metrics, write_metrics
 
 ROWS = [
     {"epoch": 1, "loss": 9.5, "margin": 0.1, "learning_rate": 0.1, "plateau_active": 0},
@@ -39,3 +39,13 @@ def test_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Image.open(tmp_path / "curves.png") as image:
         assert image.size == (1210, 770)
         assert len(image.convert("RGB").getcolors(10**6)) > 10  # something is drawn
+
+
+def test_best_is_of_the_last_size() -> None:
+    rows = [{"height": h, "tar_0.001": tar} for h, tar in ((64, 90), (112, 50), (112, 60))]
+    assert [is_best(rows[: n + 1]) for n in range(3)] == [True, True, True]
+    assert not is_best([*rows, {"height": 112, "tar_0.001": 59}])
+
+
+def test_without_scores_the_last_is_best() -> None:
+    assert is_best([{"height": 112}, {"height": 112}])

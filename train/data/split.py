@@ -35,7 +35,7 @@ class Split:
 def split(faces: PackedFaces, data: str, *, heldout: bool) -> Split:
     """Divide a data set.
 
-    Of more than `MAX_SCORED` held-out faces, those with the lowest hash of their name are scored on.
+    Of more than `MAX_SCORED` held-out faces, those with the lowest hash of their name are scored.
 
     Args:
         faces: packed data set.

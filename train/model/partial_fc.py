@@ -6,6 +6,7 @@ by Partial FC", CVPR 2022. At rate 1 the loss and all gradients are those of `Ma
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ class PartialFC(MarginSoftmax):
         super().__init__(size, 0, margin, scale)
         self.rate, self.group, self.n_identities = rate, group, n_identities
         bounds = [n_identities * rank // group.count for rank in range(group.count + 1)]
-        self.sizes = [high - low for low, high in zip(bounds, bounds[1:], strict=False)]
+        self.sizes = [high - low for low, high in itertools.pairwise(bounds)]
         self.start = bounds[group.rank]
         for rank, length in enumerate(self.sizes):  # all draw all: as many processes as there are
             drawn = nn.init.normal_(torch.empty(length, size), std=0.01)

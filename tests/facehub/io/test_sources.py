@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import struct
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -76,6 +78,52 @@ def test_record_io_without_a_describing_record(tmp_path: Path) -> None:
     source = open_source(path)
     assert source.names == ["0000007/00000000"]
     assert source.read(source.names[0]) == b"only picture"
+
+
+def as_dmlc_writes(data: bytes) -> bytes:
+    """What dmlc-core's RecordIOWriter::WriteRecord makes of a record.
+
+    Each magic number at a multiple of four bytes is left out and ends a part: the first is of kind
+    1, others of kind 2, the rest of kind 3; a record without one is of kind 0.
+    """
+    file, begin = b"", 0
+    for at in range(0, len(data) // 4 * 4, 4):
+        if data[at : at + 4] == MAGIC:
+            kind = 1 if begin == 0 else 2
+            file += MAGIC + struct.pack("<I", kind << 29 | at - begin) + data[begin:at]
+            begin = at + 4
+    kind = 3 if begin else 0
+    file += MAGIC + struct.pack("<I", kind << 29 | len(data) - begin) + data[begin:]
+    return file + b"\0" * (-len(file) % 4)
+
+
+def test_record_io_of_random_bytes_full_of_magic_numbers(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    pictures = []
+    with (tmp_path / "train.rec").open("wb") as file:
+        for number in range(200):
+            pieces = [rng.choice([MAGIC, rng.randbytes(rng.randrange(6))]) for _ in range(8)]
+            pictures.append(b"." + b"".join(pieces))
+            # mx.recordio.IRHeader: flag, label, id, id2
+            head = struct.pack("<IfQQ", 0, number // 10, number, 0)
+            file.write(as_dmlc_writes(head + pictures[-1]))
+    source = open_source(tmp_path)
+    assert [source.read(name) for name in source.names] == pictures
+    assert source.names[57] == "0000005/00000057"
+
+
+def test_record_io_byte_by_byte(tmp_path: Path) -> None:
+    """One record of two labels, as `mx.recordio.pack` lays it out, written out by hand."""
+    text = (
+        "0a23d7ce 25000000"  # magic; kind 0, 24 + 8 + 5 bytes
+        "02000000 00000000 0900000000000000 0000000000000000"  # 2 labels; none here; id 9; id2
+        "0000e040 00000040"  # 7.0, 2.0
+        "68656c6c 6f000000"  # "hello", padded
+    )
+    (tmp_path / "one.rec").write_bytes(bytes.fromhex(text))
+    source = open_source(tmp_path / "one.rec")
+    assert source.names == ["0000007/00000009"]
+    assert source.read("0000007/00000009") == b"hello"
 
 
 @pytest.mark.parametrize("damage", ["cut", "foreign", "tail"])

@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_curve
 
 from train.evaluation.metrics import (
     all_pairs,
@@ -160,3 +161,23 @@ def test_operating_points_of_nan_are_no_success() -> None:
     nan = np.full(100, np.nan, np.float32)
     (point,) = operating_points(nan, nan, (0.01,))
     assert point.fnmr.value == 1
+
+
+def test_operating_points_are_those_of_scikit_learn() -> None:
+    """On 200 random sets, half of them full of ties."""
+    rng = np.random.default_rng(0)
+    for number in range(200):
+        counts = rng.integers(50, 400, 2)
+        genuine, impostor = (
+            rng.normal(mean, 0.2, count).astype(np.float32)
+            for mean, count in zip((0.5, 0.1), counts, strict=True)
+        )
+        if number % 2:
+            genuine, impostor = genuine.round(1), impostor.round(1)
+        scores = np.concatenate([genuine, impostor])
+        is_genuine = np.repeat([1, 0], counts)
+        fpr, tpr, _ = roc_curve(is_genuine, scores, drop_intermediate=False)
+        for point in operating_points(genuine, impostor, (0.5, 0.1, 0.02, 0.01)):
+            allowed = int(len(impostor) * point.fmr)  # pairs, as shares differ in their last bit
+            best = tpr[np.rint(fpr * len(impostor)) <= allowed].max()
+            assert 1 - point.fnmr.value == pytest.approx(best, abs=1e-12)
