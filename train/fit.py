@@ -98,7 +98,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
     if group.count > 1:  # what is saved is the first one's: its own batch statistics
         if isinstance(head, PartialFC):
             ignore = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
-            ignore(step_module, ["head.weight"])
+            ignore(step_module, ["head.weight"])  # type: ignore[no-untyped-call]
         loss_of = DistributedDataParallel(step_module, broadcast_buffers=False)
     clipped = [
         parameter

@@ -29,3 +29,20 @@ def test_average_follows_closely_at_first_then_slowly() -> None:
     assert averaged.num_batches_tracked.item() == 7
     ema_update(averaged, model, 0.9, steps=1000)
     assert averaged.weight.item() == pytest.approx(0.9 * 0.9 + 0.1)
+
+
+def test_sgd_after_a_first_step_that_the_scaler_skipped() -> None:
+    """Momentum starts from nothing then, too."""
+    module = nn.Linear(40, 40)
+    before = module.weight.detach().clone()
+    config = TrainConfig(data="x", optimizer="sgd", learning_rate=0.5, weight_decay=0.0)
+    optimizer = make_optimizer(config, module)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    for gradient in (float("inf"), 2.0):
+        scaler.scale(torch.ones(()))
+        for parameter in module.parameters():
+            parameter.grad = torch.full_like(parameter, gradient)
+        scaler.step(optimizer)
+        scaler.update()
+    # The scale has fallen from 2 to 1; Nesterov's step is rate * (gradient + 0.9 * gradient).
+    torch.testing.assert_close(before - module.weight.detach(), torch.full((40, 40), 0.5 * 1.9 * 2))

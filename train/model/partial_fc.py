@@ -63,7 +63,7 @@ class PartialFC(MarginSoftmax):
             drawn = nn.init.normal_(torch.empty(length, size), std=0.01)
             if rank == group.rank:
                 self.weight = nn.Parameter(drawn)
-        self.register_load_state_dict_pre_hook(_take_own_rows)
+        self.register_load_state_dict_pre_hook(_take_own_rows)  # type: ignore[no-untyped-call]
 
     def own(self, rows: Tensor) -> Tensor:
         """This process's part of (n_identities, ...)."""
@@ -138,7 +138,7 @@ class _Gather(Function):
         return group.gather(values)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         group = ctx.group
         return group.sum(gradient).chunk(group.count)[group.rank] * group.count, None
 
@@ -157,7 +157,7 @@ class _CrossEntropy(Function):
         return (total.log() + top - own).mean()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         probabilities, target = ctx.saved_tensors
         ours = (target >= 0).to(probabilities.dtype)[:, None]
         difference = probabilities.scatter_add(1, target.clamp(min=0)[:, None], -ours)
