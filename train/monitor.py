@@ -52,9 +52,7 @@ class Monitor:
         sums: float64 (n_values,) on the device: losses of the epoch so far, means over processes.
     """
 
-    def __init__(
-        self, group: Processes, stop: StopRequest, n_values: int, minutes: float
-    ) -> None:
+    def __init__(self, group: Processes, stop: StopRequest, n_values: int, minutes: float) -> None:
         self.group, self.stop, self.minutes = group, stop, minutes
         self.every = READ_EVERY if group.device.type == "cuda" else 1
         self.last_checkpoint = time.monotonic()

@@ -17,9 +17,7 @@ def make_optimizer(config: TrainConfig, module: nn.Module) -> torch.optim.Optimi
     ]
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-    return torch.optim.SGD(
-        groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=True
-    )
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=True)
 
 
 @torch.no_grad()

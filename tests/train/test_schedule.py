@@ -93,7 +93,9 @@ CURVES: dict[str, Callable[[int, float], float]] = {
 }
 
 
-@pytest.mark.parametrize("overrides", [[], ["schedule=steps"], ["cooldown_epochs=0", "schedule=steps"]])
+@pytest.mark.parametrize(
+    "overrides", [[], ["schedule=steps"], ["cooldown_epochs=0", "schedule=steps"]]
+)
 @pytest.mark.parametrize("curve", CURVES)
 def test_the_casia_run_ends_low_whatever_its_loss_does(curve: str, overrides: list[str]) -> None:
     rates = rates_of(load_config(CASIA, overrides), CURVES[curve], CASIA_STEPS)
@@ -108,7 +110,12 @@ def test_without_a_cool_down_a_casia_run_might_end_high() -> None:
 
 def test_milestones() -> None:
     config = TrainConfig(
-        data="x", schedule="steps", milestones=(2, 4), milestone_factor=0.5, epochs=6, warmup_epochs=0
+        data="x",
+        schedule="steps",
+        milestones=(2, 4),
+        milestone_factor=0.5,
+        epochs=6,
+        warmup_epochs=0,
     )
     assert rates_of(config, CURVES["rising"], 10) == [1, 1, 0.5, 0.5, 0.25, 0.25]
     assert not Schedule(config).end_epoch(9, 1.0)
@@ -116,8 +123,15 @@ def test_milestones() -> None:
 
 def test_a_cool_down_starts_where_the_plateau_ended() -> None:
     config = TrainConfig(
-        data="x", epochs=8, cooldown_epochs=4.0, cooldown_to=0.05, plateau_floor=0.1,
-        plateau_patience=0, margin_epochs=0, warmup_epochs=0, learning_rate=1.0,
+        data="x",
+        epochs=8,
+        cooldown_epochs=4.0,
+        cooldown_to=0.05,
+        plateau_floor=0.1,
+        plateau_patience=0,
+        margin_epochs=0,
+        warmup_epochs=0,
+        learning_rate=1.0,
     )
     schedule = Schedule(config)
     schedule.load_state({"multiplier": 0.25, "best": 1.0, "bad_epochs": 0})
