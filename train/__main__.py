@@ -45,10 +45,11 @@ def main(argv: list[str] | None = None) -> int:
     pack.set_defaults(run=run_pack)
 
     teach = commands.add_parser("teach", help="embed packed faces with a network to distil from")
-    teach.add_argument("teacher", type=Path, help="weight folder (`facehub model add` makes one)")
+    teach.add_argument(
+        "teacher", type=Path, help="weight folder (`facehub model add` makes one), or OpenVINO .xml"
+    )
     teach.add_argument("faces", type=Path, help="packed data set")
     teach.add_argument("target", type=Path, help=".npz to write")
-    teach.add_argument("--beside", type=Path, help="another teacher's .npz, to learn from both")
     teach.set_defaults(run=run_teach)
 
     fit = commands.add_parser("fit", help="train, or go on with an interrupted run")
@@ -159,7 +160,7 @@ def run_pack(args: argparse.Namespace) -> None:
 def run_teach(args: argparse.Namespace) -> None:
     from train.data.teach import embed_teacher
 
-    _print_counts(embed_teacher(args.teacher, args.faces, args.target, beside=args.beside))
+    _print_counts(embed_teacher(args.teacher, args.faces, args.target))
 
 
 def _print_counts(counts: dict[str, int], width: int = 12) -> None:

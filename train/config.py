@@ -14,11 +14,13 @@ from facehub.io.files import write_atomically
 from facehub.model.spec import Stem
 
 MarginType = Literal["arcface", "cosface", "adaface"]
+Relation = Literal["distance", "cosine"]
 CHOICES = {
     "optimizer": ("sgd", "adamw"),
     "amp": ("fp16", "bf16", "off"),
     "schedule": ("plateau", "steps"),
     "margin_type": get_args(MarginType),
+    "relation": get_args(Relation),
 }
 
 
@@ -30,7 +32,8 @@ class TrainConfig:
         data: packed data set, see `python -m train pack`.
         init: what to start from, or "": a run folder (its last checkpoint), a folder of weights, or
             "owner/name" on the Hub.
-        teacher: `.npz` of names and embeddings to distil from, or "".
+        teachers: `.npz` files of names and embeddings to distil from, or none; see
+            `python -m train teach`.
         stem: of the encoder, "face" or "imagenet".
         dilated: of the encoder, whether its last stage keeps the map's size.
         heldout: whether one identity in 20 is kept out to choose the best epoch by. Without, for a
@@ -65,8 +68,9 @@ class TrainConfig:
             the centres are then spread over the processes (Partial FC). 1: all centres, spread;
             0: every process holds all.
         arcface_weight: weight of the softmax with a margin, of whichever type.
-        projection_weight: weight of the distance to the teacher's vectors.
+        projection_weight: weight of the distance to the teachers' vectors.
         relation_weight: weight of the difference between the similarities within a batch.
+        relation: the teachers' similarities: "distance" or "cosine", see `model/distill.py`.
         ema: decay of the averaged weights, or 0.
         clip: largest gradient norm.
         clip_centres: whether the centres' gradient counts in it and is clipped too.
@@ -77,7 +81,7 @@ class TrainConfig:
 
     data: str
     init: str = ""
-    teacher: str = ""
+    teachers: tuple[str, ...] = ()
     stem: Stem = "face"
     dilated: bool = False
     heldout: bool = True
@@ -108,6 +112,7 @@ class TrainConfig:
     arcface_weight: float = 1.0
     projection_weight: float = 0.0
     relation_weight: float = 0.0
+    relation: Relation = "distance"
     ema: float = 0.0
     clip: float = 5.0
     clip_centres: bool = True
@@ -117,7 +122,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", tuple(tuple(size) for size in self.sizes))
-        object.__setattr__(self, "milestones", tuple(self.milestones))
+        for name in ("milestones", "teachers"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 choices = ", ".join(allowed[:-1]) + f" or {allowed[-1]}"
@@ -131,8 +137,8 @@ class TrainConfig:
             raise ValueError("partial_fc is a share, 0 to 1")
         if self.partial_fc and self.clip_centres:
             raise ValueError("partial_fc spreads the centres: it needs clip_centres = false")
-        if bool(self.teacher) != (self.projection_weight > 0 or self.relation_weight > 0):
-            raise ValueError("a teacher needs projection_weight or relation_weight, and they it")
+        if bool(self.teachers) != (self.projection_weight > 0 or self.relation_weight > 0):
+            raise ValueError("teachers need projection_weight or relation_weight, and they them")
         for name in ("epochs", "batch_size", "accumulate", "learning_rate", "scale", "clip"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive")

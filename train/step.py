@@ -12,7 +12,7 @@ from facehub.encoder import FaceEncoder
 from facehub.model.spec import ModelSpec
 from train.config import TrainConfig
 from train.distributed import Processes
-from train.model.distill import Distillation, load_teacher
+from train.model.distill import Distillation, load_teachers
 from train.model.head import MarginSoftmax
 from train.model.margin import make_margin
 from train.model.partial_fc import PartialFC
@@ -25,7 +25,7 @@ class TrainingStep(nn.Module):
 
     Args:
         config: of the run.
-        names: (N,) training faces, to look up the teacher's vectors.
+        names: (N,) training faces, to look up the teachers' vectors.
         n_identities: number of training identities.
         group: processes that Partial FC spreads the centres over; None: this one alone.
     """
@@ -50,8 +50,9 @@ class TrainingStep(nn.Module):
         else:
             self.head = MarginSoftmax(size, n_identities, margin, config.scale)
         self.teacher: Distillation | None = None
-        if config.teacher:
-            self.teacher = Distillation(load_teacher(Path(config.teacher), names), size)
+        if config.teachers:
+            vectors = load_teachers([Path(path) for path in config.teachers], names)
+            self.teacher = Distillation(vectors, size, config.relation)
 
     def forward(self, x: Tensor, labels: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
         """The loss to minimise, and its parts.

@@ -545,13 +545,13 @@ def test_a_run_goes_on_with_another_teacher(config: TrainConfig, tmp_path: Path)
         vectors = np.random.default_rng(size).normal(size=(len(names), size))
         np.savez(tmp_path / f"{size}.npz", names=names, embeddings=vectors)
     first = dataclasses.replace(
-        config, epochs=1, teacher=str(tmp_path / "3.npz"), projection_weight=1.0
+        config, epochs=1, teachers=(str(tmp_path / "3.npz"),), projection_weight=1.0
     )
     fit(first, tmp_path / "first")
     second = dataclasses.replace(
         first,
         init=str(tmp_path / "first"),
-        teacher=str(tmp_path / "5.npz"),
+        teachers=(str(tmp_path / "5.npz"),),
         learning_rate=1e-9,
         ema=0.0,
     )

@@ -16,7 +16,7 @@ def test_the_loss_weighs_its_parts(tmp_path: Path) -> None:
     np.savez(tmp_path / "teacher.npz", names=names, embeddings=vectors)
     config = TrainConfig(
         data="x",
-        teacher=str(tmp_path / "teacher.npz"),
+        teachers=(str(tmp_path / "teacher.npz"),),
         stem="imagenet",
         amp="off",
         arcface_weight=0.5,

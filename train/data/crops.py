@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
 from tqdm import tqdm
 
-from facehub.model.embedder import Embedder
+from facehub.model.spec import ModelSpec
 from facehub.template import AlignmentTemplate
 
 CHUNK = 512  # crops that are read, fitted and embedded before the next ones
+
+
+class CropEmbedder(Protocol):
+    """As much of `facehub.model.embedder.Embedder` as embedding many crops takes."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """How the network is used."""
+
+    def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
+        """From uint8 (N, height, width, 3) crops to float32 (N, embedding_size), unit rows."""
 
 
 def fit_crops(crops: np.ndarray, template: AlignmentTemplate) -> np.ndarray:
@@ -38,24 +52,37 @@ def fit_crops(crops: np.ndarray, template: AlignmentTemplate) -> np.ndarray:
     return np.pad(crops, border, mode="reflect")
 
 
-def embed_crops(embedder: Embedder, crops: np.ndarray) -> np.ndarray:
+def embed_crops(
+    embedder: CropEmbedder,
+    crops: np.ndarray,
+    *,
+    fit: Callable[[np.ndarray, AlignmentTemplate], np.ndarray] = fit_crops,
+    mirrored: bool = False,
+) -> np.ndarray:
     """Fit and embed many crops, with a progress bar on a terminal.
 
     Args:
         embedder: any face network.
         crops: uint8 (N, H, W, 3), RGB, N at least 1; may be memory-mapped.
+        fit: gives crops the size, and perhaps the alignment, of a network's template.
+        mirrored: whether the mirror image's embedding is added, and the sum L2-normalised.
 
     Returns:
         float32 (N, embedding_size), unit rows.
 
     Raises:
-        ValueError: see `fit_crops`.
+        ValueError: see `fit`.
         WeightsError: the network does not give finite embeddings.
     """
     chunks = (crops[start : start + CHUNK] for start in range(0, len(crops), CHUNK))
     with tqdm(total=len(crops), unit="img", leave=False, disable=None) as progress:
         rows = []
         for chunk in chunks:
-            rows.append(embedder.embed(fit_crops(chunk, embedder.spec.template)))
+            fitted = fit(chunk, embedder.spec.template)
+            vectors = embedder.embed(fitted)
+            if mirrored:
+                vectors = vectors + embedder.embed(fitted[:, :, ::-1])
+                vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+            rows.append(vectors)
             progress.update(len(chunk))
     return np.concatenate(rows)

@@ -7,47 +7,55 @@ from pathlib import Path
 
 import numpy as np
 
+from facehub.detect.base import FaceDetector
+from facehub.detect.mediapipe import default_detector
 from facehub.io.files import write_atomically
-from train.data.crops import embed_crops
+from train.data.crops import CropEmbedder, embed_crops
+from train.data.openvino import OpenVinoEmbedder
 from train.data.pack import open_pack
+from train.data.realign import realign_crops
 from train.evaluation.embedder import load_embedder
-from train.model.distill import load_teacher
 
 
 def embed_teacher(
-    teacher: Path, faces: Path, target: Path, *, beside: Path | None = None
+    teacher: Path, faces: Path, target: Path, *, detector: FaceDetector | None = None
 ) -> dict[str, int]:
-    """Embed every packed face with a network and write what `teacher` in a config names.
+    """Embed every packed face with a network and write what `teachers` in a config names.
 
-    Faces get the size of the network's input by `fit_crops`.
+    Faces get the network's own alignment by `realign_crops`. A vector is the sum of those of the
+    face and of its mirror image, L2-normalised (flip TTA), whatever the network's config says.
 
     Args:
-        teacher: weight folder of any network; `facehub model add` makes one of an ONNX file.
+        teacher: weight folder of any network (`facehub model add` makes one of an ONNX file), or
+            the `.xml` of one that `OpenVinoEmbedder` knows.
         faces: packed data set.
-        target: `.npz` to write: names, float16 (M, T), unit rows if there is no other teacher.
-        beside: another teacher's `.npz` of these faces, to be put before the network's vectors; the
-            two blocks are centred, and the variances of each sum to 1.
+        target: `.npz` to write: names, float16 (M, T), unit rows.
+        detector: finds the landmarks; None for MediaPipe.
 
     Returns:
         Counts: faces, and the length of a vector.
 
     Raises:
         WeightsError: the network is damaged, cannot be run, or its vectors are not finite.
-        ValueError: the network or the other teacher does not fit these faces.
+        MissingLibraryError: the network needs OpenVINO, which is not installed.
+        ValueError: the network does not fit these faces.
     """
     pack = open_pack(faces)
-    other = load_teacher(beside, pack.names).numpy() if beside else None
-    vectors = embed_crops(load_embedder(teacher), pack.crops)
+    network: CropEmbedder
+    if teacher.suffix == ".xml":
+        network = OpenVinoEmbedder(teacher)
+    else:
+        network = load_embedder(teacher, flip=False)
+    finder = detector or default_detector()
+    vectors = embed_crops(
+        network,
+        pack.crops,
+        fit=lambda crops, template: realign_crops(crops, template, finder),
+        mirrored=True,
+    )
     if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
         raise ValueError(f"{teacher} gives vectors of length 0")
-    if other is not None:
-        vectors = np.concatenate([_standardised(other), _standardised(vectors)], axis=1)
     file = io.BytesIO()
     np.savez(file, names=np.char.encode(pack.names, "utf-8"), embeddings=vectors.astype(np.float16))
     write_atomically(target, file.getvalue())
     return {"faces": len(vectors), "vector": vectors.shape[1]}
-
-
-def _standardised(vectors: np.ndarray) -> np.ndarray:
-    centred = vectors - vectors.mean(axis=0)
-    return np.asarray(centred / np.sqrt(centred.var(axis=0).sum()))

@@ -1,4 +1,4 @@
-"""Distillation: learn from another network's embeddings of the same faces.
+"""Distillation: learn from other networks' embeddings of the same faces.
 
 Two losses of the literature: feature regression through a learned map, as in FitNets (Romero et
 al., ICLR 2015), and the distances within a batch, as in RKD (Park et al., CVPR 2019).
@@ -6,6 +6,7 @@ al., ICLR 2015), and the distances within a batch, as in RKD (Park et al., CVPR 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,28 +14,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from train.config import Relation
+
 
 class Distillation(nn.Module):
-    """Two losses against a teacher's vectors; the module is dropped after training.
+    """Two losses against the teachers' vectors; the module is dropped after training.
 
-    `projection` (as FitNets' hints): mean squared error between the teacher's raw vectors and the
+    `projection` (as FitNets' hints): mean squared error between the teachers' raw vectors and the
     features after a linear map, which is learned too.
     `relation` (as RKD's distance loss): mean squared error between the cosines of a batch's
-    embeddings and the teacher's similarities. These come from its Euclidean distances d, as
-    1 - d^2 / (mean d^2): 1 for equal vectors, 0 for a pair at the average distance.
+    embeddings and the teachers' similarities. With "distance" these come from the Euclidean
+    distances d of their vectors, as 1 - d^2 / (mean d^2): 1 for equal vectors, 0 for a pair at the
+    average distance. With "cosine" they are the cosines of the centred vectors.
 
     Args:
         vectors: float32 (N, T), one for each training face.
         size: length of the features.
+        relation: which similarities.
     """
 
     vectors: Tensor
 
-    def __init__(self, vectors: Tensor, size: int) -> None:
+    def __init__(self, vectors: Tensor, size: int, relation: Relation = "distance") -> None:
         super().__init__()
         mean, std = vectors.mean(0), vectors.std()
         self.register_buffer("vectors", (vectors - mean) / std, persistent=False)
         self.mean_square = 2 * float(self.vectors.var(0).sum())
+        self.relation = relation
         self.project = nn.Linear(size, vectors.shape[1])
 
     def forward(self, features: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,10 +55,34 @@ class Distillation(nn.Module):
             teacher = self.vectors[indices]
             projection = functional.mse_loss(self.project(features), teacher)
             embeddings = functional.normalize(features)
-            wanted = 1 - torch.cdist(teacher, teacher).square() / self.mean_square
             others = ~torch.eye(len(features), dtype=torch.bool, device=features.device)
-            difference = embeddings @ embeddings.T - wanted
-            return projection, difference[others].square().mean()
+            difference = embeddings @ embeddings.T - self._similarities(teacher)
+            return projection, difference.square().where(others, 0).sum() / others.sum()
+
+    def _similarities(self, teacher: Tensor) -> Tensor:
+        if self.relation == "cosine":
+            unit = functional.normalize(teacher)
+            return unit @ unit.T
+        return 1 - torch.cdist(teacher, teacher).square() / self.mean_square
+
+
+def load_teachers(paths: Sequence[Path], names: np.ndarray) -> Tensor:
+    """The vectors of one teacher, or those of several side by side, weighing the same.
+
+    Of several, each one's vectors are centred, and the variances of their dimensions sum to 1.
+
+    Args:
+        paths: see `load_teacher`; at least one.
+        names: (M,) faces to look up.
+
+    Returns:
+        float32 (M, T), T the sum of the vectors' lengths.
+
+    Raises:
+        ValueError: a face is missing.
+    """
+    blocks = [load_teacher(path, names) for path in paths]
+    return blocks[0] if len(blocks) == 1 else torch.cat([_standardised(b) for b in blocks], dim=1)
 
 
 def load_teacher(path: Path, names: np.ndarray) -> Tensor:
@@ -77,3 +107,8 @@ def load_teacher(path: Path, names: np.ndarray) -> Tensor:
         raise ValueError(f"{path} lacks {len(missing)} faces, {missing[0]} for one")
     rows = [position[name] for name in names]
     return torch.from_numpy(embeddings[rows].astype(np.float32))
+
+
+def _standardised(vectors: Tensor) -> Tensor:
+    centred = vectors - vectors.mean(0)
+    return centred / centred.var(0, correction=0).sum().sqrt()

@@ -199,10 +199,11 @@ def _training(training: dict[str, Any], spec: ModelSpec, dataset: Dataset) -> st
             text += ", last stage dilated"
         if number == 1 and settings.get("init"):
             text += f"; it starts from the weights of {settings['init']}"
-        if settings["teacher"]:
-            text += "; distilled from another network's embeddings of the same faces"
+        if teachers := _teachers(settings):
+            several = "another network's" if len(teachers) == 1 else f"{len(teachers)} networks'"
+            text += f"; distilled from {several} embeddings of the same faces"
         parts.append(f"Run {number} of {len(training['configs'])}: {text}.")
-    if any(settings["teacher"] for settings in training["configs"]):
+    if any(_teachers(settings) for settings in training["configs"]):
         parts.append("The teachers' own training data may show people of the evaluation.")
     if training["configs"] and not training["configs"][-1].get("heldout", True):
         parts.append("No identity was held out: these are the weights of the last epoch.")
@@ -210,6 +211,12 @@ def _training(training: dict[str, Any], spec: ModelSpec, dataset: Dataset) -> st
         parts.append("The checkpoint was chosen on identities held out of training.")
     parts.append("LFW chose nothing.")
     return " ".join(parts)
+
+
+def _teachers(settings: dict[str, Any]) -> list[str]:
+    """Files of vectors; until facehub 0.2 a run had one or none."""
+    one: str = settings.get("teacher", "")
+    return [*settings.get("teachers", []), *([one] if one else [])]
 
 
 def _commands(training: dict[str, Any]) -> str:

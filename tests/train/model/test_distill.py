@@ -1,12 +1,14 @@
 """Distillation losses on vectors that can be worked out by hand."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
-from train.model.distill import Distillation, load_teacher
+from train.config import Relation
+from train.model.distill import Distillation, load_teacher, load_teachers
 
 
 def test_a_student_with_the_teachers_geometry_has_no_relation_loss() -> None:
@@ -18,6 +20,34 @@ def test_a_student_with_the_teachers_geometry_has_no_relation_loss() -> None:
     relation = loss(features, torch.arange(8))[1]
     assert relation.item() == pytest.approx(0, abs=1e-4)
     assert loss(torch.randn(8, 4), torch.arange(8))[1].item() > 0.05
+
+
+def test_the_cosines_of_centred_vectors_as_relation() -> None:
+    vectors = torch.cat([torch.eye(4), -torch.eye(4)]).repeat(50, 1)
+    longer = vectors * torch.linspace(1, 2, len(vectors) // 2).repeat(2)[:, None]  # still centred
+    longer = longer - longer.mean(0)
+    indices = torch.arange(8)
+    features = longer[:8]
+    assert Distillation(longer, 4, "cosine")(features, indices)[1].item() == pytest.approx(
+        0, abs=1e-6
+    )
+    assert Distillation(longer, 4, "distance")(features, indices)[1].item() > 0.01
+
+
+def test_several_teachers_weigh_the_same(tmp_path: Path) -> None:
+    names = np.array([f"a/{i}" for i in range(96)])
+    rng = np.random.default_rng(0)
+    given = [100 + 10 * rng.normal(size=(96, 4)), 0.01 * rng.normal(size=(96, 3))]
+    paths = [tmp_path / "4.npz", tmp_path / "3.npz"]
+    for path, vectors in zip(paths, given, strict=True):
+        np.savez(path, names=names, embeddings=vectors)
+    found = load_teachers(paths, names).numpy()
+    for block, before in zip((found[:, :4], found[:, 4:]), given, strict=True):
+        assert np.abs(block.mean(0)).max() < 1e-4
+        assert block.var(0).sum() == pytest.approx(1, abs=1e-4)
+        assert np.corrcoef(block.ravel(), (before - before.mean(0)).ravel())[0, 1] > 0.9999
+    alone = load_teachers(paths[:1], names).numpy()  # one keeps its scale
+    np.testing.assert_allclose(alone, given[0], rtol=1e-5)
 
 
 def test_projection_can_reach_the_standardised_vectors() -> None:

@@ -1,0 +1,48 @@
+"""A network in OpenVINO's form, small enough to work out by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facehub.errors import WeightsError
+from train.data.openvino import OpenVinoEmbedder
+from train.data.pack import open_pack
+from train.data.teach import embed_teacher
+from train.model.distill import load_teacher
+
+openvino = pytest.importorskip("openvino", reason="pip install --no-deps openvino")
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    """The means of blue, green and red, as the network of the Open Model Zoo takes pictures."""
+    ops = openvino.opset13
+    picture = ops.parameter([1, 3, 128, 128], np.float32)
+    mean = ops.reduce_mean(picture, np.array([2, 3]), keep_dims=True)
+    model = openvino.Model([mean], [picture])
+    openvino.save_model(model, tmp_path / "net.xml", compress_to_fp16=False)
+    return tmp_path / "net.xml"
+
+
+def test_the_networks_input_is_bgr_from_0_to_255(network: Path) -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (35, 128, 128, 3), np.uint8)
+    crops[:, :, :, 0] //= 4
+    wanted = crops.mean((1, 2))[:, ::-1]
+    found = OpenVinoEmbedder(network).embed(crops)
+    np.testing.assert_allclose(
+        found, wanted / np.linalg.norm(wanted, axis=1, keepdims=True), atol=1e-5
+    )
+
+
+def test_a_teacher(network: Path, tiny_pack: str, tmp_path: Path) -> None:
+    target = tmp_path / "teacher.npz"
+    assert embed_teacher(network, Path(tiny_pack), target) == {"faces": 96, "vector": 3}
+    vectors = load_teacher(target, open_pack(Path(tiny_pack)).names).numpy()
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+
+
+def test_not_a_network(tmp_path: Path) -> None:
+    (tmp_path / "net.xml").write_text("not a network")
+    with pytest.raises(WeightsError, match=r"net\.xml cannot be run"):
+        OpenVinoEmbedder(tmp_path / "net.xml")
