@@ -12,6 +12,7 @@ from typing import Any
 
 from facehub.io.files import write_atomically
 from facehub.model.spec import Stem
+from train.data.changes import Augmentation
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class TrainConfig:
         batch_size: pictures in an optimiser step, over all processes.
         accumulate: parts that each process takes its share of a batch in, to save memory.
         sizes: (first epoch, height, width) of the input, smaller at first to save time.
+        augmentation: random changes to the faces: "none", "flip" or "full".
+        augmentation_probability: share of the faces that undergo each change of "full" but the
+            flip, or 0 for each one's default, see `Augmentation`.
         optimizer: "sgd" (Nesterov, momentum 0.9) or "adamw".
         learning_rate: after the warm-up.
         warmup_epochs: in which the learning rate rises from zero.
@@ -60,6 +64,8 @@ class TrainConfig:
     batch_size: int = 256
     accumulate: int = 1
     sizes: tuple[tuple[int, int, int], ...] = ((0, 112, 96),)
+    augmentation: str = "full"
+    augmentation_probability: float = 0.0
     optimizer: str = "sgd"
     learning_rate: float = 0.1
     warmup_epochs: float = 1.0
@@ -83,6 +89,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", tuple(tuple(size) for size in self.sizes))
+        Augmentation.of(self.augmentation, self.augmentation_probability)
         if self.optimizer not in ("sgd", "adamw"):
             raise ValueError(f"optimizer must be sgd or adamw, not {self.optimizer!r}")
         if self.amp not in ("fp16", "bf16", "off"):

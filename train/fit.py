@@ -19,6 +19,8 @@ from facehub.errors import FaceHubError
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.config import TrainConfig, remember_config
 from train.data.augment import augment
+from train.data.batches import Batches
+from train.data.changes import Augmentation
 from train.data.pack import PackedFaces, open_pack
 from train.distributed import Processes, processes
 from train.evaluation.validate import embed_at, heldout_tar
@@ -109,15 +111,25 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
                 },
             )
 
-    n_steps = len(training) // config.batch_size
-    n_parts = config.accumulate * group.count  # pieces of a batch, each through the network at once
+    changes = Augmentation.of(config.augmentation, config.augmentation_probability)
+    batches = Batches(
+        faces,
+        training,
+        labels,
+        config.batch_size,
+        config.seed,
+        device,
+        n_parts=config.accumulate * group.count,
+        rank=group.rank,
+        processes=group.count,
+    )
+    n_steps = len(batches)
     last_checkpoint = time.monotonic()
     while epoch < config.epochs:
         step_module.train()
         first_epoch, height, width = config.size_at(epoch)
         if epoch == first_epoch:
             plateau.forget()
-        order = torch.randperm(len(training), generator=_generator(config.seed, epoch)).numpy()
         started, first_step = time.monotonic(), step
         progress = tqdm(
             total=n_steps * config.batch_size,
@@ -136,24 +148,14 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
             for settings in optimizer.param_groups:
                 settings["lr"] = rate
 
-            batch = order[step * config.batch_size : (step + 1) * config.batch_size]
             optimizer.zero_grad(set_to_none=True)
             values = torch.zeros(len(LOSS_NAMES), device=device)
-            for part in range(group.rank, n_parts, group.count):
-                chosen = np.sort(batch[part::n_parts])  # in the file's order: quicker to read
-                pixels = torch.from_numpy(faces.crops[training[chosen]]).to(device)
-                x = augment(
-                    encoder.preprocess(pixels),
-                    (height, width),
-                    _generator(config.seed, epoch, step, part),
-                ).contiguous(memory_format=torch.channels_last)
-                is_last = part + group.count >= n_parts
-                with _sharing(loss_of, is_last):
-                    loss, found = loss_of(
-                        x,
-                        torch.from_numpy(labels[chosen]).to(device),
-                        torch.from_numpy(chosen).to(device),
-                    )
+            for batch in batches.step(epoch, step):
+                x = encoder.preprocess(batch.pixels)
+                x = augment(x, (height, width), batch.generator, changes)
+                x = x.contiguous(memory_format=torch.channels_last)
+                with _sharing(loss_of, batch.is_last):
+                    loss, found = loss_of(x, batch.labels, batch.indices)
                     scaler.scale(loss / config.accumulate).backward()
                 values += found / config.accumulate
             values = group.mean(values).cpu()
@@ -173,7 +175,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
             if config.ema > 0:
                 ema_update(averaged, encoder, config.ema, (epoch - first_epoch) * n_steps + step)
 
-            progress.update(len(batch))
+            progress.update(config.batch_size)
             progress.set_postfix(
                 loss=f"{sums[0] / step:.3f}", margin=f"{head.margin:.2f}", refresh=False
             )
@@ -239,9 +241,3 @@ def _sharing(module: nn.Module, is_last: bool) -> contextlib.AbstractContextMana
     if is_last or not isinstance(module, DistributedDataParallel):
         return contextlib.nullcontext()
     return module.no_sync()
-
-
-def _generator(*numbers: int) -> torch.Generator:
-    """Randomness that depends on these numbers only, so a resumed run repeats it exactly."""
-    seed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(seed >> np.uint64(1)))
