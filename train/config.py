@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from facehub.io.files import write_atomically
 from facehub.model.spec import Stem
+from train.data.changes import Augmentation
 
 MarginType = Literal["arcface", "cosface", "adaface"]
 Relation = Literal["distance", "cosine"]
@@ -43,6 +44,9 @@ class TrainConfig:
         batch_size: pictures in an optimiser step, over all processes.
         accumulate: parts that each process takes its share of a batch in, to save memory.
         sizes: (first epoch, height, width) of the input, smaller at first to save time.
+        augmentation: random changes to the faces: "none", "flip" or "full".
+        augmentation_probability: share of the faces that undergo each change of "full" but the
+            flip, or 0 for each one's default, see `Augmentation`.
         optimizer: "sgd" (Nesterov, momentum 0.9) or "adamw".
         learning_rate: after the warm-up.
         warmup_epochs: in which the learning rate rises from zero.
@@ -90,6 +94,8 @@ class TrainConfig:
     batch_size: int = 256
     accumulate: int = 1
     sizes: tuple[tuple[int, int, int], ...] = ((0, 112, 96),)
+    augmentation: str = "full"
+    augmentation_probability: float = 0.0
     optimizer: str = "sgd"
     learning_rate: float = 0.1
     warmup_epochs: float = 1.0
@@ -128,6 +134,7 @@ class TrainConfig:
             if getattr(self, name) not in allowed:
                 choices = ", ".join(allowed[:-1]) + f" or {allowed[-1]}"
                 raise ValueError(f"{name} must be {choices}, not {getattr(self, name)!r}")
+        Augmentation.of(self.augmentation, self.augmentation_probability)
         if not self.sizes or self.sizes[0][0] != 0:
             raise ValueError("sizes must start at epoch 0")
         if not 0 <= self.margin_min <= self.margin_max < 1.6:

@@ -17,6 +17,8 @@ from tqdm import tqdm
 from train.checkpoint import load_checkpoint, load_model_state, model_state, save_checkpoint
 from train.config import TrainConfig, remember_config
 from train.data.augment import augment
+from train.data.batches import Batches
+from train.data.changes import Augmentation
 from train.data.pack import open_pack
 from train.data.split import split
 from train.distributed import Processes, processes
@@ -124,13 +126,23 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
             )
         monitor.checkpoint_written()
 
-    n_parts = config.accumulate * group.count  # pieces of a batch, each through the network at once
+    changes = Augmentation.of(config.augmentation, config.augmentation_probability)
+    batches = Batches(
+        faces,
+        training,
+        labels,
+        config.batch_size,
+        config.seed,
+        device,
+        n_parts=config.accumulate * group.count,
+        rank=group.rank,
+        processes=group.count,
+    )
     while epoch < config.epochs:
         step_module.train()
         first_epoch, height, width = config.size_at(epoch)
         if epoch == first_epoch:
             schedule.plateau.forget()
-        order = torch.randperm(len(training), generator=_generator(config.seed, epoch)).numpy()
         started, first_step = time.monotonic(), step
         progress = tqdm(
             total=n_steps * config.batch_size,
@@ -146,25 +158,15 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
             for settings in optimizer.param_groups:
                 settings["lr"] = schedule.rate(now)
 
-            batch = order[step * config.batch_size : (step + 1) * config.batch_size]
             optimizer.zero_grad(set_to_none=True)
             values = torch.zeros(len(LOSS_NAMES), device=device)
-            for part in range(group.rank, n_parts, group.count):
-                chosen = np.sort(batch[part::n_parts])  # in the file's order: quicker to read
-                pixels = torch.from_numpy(faces.crops[training[chosen]]).to(device)
-                x = augment(
-                    encoder.preprocess(pixels),
-                    (height, width),
-                    _generator(config.seed, epoch, step, part),
-                ).contiguous(memory_format=torch.channels_last)
-                torch.manual_seed(_seed(config.seed, epoch, step, part))  # for dropout, and samples
-                is_last = part + group.count >= n_parts
-                with _sharing(loss_of, is_last):
-                    loss, found = loss_of(
-                        x,
-                        torch.from_numpy(labels[chosen]).to(device),
-                        torch.from_numpy(chosen).to(device),
-                    )
+            for batch in batches.step(epoch, step):
+                x = encoder.preprocess(batch.pixels)
+                x = augment(x, (height, width), batch.generator, changes)
+                x = x.contiguous(memory_format=torch.channels_last)
+                torch.manual_seed(batch.generator.initial_seed() + 1)  # for dropout, and samples
+                with _sharing(loss_of, batch.is_last):
+                    loss, found = loss_of(x, batch.labels, batch.indices)
                     scaler.scale(loss / config.accumulate).backward()
                 values += found / config.accumulate
             scaler.unscale_(optimizer)
@@ -178,7 +180,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
             if config.ema > 0:
                 ema_update(averaged, encoder, config.ema, (epoch - first_epoch) * n_steps + step)
 
-            progress.update(len(batch))
+            progress.update(config.batch_size)
             report = monitor.read(epoch, step, last=step == n_steps)
             if report is not None:
                 margin = f"{head.margin.m:.2f}"
@@ -229,12 +231,3 @@ def _sharing(module: nn.Module, is_last: bool) -> contextlib.AbstractContextMana
     if is_last or not isinstance(module, DistributedDataParallel):
         return contextlib.nullcontext()
     return module.no_sync()
-
-
-def _generator(*numbers: int) -> torch.Generator:
-    """Randomness that depends on these numbers only, so a resumed run repeats it exactly."""
-    return torch.Generator().manual_seed(_seed(*numbers))
-
-
-def _seed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -33,6 +33,8 @@ def test_overrides_win_and_are_typed() -> None:
         ("epochs", "not name=value"),
         ("epochs=many", "epochs must be of type int"),
         ("epochs=0", "epochs must be positive"),
+        ("augmentation=some", "augmentation must be none, flip or full"),
+        ("augmentation_probability=2", "between 0 and 1"),
         ("optimizer=lion", "sgd or adamw"),
         ("schedule=cosine", "plateau or steps"),
         ("margin_type=sphereface", "arcface, cosface or adaface"),

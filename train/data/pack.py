@@ -14,11 +14,12 @@ from facehub.io.files import write_atomically
 from facehub.io.sources import empty_identities, identity_of, open_source, read_picture
 from facehub.template import DEFAULT_TEMPLATE
 from train.data.heldout import is_heldout
+from train.data.readahead import read_ahead
 
 
 @dataclass(frozen=True, eq=False)
 class PackedFaces:
-    """A packed data set.
+    """A packed data set, a `FaceSet`.
 
     Attributes:
         crops: uint8 (N, 112, 96, 3), RGB, memory-mapped, pictures of one identity side by side.
@@ -31,6 +32,17 @@ class PackedFaces:
     names: np.ndarray
     labels: np.ndarray
     heldout: np.ndarray
+
+    def read(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """See `FaceSet.read`."""
+        if out is None:
+            return np.asarray(self.crops[rows])
+        np.take(self.crops, rows, axis=0, out=out, mode="clip")  # "raise" would copy them twice
+        return out
+
+    def will_read(self, rows: np.ndarray) -> None:
+        """See `FaceSet.will_read`."""
+        read_ahead(self.crops, rows)
 
 
 def pack(source: Path, target: Path, *, middle: bool = False) -> dict[str, int]:

@@ -1,14 +1,13 @@
 """Augmentation: shape, range, repeatability, and that it leaves a face a face."""
 
-from collections.abc import Callable
+import dataclasses
 
 import pytest
 import torch
 
 from train.data import augment as module
 from train.data.augment import augment
-
-Change = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+from train.data.changes import FLIP, FULL, NONE, Augmentation
 
 
 def batch(n: int = 64) -> torch.Tensor:
@@ -19,6 +18,16 @@ def batch(n: int = 64) -> torch.Tensor:
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def numbers(n: int) -> module.Numbers:
+    names = module._UNIFORM + module._NORMAL
+    return dict(zip(names, module.draw(n, generator()), strict=True))
+
+
+def alone(x: torch.Tensor, **share: float) -> torch.Tensor:
+    """A single change, to this share of the faces."""
+    return augment(x, tuple(x.shape[2:]), generator(), dataclasses.replace(NONE, **share))
 
 
 @pytest.mark.parametrize("size", [(112, 96), (64, 56)])
@@ -40,7 +49,7 @@ def test_each_crop_changes_in_its_own_way() -> None:
 
 
 def test_half_are_mirrored() -> None:
-    moved = module._move(batch(400), (112, 96), generator())
+    moved = module._move(batch(400), numbers(400), FULL)
     # The red channel rises from left to right, and falls where the crop was mirrored.
     mirrored = (moved[:, 0, 56, 80] < moved[:, 0, 56, 16]).float().mean().item()
     assert mirrored == pytest.approx(0.5, abs=0.08)
@@ -50,7 +59,7 @@ def test_moves_are_there_and_small() -> None:
     """In pixels, of a spot in the middle: sideways with a deviation of 3 % of 96, say."""
     x = torch.full((400, 3, 112, 96), -1.0)
     x[:, :, 52:60, 44:52] = 1.0
-    weight = module._move(x, (112, 96), generator())[:, 0] + 1
+    weight = module._move(x, numbers(400), FULL)[:, 0] + 1
     columns = (weight * torch.arange(96)).sum((1, 2)) / weight.sum((1, 2))
     rows = (weight * torch.arange(112)[:, None]).sum((1, 2)) / weight.sum((1, 2))
     assert columns.mean().item() == pytest.approx(47.5, abs=0.5)
@@ -61,7 +70,7 @@ def test_moves_are_there_and_small() -> None:
 def test_faces_scale_and_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """The red slope along the rows shows the scale, along the columns the angle."""
     monkeypatch.setattr(module, "SHIFT", 0.0)
-    middle = module._move(batch(400), (112, 96), generator())[:, 0, 40:72, 32:64]
+    middle = module._move(batch(400), numbers(400), FULL)[:, 0, 40:72, 32:64]
     across = middle.diff(dim=2).mean((1, 2)).abs() * 95 / 2  # the scale times the cosine
     down = middle.diff(dim=1).mean((1, 2)) * 95 / 2
     assert across.std().item() == pytest.approx(0.05, rel=0.2)
@@ -71,7 +80,7 @@ def test_faces_scale_and_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_colours_change_and_a_tenth_turn_grey() -> None:
     x = torch.zeros(500, 3, 2, 1)
     x[:, 0, 0], x[:, :, 1] = 0.5, -0.5
-    out = module._recolour(x, generator())[..., 0]
+    out = module._recolour(x, numbers(500), 1.0)[..., 0]
     grey = (out - out[:, :1]).abs().amax((1, 2)) < 1e-6
     assert grey.float().mean().item() == pytest.approx(0.1, abs=0.04)
     red = out[~grey][:, 0]
@@ -81,24 +90,76 @@ def test_colours_change_and_a_tenth_turn_grey() -> None:
     assert tint.std().item() == pytest.approx(0.05 * 2**0.5, rel=0.15)
 
 
-@pytest.mark.parametrize("change", [module._low_resolution, module._blur])
-def test_a_tenth_lose_detail_and_keep_their_brightness(change: Change) -> None:
-    fine = torch.randn(500, 3, 112, 96, generator=generator(1))
-    out = change(fine, generator())
+@pytest.mark.parametrize("change", ["low_resolution", "blur"])
+def test_a_tenth_lose_detail_and_keep_their_brightness(change: str) -> None:
+    fine = torch.rand(500, 3, 112, 96, generator=generator(1)) - 0.5
+    out = alone(fine, **{change: 0.1})
     changed = (out != fine).flatten(1).any(1)
-    assert changed.float().mean().item() == pytest.approx(0.1, abs=0.04)
+    assert changed.sum() == 50
     assert out[changed].std() < 0.9 * fine[changed].std()
     torch.testing.assert_close(out[changed].mean(), fine[changed].mean(), atol=0.01, rtol=0)
 
 
-def test_nothing_chosen_changes_nothing() -> None:
-    x = batch(1)
-    assert torch.equal(module._blur(x, generator()), x)
+@pytest.mark.parametrize("n", [1, 7])
+def test_a_share_holds_over_batches_of_any_size(n: int) -> None:
+    random = torch.rand(2000, 1 + n, generator=generator())
+    found = [module._some(row[1:], 0.1, float(row[0])) for row in random]
+    assert {len(rows) for rows, _ in found} == {1}  # the shape is the same whatever is chosen
+    chosen = sum(int(really.sum()) for _, really in found)
+    assert chosen / (2000 * n) == pytest.approx(0.1, rel=0.15)
+    assert all(
+        int(rows) == int(row[1:].argmin()) for (rows, _), row in zip(found, random, strict=True)
+    )
 
 
 def test_about_a_fifth_are_covered() -> None:
-    out = module._cover(torch.full((500, 3, 112, 96), 2.0), generator())
+    out = module._cover(torch.full((500, 3, 112, 96), 2.0), numbers(500), 0.2)
     covered = (out != 2).flatten(1).any(1)
     assert covered.float().mean().item() == pytest.approx(0.2, abs=0.06)
     share = (out[covered][:, 0] != 2).float().mean().item()
     assert 0.05 < share < 0.15
+
+
+def test_none_resizes_only() -> None:
+    x = batch(8)
+    assert torch.equal(augment(x, (112, 96), generator(), NONE), x)
+    small = torch.nn.functional.interpolate(x, (64, 56), mode="bilinear", antialias=True)
+    assert torch.equal(augment(x, (64, 56), generator(), NONE), small)
+
+
+def test_flip_mirrors_half_and_changes_nothing_else() -> None:
+    x = batch(400)
+    out = augment(x, (112, 96), generator(), FLIP)
+    same, mirrored = ((out == y).flatten(1).all(1) for y in (x, x.flip(3)))
+    assert torch.equal(same, ~mirrored)
+    assert mirrored.float().mean().item() == pytest.approx(0.5, abs=0.08)
+
+
+@pytest.mark.parametrize("change", ["move", "recolour", "low_resolution", "blur", "cover"])
+def test_the_probability_is_that_of_each_change(change: str) -> None:
+    x = (torch.rand(300, 3, 40, 32, generator=generator(1)) - 0.5).contiguous()
+    share = getattr(Augmentation.of("full", 0.2), change)
+    changed = (alone(x, **{change: share}) - x).abs().flatten(1).amax(1) > 1e-3
+    assert changed.float().mean().item() == pytest.approx(0.2, abs=0.07)
+
+
+@pytest.mark.parametrize("size", [(112, 96), (64, 56)])
+def test_the_host_needs_no_result(size: tuple[int, int]) -> None:
+    """Tensors on "meta" have no values: whatever would wait for a device's result fails there."""
+    out = augment(batch(8).to("meta"), size, generator())
+    assert (out.device.type, out.shape) == ("meta", (8, 3, *size))
+
+
+def test_the_host_does_not_wait_on_cuda() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA GPU on this machine")
+    x = batch(64).cuda()
+    augment(x, (64, 56), generator())  # what libraries load at first may wait
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        out = augment(x, (64, 56), generator())
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    torch.testing.assert_close(
+        out.cpu(), augment(x.cpu(), (64, 56), generator()), atol=1e-3, rtol=0
+    )
