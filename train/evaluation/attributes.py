@@ -35,8 +35,8 @@ class Attributes:
         """The values for each picture; None where the file does not name it.
 
         The file may name pictures, with or without folder and suffix, or people, by the pictures'
-        folders. Of these readings the one that finds most pictures is taken. Names without their
-        folder count only where that leaves them different.
+        folders. Of these readings the one that finds most pictures is taken. Names without
+        their folders count only where that leaves them different.
 
         Args:
             names: "IDENTITY/IMAGE.webp".
@@ -47,9 +47,10 @@ class Attributes:
         stems = [_stem(name) for name in names]
         folders = [stem.rpartition("/")[0] for stem in stems]
         readings = [stems]
-        files = [stem.rpartition("/")[2] for stem in stems]
-        if len(set(files)) == len(set(names)):
-            readings.append(files)
+        for depth in (2, 1):
+            ends = ["/".join(stem.split("/")[-depth:]) for stem in stems]
+            if len(set(ends)) == len(set(stems)):
+                readings.append(ends)
         readings += [folders, [folder.rpartition("/")[2] for folder in folders]]
         found = [[self.rows.get(key) for key in keys] for keys in readings]
         best = max(found, key=lambda values: sum(value is not None for value in values))

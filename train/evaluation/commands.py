@@ -28,8 +28,8 @@ def add_evaluate(commands: Any) -> None:
         "--alignment",
         choices=("auto", "detect", "crop"),
         default="auto",
-        help="detect: find and align faces; crop: the pictures are aligned, take their middle or "
-        "all (default: crop for .bin, else detect)",
+        help="detect: find and align faces; crop: the pictures are aligned, take all or the middle "
+        "of each (default: crop for .bin and a network of ArcFace's template, else detect)",
     )
     _add_dataset(evaluate, "LFW for pairs of its form, else the file's name")
     _add_groups(evaluate)

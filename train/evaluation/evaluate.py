@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from facehub.pipeline import FaceRecognizer
+from facehub.template import TEMPLATES
 from train.evaluation.attributes import Attributes
 from train.evaluation.embedding import Alignment, aligned_crop, embed_cut, embed_detected
 from train.evaluation.groups import (
@@ -97,7 +98,8 @@ def evaluate(
     Args:
         path, pairs_file, dataset: see `open_pairs`.
         recognizer: the whole chain; where it has no threshold, rates at one are left out.
-        alignment: see `Report`; "auto" takes the crops of `.bin` sets as they are.
+        alignment: see `Report`; "auto" takes the crops of `.bin` sets as they are for a network of
+            ArcFace's template, to which they are aligned. For all else it finds the faces.
         attributes: for rates by group, over all pairs within a group where it is known whom the
             pictures show, else over the protocol's.
         output: folder for `evaluation.json` and `evaluation.png`.
@@ -110,7 +112,8 @@ def evaluate(
     if len(pairs.pairs) < FOLDS:
         raise ValueError(f"{path} has {len(pairs.pairs)} pairs, too few for {FOLDS} folds")
     if alignment == "auto":
-        alignment = "crop" if pairs.aligned else "detect"
+        is_arcface = recognizer.spec.template == TEMPLATES["arcface112"]
+        alignment = "crop" if pairs.aligned and is_arcface else "detect"
     if alignment == "crop":
         cut = aligned_crop(recognizer.spec.template)
         embeddings = embed_cut(pairs.names, pairs.read, recognizer, cut)
