@@ -16,7 +16,7 @@ from pathlib import Path
 from facehub.cli import faces as commands
 from facehub.cli import main as cli
 from facehub.pipeline import default_recognizer
-from train.evaluation.lfw import read_pairs
+from train.evaluation.pairs import parse_pairs
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     setattr(commands, "load_recognizer", lambda _: default_recognizer())  # noqa: B010
     counts: Counter[tuple[bool, str]] = Counter()
     with zipfile.ZipFile(args.lfw) as archive, tempfile.TemporaryDirectory() as folder:
-        pairs = read_pairs(archive.read("pairs.txt").decode())
+        pairs = parse_pairs(archive.read("pairs.txt").decode(), "pairs.txt")
         for pair in random.Random(args.seed).sample(pairs, args.pairs):
             paths = [archive.extract(member, folder) for member in (pair.first, pair.second)]
             output = io.StringIO()

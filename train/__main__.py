@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import hashlib
-import json
 import signal
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from facehub.errors import FaceHubError
 from facehub.io.files import write_atomically
-from facehub.model.onnx import Precision
-from facehub.model.store import MODEL_VARIABLE, default_weights
+from facehub.model.store import MODEL_VARIABLE
 from facehub.template import TEMPLATES
+from train.evaluation.commands import add_evaluate, add_precision
 from train.release.card import DATASETS
 
 
@@ -59,18 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     fit.add_argument("overrides", nargs="*", metavar="name=value", help="settings of the config")
     fit.set_defaults(run=run_fit)
 
-    evaluate = commands.add_parser("evaluate", help="LFW, 10 folds, through the whole chain")
-    evaluate.add_argument("lfw", type=Path, help="zip with pairs.txt and the pictures")
-    evaluate.add_argument("--weights", help="folder or owner/name@revision (default: as the demo)")
-    evaluate.add_argument(
-        "--flip",
-        action=argparse.BooleanOptionalAction,
-        help="add the mirrored face's embedding (default: as the weights' config says)",
-    )
-    _add_precision(evaluate, "auto", "what users run")
-    evaluate.add_argument("--output", type=Path, help="folder for evaluation.json and .png")
-    evaluate.add_argument("--json", action="store_true", help="print JSON")
-    evaluate.set_defaults(run=run_evaluate)
+    add_evaluate(commands)
 
     export = commands.add_parser("export", help="write a run's best weights as float16")
     export.add_argument("run_folder", type=Path, help="folder of the run")
@@ -97,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         dest="everyone",
         help="use all identities, not one in 20: for a network that was not trained on them",
     )
-    _add_precision(calibrate, None, "float32, or what an ONNX file has")
+    add_precision(calibrate, None, "float32, or what an ONNX file has")
     calibrate.set_defaults(run=run_calibrate)
 
     quantize = commands.add_parser("quantize", help="measure the ranges that int8 needs")
@@ -128,12 +115,6 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _add_precision(parser: argparse.ArgumentParser, default: str | None, what: str) -> None:
-    parser.add_argument(
-        "--precision", choices=get_args(Precision), default=default, help=f"(default: {what})"
-    )
 
 
 def _add_hub_options(parser: argparse.ArgumentParser) -> None:
@@ -178,17 +159,6 @@ def run_fit(args: argparse.Namespace) -> None:
     except StoppedError as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(128 + signal.SIGTERM)
-
-
-def run_evaluate(args: argparse.Namespace) -> None:
-    from facehub.pipeline import FaceRecognizer
-    from train.evaluation.embedder import load_embedder
-    from train.evaluation.evaluate import describe, evaluate
-
-    weights = args.weights or default_weights()
-    embedder = load_embedder(weights, precision=args.precision, flip=args.flip)
-    report = evaluate(args.lfw, FaceRecognizer(embedder), output=args.output)
-    print(json.dumps(dataclasses.asdict(report), indent=2) if args.json else describe(report))
 
 
 def run_export(args: argparse.Namespace) -> None:

@@ -71,14 +71,15 @@ def _network(spec: ModelSpec) -> str:
 
 
 def _evaluation(recognizer: FaceRecognizer) -> tuple[Path | None, dict[str, Any] | None]:
-    """The folder that the weights were read from, and the evaluation in it if it is theirs."""
+    """The folder that the weights were read from, and LFW's evaluation in it if it is theirs."""
     folder: Path | None = getattr(recognizer.embedder, "source", None)
     if folder is None:
         return None, None
     try:
         report = json.loads((folder / "evaluation.json").read_text())
         made_with = report["fingerprint"]
-        if made_with == recognizer.fingerprint or made_by(made_with, folder):
+        is_ours = made_with == recognizer.fingerprint or made_by(made_with, folder)
+        if is_ours and report.get("dataset", "LFW") == "LFW":
             return folder, report
     except (OSError, ValueError, KeyError, TypeError, AttributeError, FaceHubError):
         pass  # there is none, or not one of ours

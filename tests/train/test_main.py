@@ -202,7 +202,24 @@ def test_precision_of_calibration_and_evaluation(
 
 def test_evaluate_that_fails(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(faces)]) == 1
-    assert capsys.readouterr().err == f"error: {faces} lacks pairs.txt\n"
+    assert capsys.readouterr().err == (
+        f"error: {faces} lacks pairs.txt; name the file of its pairs (--pairs)\n"
+    )
+
+
+def test_evaluate_with_groups(
+    lfw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text("name,tone,age\nE,I,old\nG,II,young\n")
+    command = ["evaluate", str(lfw), "--groups", str(tmp_path / "a.csv"), "--columns", "age"]
+    assert main([*command, "--dataset", "three pictures", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["dataset"] == "three pictures"
+    assert [g["value"] for g in report["groups"]["groups"]] == ["", "old", "young"]
+    assert main([*command, "tome"]) == 1
+    assert "a.csv has no column 'tome', but: tone, age" in capsys.readouterr().err
+    assert main(["evaluate", str(lfw), "--columns", "age"]) == 1
+    assert "--columns are those of a file of --groups" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

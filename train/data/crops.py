@@ -52,6 +52,15 @@ def fit_crops(crops: np.ndarray, template: AlignmentTemplate) -> np.ndarray:
     return np.pad(crops, border, mode="reflect")
 
 
+def middle_columns(crop: np.ndarray, width: int) -> np.ndarray:
+    """The middle of a crop that is wider than `width`; a narrower one as it is.
+
+    The middle 96 columns of ArcFace's 112 x 112 have the eyes where our template has, for faces
+    that look into the camera.
+    """
+    return crop[:, max(0, (crop.shape[1] - width) // 2) :][:, :width]
+
+
 def embed_crops(
     embedder: CropEmbedder,
     crops: np.ndarray,

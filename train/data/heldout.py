@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facehub.io.sources import identity_of, open_source, read_picture
+from facehub.io.sources import Source, identity_of, open_source, read_picture
 
 HELDOUT_SHARE = 20  # one identity in so many
 
@@ -18,6 +18,11 @@ def is_heldout(identity: str) -> bool:
     Of "faces/00001" only the last part counts: with or without a folder above, it is the same.
     """
     return zlib.crc32(identity.rpartition("/")[2].encode()) % HELDOUT_SHARE == 0
+
+
+def heldout_names(pictures: Source, *, everyone: bool = False) -> list[str]:
+    """The pictures that `read_heldout` reads, in its order."""
+    return [name for name in pictures.names if everyone or is_heldout(identity_of(name))]
 
 
 def read_heldout(faces: Path, *, everyone: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -37,11 +42,9 @@ def read_heldout(faces: Path, *, everyone: bool = False) -> tuple[np.ndarray, np
     crops, labels = [], []
     numbers: dict[str, int] = {}
     pictures = open_source(faces)
-    for name in pictures.names:
-        identity = identity_of(name)
-        if everyone or is_heldout(identity):
-            crops.append(read_picture(pictures, name))
-            labels.append(numbers.setdefault(identity, len(numbers)))
+    for name in heldout_names(pictures, everyone=everyone):
+        crops.append(read_picture(pictures, name))
+        labels.append(numbers.setdefault(identity_of(name), len(numbers)))
     if not crops:
         raise ValueError(f"{faces} has no held-out identity")
     return np.stack(crops), np.array(labels)

@@ -13,6 +13,7 @@ from facehub.errors import ImageError
 from facehub.io.files import write_atomically
 from facehub.io.sources import empty_identities, identity_of, open_source, read_picture
 from facehub.template import DEFAULT_TEMPLATE
+from train.data.crops import middle_columns
 from train.data.heldout import is_heldout
 from train.data.readahead import read_ahead
 
@@ -78,9 +79,8 @@ def pack(source: Path, target: Path, *, middle: bool = False) -> dict[str, int]:
         except ImageError as error:
             left_out[name] = str(error)
             continue
-        margin = crop.shape[1] - t.width
-        if middle and margin > 0:
-            crop = crop[:, margin // 2 :][:, : t.width]
+        if middle:
+            crop = middle_columns(crop, t.width)
         if crop.shape != (t.height, t.width, 3):
             left_out[name] = f"{crop.shape[1]} x {crop.shape[0]} pixels; align the pictures first"
             wrong_size += 1

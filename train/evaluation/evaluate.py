@@ -1,212 +1,188 @@
-"""The evaluation report: LFW's protocol, all against all, and open-set identification."""
+"""The evaluation of a verification set: its protocol, all against all, open-set identification."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from facehub.io.files import write_atomically
 from facehub.pipeline import FaceRecognizer
-from train.evaluation.embedder import precision_of
-from train.evaluation.lfw import embed_lfw
+from facehub.template import TEMPLATES
+from train.evaluation.attributes import Attributes
+from train.evaluation.embedding import Alignment, aligned_crop, embed_cut, embed_detected
+from train.evaluation.groups import (
+    Groups,
+    group_lines,
+    measure_groups,
+    within_all,
+    within_pairs,
+)
 from train.evaluation.metrics import (
     KFoldAccuracy,
     OperatingPoint,
     Rate,
-    all_pairs,
     kfold_accuracy,
     operating_points,
-    rate,
 )
 from train.evaluation.openset import OpenSet, open_set
+from train.evaluation.plot import plot
+from train.evaluation.report import (
+    REPORT_FILE,
+    AllPairs,
+    Run,
+    all_pairs_lines,
+    compare_all,
+    fnmr_lines,
+    head_lines,
+    interval,
+    measure_all,
+    rates_at,
+    threshold_line,
+    write_report,
+)
+from train.evaluation.sources import open_pairs
 
+FOLDS = 10
 PROTOCOL_FMRS = (1e-2, 1e-3)
-ALL_PAIRS_FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
 GALLERY_SIZES = (100, 1000)
 
 
-@dataclass(frozen=True)
-class AllPairs:
-    """Every picture against every other.
-
-    Attributes:
-        genuine: pairs of one person.
-        impostor: pairs of different people.
-        points: FNMR at FMRs; their intervals are too narrow, as pairs share pictures: not shown.
-    """
-
-    genuine: int
-    impostor: int
-    points: tuple[OperatingPoint, ...]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the weights reach on LFW.
+@dataclass(frozen=True, kw_only=True)
+class Report(Run):
+    """What the weights reach on a verification set.
 
     A pair with a picture without a face counts as "different people", everywhere: it is an error
     where it is genuine, and right where it is not.
 
     Attributes:
-        fingerprint: of the weights.
-        precision: in which they ran, see `precision_of`.
-        engine: what ran them.
-        flip: whether mirrored faces were added.
+        dataset: which set.
+        alignment: "detect" for the whole chain, "crop" for aligned crops as they are.
         accuracy: 10-fold, in per cent.
         n_pictures: different pictures in the pairs.
         no_face: pictures in which no face was found (failures to acquire).
-        threshold: the weights' own; None for uncalibrated weights.
-        fmr: share of impostor pairs accepted at it, or None.
+        fmr: share of impostor pairs accepted at the threshold, or None.
         fnmr: share of genuine pairs rejected at it, or None.
         points: FNMR at FMRs, over the protocol's pairs.
-        all_pairs: the same, all against all.
+        all_pairs: the same, all against all; None where the pairs do not tell who is who.
         identification: for each gallery size that there are people for.
+        groups: error rates by group, where attributes were given.
     """
 
-    fingerprint: str
-    precision: str
-    engine: str
-    flip: bool
+    dataset: str
+    alignment: Alignment
     accuracy: KFoldAccuracy
     n_pictures: int
     no_face: int
-    threshold: float | None
     fmr: Rate | None
     fnmr: Rate | None
     points: tuple[OperatingPoint, ...]
-    all_pairs: AllPairs
+    all_pairs: AllPairs | None
     identification: tuple[OpenSet, ...]
+    groups: Groups | None = None
 
 
-def evaluate(archive: Path, recognizer: FaceRecognizer, *, output: Path | None = None) -> Report:
-    """Evaluate on LFW, for reporting only: nothing is ever chosen on these pictures.
+def evaluate(
+    path: Path,
+    recognizer: FaceRecognizer,
+    *,
+    pairs_file: Path | None = None,
+    dataset: str | None = None,
+    alignment: Literal["auto", "detect", "crop"] = "auto",
+    attributes: Attributes | None = None,
+    output: Path | None = None,
+) -> Report:
+    """Evaluate on labelled pairs, for reporting only: nothing is ever chosen on these pictures.
 
     Args:
-        archive: zip with `pairs.txt` and `NAME/NAME_0001.jpg`.
+        path, pairs_file, dataset: see `open_pairs`.
         recognizer: the whole chain; where it has no threshold, rates at one are left out.
+        alignment: see `Report`; "auto" takes the crops of `.bin` sets as they are for a network of
+            ArcFace's template, to which they are aligned. For all else it finds the faces.
+        attributes: for rates by group, over all pairs within a group where it is known whom the
+            pictures show, else over the protocol's.
         output: folder for `evaluation.json` and `evaluation.png`.
 
     Raises:
-        ValueError: the archive lacks `pairs.txt` or a picture.
+        ArchiveError, ImageError: pictures cannot be read.
+        ValueError: see `open_pairs`, `aligned_crop`, `measure_groups`; or fewer than ten pairs.
     """
-    faces = embed_lfw(archive, recognizer)
-    similarity, same = faces.similarities()
-    threshold = recognizer.spec.threshold
-    fmr = fnmr = None
-    if threshold is not None:
-        fmr = rate(int((similarity[~same] >= threshold).sum()), int((~same).sum()))
-        fnmr = rate(int((similarity[same] < threshold).sum()), int(same.sum()))
-    everything, everyone = all_pairs(faces.embeddings, faces.labels)
-    everything = np.nan_to_num(everything, nan=-np.inf)
-    genuine, impostor = everything[everyone], everything[~everyone]
-    galleries = [open_set(faces.embeddings, faces.labels, size) for size in GALLERY_SIZES]
+    pairs = open_pairs(path, pairs_file, dataset)
+    if len(pairs.pairs) < FOLDS:
+        raise ValueError(f"{path} has {len(pairs.pairs)} pairs, too few for {FOLDS} folds")
+    if alignment == "auto":
+        is_arcface = recognizer.spec.template == TEMPLATES["arcface112"]
+        alignment = "crop" if pairs.aligned and is_arcface else "detect"
+    if alignment == "crop":
+        cut = aligned_crop(recognizer.spec.template)
+        embeddings = embed_cut(pairs.names, pairs.read, recognizer, cut)
+    else:
+        embeddings = embed_detected(pairs.names, pairs.read, recognizer)
+
+    threshold, labels = recognizer.spec.threshold, pairs.labels
+    similarity, same = pairs.similarities(embeddings), pairs.same
+    fmr, fnmr = rates_at(similarity, same, threshold)
+    groups = None
+    if attributes is not None:
+        compare = (
+            within_pairs(similarity, same, pairs.rows)
+            if labels is None
+            else within_all(embeddings, labels)
+        )
+        groups = measure_groups(attributes, pairs.names, threshold, compare, labels)
+    drawn, drawn_same, everything = similarity, same, None
+    galleries: list[OpenSet | None] = []
+    if labels is not None:
+        drawn, drawn_same = compare_all(embeddings, labels)
+        everything = measure_all(drawn, drawn_same)
+        galleries = [open_set(embeddings, labels, size) for size in GALLERY_SIZES]
     report = Report(
-        fingerprint=recognizer.fingerprint,
-        precision=precision_of(recognizer.embedder),
-        engine=recognizer.embedder.description,
-        flip=recognizer.spec.flip,
-        accuracy=kfold_accuracy(similarity, same),
-        n_pictures=len(faces.names),
-        no_face=int(np.isnan(faces.embeddings[:, 0]).sum()),
-        threshold=threshold,
+        **Run.of(recognizer),
+        dataset=pairs.dataset,
+        alignment=alignment,
+        accuracy=kfold_accuracy(similarity, same, FOLDS),
+        n_pictures=len(pairs.names),
+        no_face=int(np.isnan(embeddings[:, 0]).sum()),
         fmr=fmr,
         fnmr=fnmr,
         points=operating_points(similarity[same], similarity[~same], PROTOCOL_FMRS),
-        all_pairs=AllPairs(
-            len(genuine), len(impostor), operating_points(genuine, impostor, ALL_PAIRS_FMRS)
-        ),
+        all_pairs=everything,
         identification=tuple(found for found in galleries if found is not None),
+        groups=groups,
     )
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(dataclasses.asdict(report), indent=2) + "\n"
-        write_atomically(output / "evaluation.json", text.encode())
-        plot(output / "evaluation.png", genuine, impostor, threshold)
+        write_report(output / REPORT_FILE, report)
+        which = "the protocol's pairs" if labels is None else "all against all"
+        genuine, impostor = drawn[drawn_same], drawn[~drawn_same]
+        plot(output / "evaluation.png", genuine, impostor, threshold, which)
     return report
 
 
 def describe(report: Report) -> str:
     """The report as a person reads it: 95 % intervals in brackets."""
-    correct = report.accuracy.correct
     lines = [
-        f"weights             {report.fingerprint}",
-        f"engine              {report.engine}",
+        *head_lines(report),
         f"10-fold accuracy    {report.accuracy.mean:.2f} % "
-        f"[{100 * correct.low:.2f}, {100 * correct.high:.2f}] "
+        f"[{100 * report.accuracy.correct.low:.2f}, {100 * report.accuracy.correct.high:.2f}] "
         f"(std over folds {report.accuracy.std:.2f})",
-        f"no face found       {report.no_face} of {report.n_pictures} pictures",
-        _at_threshold(report),
+        f"no face found       {report.no_face} of {report.n_pictures} pictures"
+        if report.alignment == "detect"
+        else f"aligned crops       {report.n_pictures} pictures, taken as they are",
+        threshold_line(report.threshold, report.fmr, report.fnmr),
+        *fnmr_lines(PROTOCOL_FMRS, {p.fmr: interval(p.fnmr) for p in report.points}),
+        *all_pairs_lines(report.all_pairs),
     ]
-    shown = {p.fmr: _interval(p.fnmr) for p in report.points}
-    lines += _fnmr_lines(PROTOCOL_FMRS, shown)
-    everything = report.all_pairs
-    lines.append(f"all against all     {everything.impostor:,} impostor pairs")
-    lines += _fnmr_lines(ALL_PAIRS_FMRS, {p.fmr: f"{p.fnmr.value:.4f}" for p in everything.points})
-    searched = {
-        found.gallery_size: f"rank-1 {found.rank1:.4f} (std over {found.draws} draws "
-        f"{found.rank1_std:.4f}), FNIR {found.fnir:.4f} ({found.fnir_std:.4f}) "
-        f"at FPIR {found.fpir:g}"
-        for found in report.identification
-    }
-    lines += [
-        f"gallery of {size:<9}{searched.get(size, 'too few people')}" for size in GALLERY_SIZES
-    ]
+    if report.all_pairs is not None:
+        searched = {
+            found.gallery_size: f"rank-1 {found.rank1:.4f} (std over {found.draws} draws "
+            f"{found.rank1_std:.4f}), FNIR {found.fnir:.4f} ({found.fnir_std:.4f}) "
+            f"at FPIR {found.fpir:g}"
+            for found in report.identification
+        }
+        lines += [
+            f"gallery of {size:<9}{searched.get(size, 'too few people')}" for size in GALLERY_SIZES
+        ]
+    if report.groups is not None:
+        lines += group_lines(report.groups)
     return "\n".join(lines)
-
-
-def _at_threshold(report: Report) -> str:
-    if report.threshold is None or report.fmr is None or report.fnmr is None:
-        return "uncalibrated        no threshold: `python -m train calibrate` chooses one"
-    rates = f"FMR {_interval(report.fmr)}, FNMR {_interval(report.fnmr)}"
-    return f"at threshold {report.threshold:.3f}  {rates}"
-
-
-def _fnmr_lines(fmrs: tuple[float, ...], shown: dict[float, str]) -> list[str]:
-    return [f"FNMR at FMR {f:<8g}{shown.get(f, 'too few impostor pairs')}" for f in fmrs]
-
-
-def plot(path: Path, genuine: np.ndarray, impostor: np.ndarray, threshold: float | None) -> None:
-    """Draw the ROC and the distributions of the similarities, all against all.
-
-    Args:
-        path: PNG file to write.
-        genuine: float (P,), similarities of pairs of one person.
-        impostor: float (Q,), of pairs of different people.
-        threshold: to mark, or None.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    roc, histogram = figure.subplots(1, 2)
-    limits = np.linspace(-1, 1, 2001)
-    fmr = 1 - np.searchsorted(np.sort(impostor), limits) / len(impostor)
-    tar = 1 - np.searchsorted(np.sort(genuine), limits) / len(genuine)
-    lowest = min(0.1, 10 / len(impostor))
-    roc.plot(fmr[fmr >= lowest], tar[fmr >= lowest])
-    title = "ROC, all against all"
-    if threshold is not None:
-        at_threshold = (impostor >= threshold).mean(), (genuine >= threshold).mean()
-        roc.plot(*at_threshold, "ko", markersize=5)
-        title += " (dot: threshold)"
-    roc.set(title=title, xlabel="FMR", ylabel="TAR (1 - FNMR)")
-    roc.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.02))
-    roc.grid(which="both", alpha=0.3)
-    bins = np.linspace(-0.6, 1, 81)
-    for values, label in ((impostor, "different people"), (genuine, "one person")):
-        histogram.hist(values, bins, density=True, alpha=0.6, label=label)
-    if threshold is not None:
-        label = f"threshold {threshold:.2f}"
-        histogram.axvline(threshold, color="black", linestyle=":", label=label)
-    histogram.set(title="Cosine similarity", xlabel="similarity", ylabel="density")
-    histogram.legend()
-    figure.savefig(path, dpi=110)
-
-
-def _interval(found: Rate) -> str:
-    return f"{found.value:.4f} [{found.low:.4f}, {found.high:.4f}]"

@@ -98,11 +98,14 @@ def render_card(folder: Path, repo: str) -> str:
                 "impostor_pairs": f"{c.impostor_pairs:,}",
                 "genuine_pairs": f"{c.genuine_pairs:,}",
             },
+            evaluated_on=_evaluated_on(evaluation),
             n_pictures=f"{evaluation['n_pictures']:,}",
+            aligned_crops=evaluation.get("alignment") == "crop",
             no_face=evaluation["no_face"],
             flip=evaluation["flip"],
             precision=evaluation.get("precision", "float32"),
             results=_results(evaluation),
+            groups=_groups(evaluation),
             training=_training(training, spec, dataset),
             limits=dataset.limits,
             licence=dataset.licence,
@@ -111,13 +114,20 @@ def render_card(folder: Path, repo: str) -> str:
     )
 
 
+def _evaluated_on(evaluation: dict[str, Any]) -> str:
+    return str(evaluation.get("dataset", "LFW"))
+
+
 def _metadata(repo: str, evaluation: dict[str, Any], dataset: Dataset) -> ModelCardData:
-    def lfw(metric: str, name: str, value: float) -> EvalResult:
+    name_of_set = _evaluated_on(evaluation)
+    long_name = "Labeled Faces in the Wild" if name_of_set == "LFW" else name_of_set
+
+    def result(metric: str, name: str, value: float) -> EvalResult:
         return EvalResult(
             task_type="image-feature-extraction",
             task_name="Face verification",
-            dataset_type="lfw",
-            dataset_name="Labeled Faces in the Wild",
+            dataset_type=name_of_set.lower(),
+            dataset_name=long_name,
             metric_type=metric,
             metric_name=name,
             metric_value=round(value, 4),
@@ -134,42 +144,74 @@ def _metadata(repo: str, evaluation: dict[str, Any], dataset: Dataset) -> ModelC
         tags=["face-recognition", "face-verification", "arcface", "onnx"],
         datasets=[dataset.name],
         eval_results=[
-            lfw("accuracy", "10-fold accuracy (%)", evaluation["accuracy"]["mean"]),
-            lfw("fmr", "FMR at the threshold (%)", 100 * evaluation["fmr"]["value"]),
-            lfw("fnmr", "FNMR at the threshold (%)", 100 * evaluation["fnmr"]["value"]),
+            result("accuracy", "10-fold accuracy (%)", evaluation["accuracy"]["mean"]),
+            result("fmr", "FMR at the threshold (%)", 100 * evaluation["fmr"]["value"]),
+            result("fnmr", "FNMR at the threshold (%)", 100 * evaluation["fnmr"]["value"]),
             *(
-                lfw("fnmr", f"FNMR at FMR {p['fmr']:g} (%)", 100 * p["fnmr"]["value"])
+                result("fnmr", f"FNMR at FMR {p['fmr']:g} (%)", 100 * p["fnmr"]["value"])
                 for p in evaluation["points"]
             ),
         ],
     )
 
 
-def _results(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
-    def interval(found: dict[str, float]) -> str:
-        value, low, high = (100 * found[key] for key in ("value", "low", "high"))
-        return f"{value:.2f} % [{low:.2f}, {high:.2f}]"
+def _interval(found: dict[str, float]) -> str:
+    value, low, high = (100 * found[key] for key in ("value", "low", "high"))
+    return f"{value:.2f} % [{low:.2f}, {high:.2f}]"
 
+
+def _groups(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tables of error rates by group: of the evaluation, and of the held-out identities."""
+    parts = [(_evaluated_on(evaluation), evaluation)]
+    if heldout := evaluation.get("heldout"):
+        parts.append((f"held-out identities of {heldout['dataset']}", heldout))
+    return [_group_table(name, part["groups"]) for name, part in parts if part.get("groups")]
+
+
+def _group_table(dataset: str, found: dict[str, Any]) -> dict[str, Any]:
+    def share(group: dict[str, Any], kind: str, pairs: str) -> str:
+        stated = _interval(group[kind]) if group[kind] else "too few to say"
+        return f"{stated} ({group[pairs]:,} pairs)"
+
+    rows = []
+    for group in found["groups"]:
+        name = f"{group['column']}: {group['value']}" if group["column"] else "all of these"
+        people = "unknown" if group["people"] is None else f"{group['people']:,}"
+        rates = (share(group, "fmr", "impostor"), share(group, "fnmr", "genuine"))
+        cells = (name, f"{group['pictures']:,}", people, *rates)
+        rows.append([cell.replace("|", "/") for cell in cells])
+    return {
+        "dataset": dataset,
+        "attributes": found["attributes"],
+        "threshold": f"{found['threshold']:.3f}",
+        "pairs": "all pairs within a group" if found["all_against_all"] else "the protocol's pairs",
+        "unnamed": f"{found['unnamed']:,}",
+        "rows": rows,
+    }
+
+
+def _results(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     def deviation(found: dict[str, float], name: str) -> str:
         return f" ± {100 * found[name]:.1f}" if name in found else ""
 
     accuracy, everything = evaluation["accuracy"], evaluation["all_pairs"]
     folds = f"std over folds {accuracy['std']:.2f}"
     if "correct" in accuracy:
-        folds += f"; {accuracy['correct']['total']:,} pairs: {interval(accuracy['correct'])}"
-    pairs = f"{everything['impostor']:,} impostor pairs"
+        folds += f"; {accuracy['correct']['total']:,} pairs: {_interval(accuracy['correct'])}"
+    pairs = f"{everything['impostor']:,} impostor pairs" if everything else ""
     return [
         ("10-fold accuracy", f"{accuracy['mean']:.2f} % ({folds})"),
-        ("FMR at the threshold", interval(evaluation["fmr"])),
-        ("FNMR at the threshold", interval(evaluation["fnmr"])),
-        *((f"FNMR at FMR {p['fmr']:g}", interval(p["fnmr"])) for p in evaluation["points"]),
+        ("FMR at the threshold", _interval(evaluation["fmr"])),
+        ("FNMR at the threshold", _interval(evaluation["fnmr"])),
+        *((f"FNMR at FMR {p['fmr']:g}", _interval(p["fnmr"])) for p in evaluation["points"]),
         *(
             (
                 f"FNMR at FMR {p['fmr']:g}, all against all ({pairs})",
                 f"{100 * p['fnmr']['value']:.2f} %",
             )
-            for p in everything["points"]
+            for p in (everything["points"] if everything else ())
         ),
+        *_heldout_results(evaluation.get("heldout")),
         *(
             (
                 f"gallery of {found['gallery_size']:,} people, one picture each",
@@ -178,6 +220,24 @@ def _results(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
                 f"at FPIR {100 * found['fpir']:g} %",
             )
             for found in evaluation["identification"]
+        ),
+    ]
+
+
+def _heldout_results(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Of identities that were held out of training, all against all."""
+    if not found or not found["fmr"] or not found["fnmr"]:
+        return []
+    which = (
+        f"{found['people']:,} held-out identities of {found['dataset']}, all against all "
+        f"({found['all_pairs']['impostor']:,} impostor pairs)"
+    )
+    return [
+        (f"FMR at the threshold, {which}", f"{100 * found['fmr']['value']:.3f} %"),
+        (f"FNMR at the threshold, {which}", f"{100 * found['fnmr']['value']:.2f} %"),
+        *(
+            (f"FNMR at FMR {p['fmr']:g}, {which}", f"{100 * p['fnmr']['value']:.2f} %")
+            for p in found["all_pairs"]["points"]
         ),
     ]
 

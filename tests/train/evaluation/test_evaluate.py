@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,17 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from facehub import FaceRecognizer
-from train.evaluation.evaluate import AllPairs, Report, describe, evaluate, plot
+from facehub.align import align_faces
+from facehub.errors import ImageDecodeError
+from facehub.model.onnx import OnnxEmbedder
+from facehub.template import TEMPLATES
+from tests.train.networks import mean_weights
+from train.evaluation.attributes import Attributes
+from train.evaluation.evaluate import Report, describe, evaluate
 from train.evaluation.metrics import KFoldAccuracy, OperatingPoint, rate
 from train.evaluation.openset import OpenSet
+from train.evaluation.plot import plot
+from train.evaluation.report import AllPairs
 
 
 def png(picture: np.ndarray) -> bytes:
@@ -56,6 +65,8 @@ def test_evaluate(recognizer: FaceRecognizer, archive: Path, tmp_path: Path) -> 
     assert (report.fmr.count, report.fmr.total) == (0, 1000)
     assert (report.fnmr.count, report.fnmr.total) == (10, 1000)
     assert [(p.fmr, p.fnmr.count) for p in report.points] == [(0.01, 10), (0.001, 10)]
+    assert (report.dataset, report.alignment, report.groups) == ("LFW", "detect", None)
+    assert report.all_pairs is not None
     # Genuine: E 1-2, G 1-2, 1-3, 2-3. Impostor: 2 x 3, too few for any rate or gallery.
     assert (report.all_pairs.genuine, report.all_pairs.impostor) == (4, 6)
     assert report.all_pairs.points == ()
@@ -106,6 +117,8 @@ def test_describe_what_was_measured() -> None:
         precision="int8",
         engine="ONNX Runtime 1.0 on cpu, int8",
         flip=False,
+        dataset="LFW",
+        alignment="detect",
         accuracy=KFoldAccuracy(90.0, 1.0, (0.5,), rate(90, 100)),
         n_pictures=9,
         no_face=0,
@@ -134,3 +147,76 @@ def test_describe_what_was_measured() -> None:
         "at FPIR 0.01",
         "gallery of 1000     too few people",
     ]
+
+
+@pytest.fixture
+def bin_set(tmp_path: Path, astronaut: np.ndarray, hopper: np.ndarray) -> Path:
+    """Ten folds of two pairs of crops of 112 x 112: E and her mirror image, E and G."""
+    crops = []
+    for picture in (astronaut, astronaut[:, ::-1], hopper):
+        face = align_faces(picture, template=TEMPLATES["arcface112"])[0]
+        crops.append(png(face.crop))
+    e, mirrored, g = crops
+    path = tmp_path / "agedb_30.bin"
+    path.write_bytes(pickle.dumps((10 * [e, mirrored, e, g], 10 * [True, False]), 2))
+    return path
+
+
+def test_bin_set(recognizer: FaceRecognizer, bin_set: Path, tmp_path: Path) -> None:
+    """Crops are aligned anew, or their middle is taken; who is who remains unknown."""
+    report = evaluate(bin_set, recognizer)
+    assert (report.alignment, report.accuracy.mean, report.no_face) == ("detect", 100, 0)
+    report = evaluate(bin_set, recognizer, alignment="crop", output=tmp_path / "out")
+    assert (report.dataset, report.alignment, report.n_pictures) == ("agedb_30", "crop", 3)
+    assert (report.accuracy.mean, report.accuracy.correct.total) == (100, 20)
+    assert (report.all_pairs, report.identification, report.no_face) == (None, (), 0)
+    lines = describe(report).splitlines()
+    assert lines[3] == "aligned crops       3 pictures, taken as they are"
+    assert lines[-1] == "all against all     the pairs do not say who the pictures show"
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["all_pairs"] is None
+    assert (tmp_path / "out" / "evaluation.png").is_file()
+
+
+def test_bin_set_with_a_network_of_its_template(bin_set: Path, tmp_path: Path) -> None:
+    """It gets all 112 columns."""
+    network = OnnxEmbedder.from_pretrained(mean_weights(tmp_path / "net"))
+    report = evaluate(bin_set, FaceRecognizer(network))
+    assert (report.alignment, report.n_pictures, report.threshold) == ("crop", 3, None)
+    assert report.accuracy.mean == 100  # a face and its mirror image are of one colour
+
+
+def test_damaged_crop(recognizer: FaceRecognizer, tmp_path: Path) -> None:
+    path = tmp_path / "lfw.bin"
+    path.write_bytes(pickle.dumps((10 * [b"", b"", b"", b"x"], 10 * [True, False])))
+    with pytest.raises(ImageDecodeError, match=r"^lfw\.bin/00000: "):
+        evaluate(path, recognizer)
+
+
+def test_too_few_pairs(recognizer: FaceRecognizer, tmp_path: Path) -> None:
+    path = tmp_path / "lfw.bin"
+    path.write_bytes(pickle.dumps(([b"", b"", b"", b"x"], [True, False])))
+    with pytest.raises(ValueError, match=r"lfw\.bin has 2 pairs, too few for 10 folds"):
+        evaluate(path, recognizer)
+
+
+def test_groups(recognizer: FaceRecognizer, archive: Path, tmp_path: Path) -> None:
+    """All pairs within a group where folders are people, else the protocol's."""
+    attributes = Attributes("a.csv", ("tone",), {"E": ("I",), "G": ("II",)})
+    report = evaluate(archive, recognizer, attributes=attributes, output=tmp_path)
+    assert report.groups is not None
+    assert report.groups.all_against_all
+    sizes = [(g.value, g.people, g.impostor, g.genuine) for g in report.groups.groups]
+    assert sizes == [("", 2, 6, 4), ("I", 1, 0, 1), ("II", 1, 0, 3)]
+    assert json.loads((tmp_path / "evaluation.json").read_text())["groups"]["unnamed"] == 0
+    assert describe(report).splitlines()[-1].startswith("  tone: II          3 pictures, 1 people;")
+
+    pairs = 120 * "E/E_0001.jpg E/E_0002.jpg 1\nG/G_0001.jpg E/E_0001.jpg 0\n"
+    (tmp_path / "pairs.csv").write_text(pairs + "E/E_0001.jpg E/E_0002.jpg 0\n")  # a wrong label
+    report = evaluate(archive, recognizer, pairs_file=tmp_path / "pairs.csv", attributes=attributes)
+    assert (report.dataset, report.all_pairs) == ("pairs", None)
+    assert report.groups is not None
+    everyone, first, second = report.groups.groups
+    assert (everyone.impostor, everyone.genuine, everyone.people) == (121, 120, None)
+    assert everyone.fmr == rate(1, 121)
+    assert (first.impostor, first.fmr, first.fnmr) == (1, None, rate(0, 120))
+    assert (second.impostor, second.genuine) == (0, 0)

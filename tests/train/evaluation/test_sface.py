@@ -10,7 +10,7 @@ import pytest
 
 from train.__main__ import main
 from train.data.heldout import is_heldout
-from train.evaluation.lfw import read_pairs
+from train.evaluation.pairs import parse_pairs
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def lfw(tmp_path: Path, shared_data: Path) -> Path:
         text = "\n".join([lines[0], *(line for i, line in enumerate(lines[1:]) if i % 60 == 0)])
         with zipfile.ZipFile(path, "w") as target:
             target.writestr("pairs.txt", text)
-            pairs = read_pairs(text)
+            pairs = parse_pairs(text, "pairs.txt")
             for name in sorted({name for pair in pairs for name in (pair.first, pair.second)}):
                 target.writestr(name, source.read(name))
     return path

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from facehub import Decision, FaceRecognizer, verify
-from train.evaluation.lfw import read_pairs
+from train.evaluation.pairs import parse_pairs
 
 
 def test_lfw_sample(recognizer: FaceRecognizer, shared_data: Path) -> None:
@@ -19,7 +19,7 @@ def test_lfw_sample(recognizer: FaceRecognizer, shared_data: Path) -> None:
     rng = np.random.default_rng(0)
     errors = {}
     with zipfile.ZipFile(shared_data / "lfw_pairs.zip") as archive:
-        pairs = read_pairs(archive.read("pairs.txt").decode())
+        pairs = parse_pairs(archive.read("pairs.txt").decode(), "pairs.txt")
         for same in (True, False):
             chosen = rng.choice([p for p in pairs if p.same == same], 20, replace=False)
             errors[same] = 0

@@ -1,13 +1,11 @@
 """Distillation losses on vectors that can be worked out by hand."""
 
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
-from train.config import Relation
 from train.model.distill import Distillation, load_teacher, load_teachers
 
 

@@ -166,6 +166,55 @@ def test_card_is_filled_from_the_evaluation(run: Path, faces: Path) -> None:
     assert "rank-1 90.0 ± 2.0 %, FNIR 40.0 ± 3.0 % at FPIR 1 %" in text
 
 
+def test_card_with_groups(run: Path) -> None:
+    """Tables of the evaluation and of the held-out identities; else a sentence that none is."""
+    folder = run / "weights"
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    before = render_card(folder, NAME)
+    assert "were not measured: expect them to differ" in before
+    assert "By group" not in before
+
+    share = {"value": 0.002, "low": 0.001, "high": 0.004}
+    sizes = {"pictures": 1200, "people": 200, "impostor": 5000, "genuine": 50}
+    everyone = {"column": "", "value": "", **sizes, "fmr": share, "fnmr": None}
+    group = {"column": "tone", "value": "V|VI", **sizes, "people": None, "fmr": None, "fnmr": share}
+    groups = {"attributes": "tones.csv", "all_against_all": True, "threshold": 0.4, "unnamed": 7}
+    groups["groups"] = [everyone, group]
+    evaluation["groups"] = groups
+    everything = {"impostor": 3000, "points": [{"fmr": 0.01, "fnmr": share}]}
+    heldout = {"dataset": "CelebA", "people": 417, "fmr": share, "fnmr": share}
+    evaluation["heldout"] = {**heldout, "all_pairs": everything, "groups": groups}
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    text = render_card(folder, NAME)
+    assert text.count("By group, on LFW, at the threshold 0.400, over all pairs within") == 1
+    assert text.count("By group, on held-out identities of CelebA,") == 1
+    stated, unstated = "0.20 % [0.10, 0.40]", "too few to say"
+    row = f"| all of these | 1,200 | 200 | {stated} (5,000 pairs) | {unstated} (50 pairs) |"
+    assert text.count(row) == 2
+    row = f"| tone: V/VI | 1,200 | unknown | {unstated} (5,000 pairs) | {stated} (50 pairs) |"
+    assert text.count(row) == 2
+    assert (
+        "417 held-out identities of CelebA, all against all (3,000 impostor pairs) | 0.20 %" in text
+    )
+    assert "were not measured: expect them to differ" not in text
+    table = text[text.index("| group |") :].split("\n\n")[0].splitlines()
+    assert len(table) == 4
+    assert text.index("## Training") > text.rindex("| group |")
+    assert "\n\n## Training" in text
+
+
+def test_card_of_another_set(run: Path) -> None:
+    folder = run / "weights"
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    change = {"dataset": "agedb_30", "alignment": "crop", "all_pairs": None, "identification": []}
+    (folder / "evaluation.json").write_text(json.dumps({**evaluation, **change}))
+    card = ModelCard(render_card(folder, NAME))
+    assert "agedb_30, 3 pictures, aligned crops as they are in " in card.text
+    assert "No face was found" not in card.text
+    assert "all against all" not in card.text
+    assert {result.dataset_type for result in card.data.eval_results} == {"agedb_30"}
+
+
 def test_card_snippets_run_as_printed(
     run: Path, writer: LocalHub, tmp_path: Path, examples: Path
 ) -> None:

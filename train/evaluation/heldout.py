@@ -1,0 +1,118 @@
+"""Held-out identities, all against all, at the weights' threshold; also by group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from facehub.io.sources import open_source
+from facehub.pipeline import FaceRecognizer
+from train.data.crops import embed_crops
+from train.data.heldout import heldout_names, read_heldout
+from train.evaluation.attributes import Attributes
+from train.evaluation.groups import Groups, group_lines, measure_groups, within_all
+from train.evaluation.metrics import Rate
+from train.evaluation.report import (
+    AllPairs,
+    Run,
+    add_to_report,
+    all_pairs_lines,
+    compare_all,
+    head_lines,
+    measure_all,
+    rates_at,
+    read_report,
+    threshold_line,
+)
+
+PART = "heldout"  # where it lies in `evaluation.json`
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldoutReport(Run):
+    """What the weights reach on aligned faces of identities that were held out of training.
+
+    Attributes:
+        dataset: which faces.
+        pictures: how many.
+        people: whom they show.
+        fmr: share of impostor pairs accepted at the threshold, or None.
+        fnmr: share of genuine pairs rejected at it, or None.
+        all_pairs: FNMR at FMRs.
+        groups: error rates by group, where attributes were given.
+    """
+
+    dataset: str
+    pictures: int
+    people: int
+    fmr: Rate | None
+    fnmr: Rate | None
+    all_pairs: AllPairs
+    groups: Groups | None = None
+
+
+def evaluate_heldout(
+    faces: Path,
+    recognizer: FaceRecognizer,
+    *,
+    dataset: str | None = None,
+    everyone: bool = False,
+    attributes: Attributes | None = None,
+    output: Path | None = None,
+) -> HeldoutReport:
+    """Evaluate on held-out identities.
+
+    Args:
+        faces: aligned faces, see `open_source`; made to fit the network's template by `fit_crops`.
+        recognizer: gives the network and its threshold.
+        dataset: what to call the faces; None for the name of their folder or file.
+        everyone: whether all identities are used, see `read_heldout`.
+        attributes: for rates by group.
+        output: folder with the `evaluation.json` of the same weights, to add the report to.
+
+    Raises:
+        ArchiveError, ImageError: the faces cannot be read.
+        ValueError: they do not fit or show one identity only; see `measure_groups`, `read_report`.
+    """
+    if output is not None:
+        read_report(output, recognizer)  # before minutes of work
+    crops, labels = read_heldout(faces, everyone=everyone)
+    embeddings = embed_crops(recognizer.embedder, crops)
+    similarity, same = compare_all(embeddings, labels)
+    if same.all() or not same.any():
+        raise ValueError(f"{faces} needs two held-out identities, and two faces of one of them")
+    threshold = recognizer.spec.threshold
+    fmr, fnmr = rates_at(similarity, same, threshold)
+    groups = None
+    if attributes is not None:
+        names = heldout_names(open_source(faces), everyone=everyone)
+        compare = within_all(embeddings, labels)
+        groups = measure_groups(attributes, names, threshold, compare, labels)
+    report = HeldoutReport(
+        **Run.of(recognizer),
+        dataset=dataset or faces.stem,
+        pictures=len(labels),
+        people=len(np.unique(labels)),
+        fmr=fmr,
+        fnmr=fnmr,
+        all_pairs=measure_all(similarity, same),
+        groups=groups,
+    )
+    if output is not None:
+        add_to_report(output, recognizer, PART, report)
+    return report
+
+
+def describe(report: HeldoutReport) -> str:
+    """The report as a person reads it: 95 % intervals in brackets."""
+    lines = [
+        *head_lines(report),
+        f"held-out faces      {report.pictures:,} of {report.people:,} people, {report.dataset}",
+        threshold_line(report.threshold, report.fmr, report.fnmr),
+        *all_pairs_lines(report.all_pairs),
+    ]
+    if report.groups is not None:
+        lines += group_lines(report.groups)
+    return "\n".join(lines)
