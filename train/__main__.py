@@ -48,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     teach.add_argument("faces", type=Path, help="packed data set")
     teach.add_argument("target", type=Path, help=".npz to write")
+    teach.add_argument(
+        "--source", default="", help="the network's name, authors and licence, for the model card"
+    )
     teach.set_defaults(run=run_teach)
 
     fit = commands.add_parser("fit", help="train, or go on with an interrupted run")
@@ -141,7 +144,7 @@ def run_pack(args: argparse.Namespace) -> None:
 def run_teach(args: argparse.Namespace) -> None:
     from train.data.teach import embed_teacher
 
-    _print_counts(embed_teacher(args.teacher, args.faces, args.target))
+    _print_counts(embed_teacher(args.teacher, args.faces, args.target, source=args.source))
 
 
 def _print_counts(counts: dict[str, int], width: int = 12) -> None:

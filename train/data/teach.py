@@ -18,7 +18,12 @@ from train.evaluation.embedder import load_embedder
 
 
 def embed_teacher(
-    teacher: Path, faces: Path, target: Path, *, detector: FaceDetector | None = None
+    teacher: Path,
+    faces: Path,
+    target: Path,
+    *,
+    source: str = "",
+    detector: FaceDetector | None = None,
 ) -> dict[str, int]:
     """Embed every packed face with a network and write what `teachers` in a config names.
 
@@ -30,6 +35,7 @@ def embed_teacher(
             the `.xml` of one that `OpenVinoEmbedder` knows.
         faces: packed data set.
         target: `.npz` to write: names, float16 (M, T), unit rows.
+        source: the network's name, authors and licence, for the model card.
         detector: finds the landmarks; None for MediaPipe.
 
     Returns:
@@ -56,6 +62,7 @@ def embed_teacher(
     if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
         raise ValueError(f"{teacher} gives vectors of length 0")
     file = io.BytesIO()
-    np.savez(file, names=np.char.encode(pack.names, "utf-8"), embeddings=vectors.astype(np.float16))
+    names = np.char.encode(pack.names, "utf-8")
+    np.savez(file, names=names, embeddings=vectors.astype(np.float16), source=np.array(source))
     write_atomically(target, file.getvalue())
     return {"faces": len(vectors), "vector": vectors.shape[1]}

@@ -109,6 +109,14 @@ def load_teacher(path: Path, names: np.ndarray) -> Tensor:
     return torch.from_numpy(embeddings[rows].astype(np.float32))
 
 
+def teacher_source(path: Path) -> str:
+    """What a teacher's file says of its network; "" where it says nothing, or is not there."""
+    if not path.is_file():
+        return ""
+    with np.load(path) as file:
+        return str(file["source"]) if "source" in file else ""
+
+
 def _standardised(vectors: Tensor) -> Tensor:
     centred = vectors - vectors.mean(0)
     return centred / centred.var(0, correction=0).sum().sqrt()

@@ -109,6 +109,7 @@ def render_card(folder: Path, repo: str) -> str:
             training=_training(training, spec, dataset),
             limits=dataset.limits,
             licence=dataset.licence,
+            teachers=training.get("teachers", []),
             commands=_commands(training),
         )
     )

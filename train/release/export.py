@@ -18,6 +18,7 @@ from facehub.model.store import write_spec
 from train.checkpoint import CHECKPOINT
 from train.data.pack import PackedFaces, open_pack
 from train.data.sample import sample_training
+from train.model.distill import teacher_source
 from train.records import read_metrics
 from train.release.quantize import COUNT, activation_ranges
 
@@ -85,7 +86,14 @@ def _training(
         "identities": len(np.unique(faces.labels[training])),
         "epochs": len(read_metrics(run)),
         "configs": configs,
+        "teachers": [source for source in map(teacher_source, _teachers(configs)) if source],
     }
+
+
+def _teachers(configs: list[dict[str, Any]]) -> list[Path]:
+    """Files of the teachers' vectors, of all runs, each once."""
+    names = (name for config in configs for name in config.get("teachers", []))
+    return [Path(name) for name in dict.fromkeys(names)]
 
 
 def _configs(source: Path) -> list[dict[str, Any]]:

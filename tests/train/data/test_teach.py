@@ -16,7 +16,7 @@ from tests.train.networks import mean_network, mean_weights
 from train.__main__ import main
 from train.data.pack import open_pack, pack
 from train.data.teach import embed_teacher
-from train.model.distill import load_teacher
+from train.model.distill import load_teacher, teacher_source
 
 PUPILS = AlignmentTemplate(112, 112, (38.4, 51.6), (73.6, 51.6))  # no landmarks to find
 
@@ -100,7 +100,8 @@ def test_our_own_network_teaches_in_float32(
     """Whatever users run: a student learns no rounding."""
     monkeypatch.setenv("FACEHUB_PRECISION", "int8")
     arguments = ["teach", default_weights(), tiny_pack, str(tmp_path / "ours.npz")]
-    assert main(arguments) == 0
+    assert main([*arguments, "--source", "facehub (Apache-2.0)"]) == 0
+    assert teacher_source(tmp_path / "ours.npz") == "facehub (Apache-2.0)"
     assert "vector             512" in capsys.readouterr().out
     crops = open_pack(Path(tiny_pack)).crops
     expected = OnnxEmbedder.from_pretrained(precision="float32").embed(crops)  # with flip

@@ -66,6 +66,19 @@ def test_records(run: Path, tmp_path: Path) -> None:
     assert not (out / "evaluation.json").exists()
 
 
+def test_teachers_are_named_once(run: Path, tmp_path: Path) -> None:
+    known, unknown = tmp_path / "known.npz", tmp_path / "unknown.npz"
+    np.savez(known, names=["a/1"], embeddings=np.ones((1, 2)), source="A network (MIT)")
+    np.savez(unknown, names=["a/1"], embeddings=np.ones((1, 2)))
+    for folder, teachers in ((tmp_path / "first", [known]), (run, [known, unknown, "gone.npz"])):
+        settings = json.loads((folder / "config.json").read_text())
+        settings["teachers"] = [str(path) for path in teachers]
+        (folder / "config.json").write_text(json.dumps(settings))
+    export(run, tmp_path / "out", dataset="celeba")
+    training = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert training["teachers"] == ["A network (MIT)"]
+
+
 def test_what_int8_needs_is_measured_on_training_faces(
     run: Path, tmp_path: Path, tiny_pack: str
 ) -> None:

@@ -131,12 +131,19 @@ def test_card_says_how_each_run_was_made(run: Path) -> None:
     path = run / "weights" / "training.json"
     training = json.loads(path.read_text())
     (settings,) = training["configs"]
-    training["configs"] = [settings | {"init": "owner/first"}, settings | {"dilated": True}]
+    training["configs"] = [
+        settings | {"init": "owner/first", "teacher": "one.npz"},  # as facehub 0.1 wrote it
+        settings | {"dilated": True, "teachers": ["one.npz", "two.npz"]},
+    ]
+    training["teachers"] = ["One (Apache-2.0)", "Two (BSD-3)"]
     path.write_text(json.dumps(training))
     card = make_release(run / "weights", NAME)["README.md"].decode()
     first, second = re.findall(r"Run \d of 2: (.*?)\.(?= |$)", card, re.MULTILINE)
-    assert first.endswith("it starts from the weights of owner/first")
-    assert second.endswith("last stage dilated")
+    assert "it starts from the weights of owner/first; distilled from another network's" in first
+    assert "last stage dilated; distilled from 2 networks' embeddings of the same faces" in second
+    assert (
+        "distilled from; their authors' terms hold for them:\n\n- One (Apache-2.0)\n- Two" in card
+    )
 
 
 def test_card_is_filled_from_the_evaluation(run: Path, faces: Path) -> None:
