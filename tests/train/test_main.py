@@ -63,10 +63,11 @@ def test_fit_takes_overrides_after_options(
 ) -> None:
     (tmp_path / "run.toml").write_text('data = "faces"\nepochs = 9\n')
     found = []
-    monkeypatch.setattr("train.fit.fit", lambda config, run: found.append((config, run)))
+    monkeypatch.setattr("train.fit.fit", lambda *given, **options: found.append((given, options)))
     words = tuple(str(tmp_path / "run.toml") if word == "FILE" else word for word in words)
     assert main(["fit", "run", *words]) == 0
-    ((config, run),) = found
+    (((config, run), options),) = found
+    assert options == {"allow_slow": False}
     assert (config.epochs, config.amp, config.data, run) == (3, "off", "faces", Path("run"))
 
 
