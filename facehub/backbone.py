@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from facehub.model.resnet18 import WIDTHS, places
 from facehub.model.spec import ModelSpec
 
 DROPOUT = 0.4  # of the flatten head
+CACHED_VALUES = 2**20  # of a map, that a CPU's cache holds several copies of
 
 
 def make_trunk(spec: ModelSpec) -> nn.Module:
@@ -67,7 +69,7 @@ class IResNet18(nn.Module):
         super().__init__()
         self.conv1 = _convolution(3, WIDTHS[0], 3, 1)
         self.bn1 = nn.BatchNorm2d(WIDTHS[0])
-        self.prelu = nn.PReLU(WIDTHS[0])
+        self.prelu = PReLU(WIDTHS[0])
         stages = []
         for before, width in zip((WIDTHS[0], *WIDTHS), WIDTHS, strict=False):
             stages.append(nn.Sequential(IResNetBlock(before, width, 2), IResNetBlock(width, width)))
@@ -97,7 +99,7 @@ class IResNetBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(before)
         self.conv1 = _convolution(before, width, 3, 1)
         self.bn2 = nn.BatchNorm2d(width)
-        self.prelu = nn.PReLU(width)
+        self.prelu = PReLU(width)
         self.conv2 = _convolution(width, width, 3, stride)
         self.bn3 = nn.BatchNorm2d(width)
         self.downsample: nn.Module | None = None
@@ -113,6 +115,37 @@ class IResNetBlock(nn.Module):
         shortcut = x if self.downsample is None else self.downsample(x)
         total: Tensor = y + shortcut
         return total
+
+
+class PReLU(nn.PReLU):
+    """PyTorch's, but on a CPU several times as fast backward (2.14: no vector instructions)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Negative values times their channel's slope: (N, channels, H, W), as `x`."""
+        if x.device.type != "cpu" or not (self.training and torch.is_grad_enabled()):
+            return super().forward(x)
+        y: Tensor = _PReLUOnCpu.apply(x, self.weight)
+        return y
+
+
+class _PReLUOnCpu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slopes: Tensor) -> Tensor:
+        ctx.save_for_backward(x, slopes)
+        return functional.prelu(x, slopes.to(x.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        x, slopes = ctx.saved_tensors
+        factor = slopes.to(x.dtype)[:, None, None]
+        of_x, of_slopes = torch.empty_like(x), torch.zeros_like(slopes)
+        n = max(1, CACHED_VALUES // x[0].numel())
+        for grad, part, out in zip(grads[0].split(n), x.split(n), of_x.split(n), strict=True):
+            positive = torch.ops.aten.threshold_backward(grad, part, 0)
+            negative = grad - positive
+            torch.addcmul(positive, negative, factor, out=out)
+            of_slopes += negative.mul_(part).sum((0, 2, 3))
+        return of_x, of_slopes
 
 
 class DepthwisePool(nn.Module):

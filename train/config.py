@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from facehub.io.files import write_atomically
-from facehub.model.spec import Stem
+from facehub.model.resnet18 import map_size, places
+from facehub.model.spec import USUAL_HEAD, ModelSpec, Stem
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class TrainConfig:
         init: what to start from, or "": a run folder (its last checkpoint), a folder of weights, or
             "owner/name" on the Hub.
         teacher: `.npz` of names and embeddings to distil from, or "".
-        stem: of the encoder, "face" or "imagenet".
+        stem: of the encoder, "face", "imagenet" or "iresnet".
+        head: of the encoder, "average", "depthwise" or "flatten"; "" for its stem's usual one.
         dilated: of the encoder, whether its last stage keeps the map's size.
         epochs: passes over the training identities.
         batch_size: pictures in an optimiser step, over all processes.
@@ -55,6 +57,7 @@ class TrainConfig:
     init: str = ""
     teacher: str = ""
     stem: Stem = "face"
+    head: str = ""
     dilated: bool = False
     epochs: int = 26
     batch_size: int = 256
@@ -96,6 +99,24 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "accumulate", "learning_rate", "scale", "clip"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive")
+
+        self._check_encoder()
+
+    @property
+    def encoder_spec(self) -> ModelSpec:
+        """The encoder's architecture."""
+        head: Any = self.head or USUAL_HEAD.get(self.stem, "average")
+        return ModelSpec(stem=self.stem, head=head, dilated=self.dilated)
+
+    def _check_encoder(self) -> None:
+        spec = self.encoder_spec
+        for _, height, width in self.sizes:
+            if spec.head != "average" and map_size(spec, height, width) != places(spec):
+                t = spec.template
+                raise ValueError(
+                    f"sizes: the {spec.head} head of the {spec.stem} stem takes {t.height} x "
+                    f"{t.width} alone, not {height} x {width}"
+                )
 
     def size_at(self, epoch: int) -> tuple[int, int, int]:
         """Input in an epoch: (first epoch at this size, height, width)."""

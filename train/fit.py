@@ -147,6 +147,8 @@ def _fit(config: TrainConfig, run: Path, group: Processes) -> None:
                     (height, width),
                     _generator(config.seed, epoch, step, part),
                 ).contiguous(memory_format=torch.channels_last)
+                # Dropout draws from the global generator: a resumed run repeats it, too.
+                torch.manual_seed(_generator(config.seed, epoch, step, part).initial_seed())
                 is_last = part + group.count >= n_parts
                 with _sharing(loss_of, is_last):
                     loss, found = loss_of(

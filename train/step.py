@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from facehub.encoder import FaceEncoder
-from facehub.model.spec import ModelSpec
 from train.config import TrainConfig
 from train.model.arcface import ArcFace
 from train.model.distill import Distillation, load_teacher
@@ -29,7 +28,7 @@ class TrainingStep(nn.Module):
     def __init__(self, config: TrainConfig, names: np.ndarray, n_identities: int) -> None:
         super().__init__()
         self.config = config
-        self.encoder = FaceEncoder(ModelSpec(stem=config.stem, dilated=config.dilated))
+        self.encoder = FaceEncoder(config.encoder_spec)
         size = self.encoder.spec.embedding_size
         self.head = ArcFace(size, n_identities, config.scale)
         self.teacher: Distillation | None = None

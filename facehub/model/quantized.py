@@ -13,6 +13,8 @@ from facehub.model.resnet18 import EPSILON, NORM, Convolution
 from facehub.model.spec import Head, Preprocessing, Range
 from facehub.model.wire import Attribute
 
+MAX_BIAS = 2**30  # leaves a sum of products room in int32
+
 
 @dataclass(frozen=True)
 class Quantized:
@@ -113,15 +115,12 @@ class Int8Layers:
         convolutions.
         """
         slopes = self.tensors[f"{convolution.slopes}.weight"].astype(np.float64)
-        lowest, _ = self.ranges[convolution.name]
+        lowest = min(self.ranges[convolution.name][0], 0.0)
         low, high = self.ranges[f"{convolution.name}.prelu"]
         ends = [self.graph.constant(np.uint8(end)) for end in (0, 255)]
         negative = replace(x, name=self.graph.add("Clip", x.name, ends[0], x.zero))
         positive = replace(x, name=self.graph.add("Clip", x.name, x.zero, ends[1]))
-        bounds = (
-            min(lowest, 0.0) * max(slopes.max(), 0.0),
-            min(lowest, 0.0) * min(slopes.min(), 0.0),
-        )
+        bounds = lowest * max(slopes.max(), 0.0), lowest * min(slopes.min(), 0.0)
         scaled = self._quantize(
             self._scale(negative, slopes, np.zeros(len(slopes))),
             (max(low, float(bounds[0])), min(high, float(bounds[1]))),
@@ -141,9 +140,8 @@ class Int8Layers:
         bias: np.ndarray,
         attributes: Mapping[str, Attribute],
     ) -> str:
-        whole, steps = _whole(kernel)
-        limit = 2**31 - 1
-        whole_bias = np.rint(bias / (steps * x.step)).clip(-limit, limit).astype(np.int32)
+        whole, steps = _whole(kernel, least=np.abs(bias) / (x.step * MAX_BIAS))
+        whole_bias = np.rint(bias / (steps * x.step)).astype(np.int32)
         return self.graph.add(
             "Conv",
             self._float(x),
@@ -197,8 +195,8 @@ def fold(
     return kernel * factor.astype(np.float32)[:, None, None, None], shift
 
 
-def _whole(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int8 weights, and the step of each output channel, float32 (out,)."""
+def _whole(weights: np.ndarray, least: np.ndarray | float = 0) -> tuple[np.ndarray, np.ndarray]:
+    """int8 weights, and the step of each output channel, float32 (out,), `least` or more."""
     largest = np.abs(weights).max(axis=tuple(range(1, weights.ndim)))
-    steps = np.maximum(largest, 1e-12).astype(np.float32) / 127
+    steps = np.maximum(np.maximum(largest, 1e-12) / 127, least).astype(np.float32)
     return np.rint(weights / steps.reshape(-1, *[1] * (weights.ndim - 1))).astype(np.int8), steps
