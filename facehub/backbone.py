@@ -31,7 +31,7 @@ def make_pool(spec: ModelSpec) -> nn.Module:
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-class ResNet18(ResNet):
+class ResNet18(ResNet):  # type: ignore[misc]  # torchvision has no types
     """Torchvision's ResNet18 up to its last map, with the spec's stem and dilation."""
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -140,7 +140,7 @@ class _PReLUOnCpu(torch.autograd.Function):
         factor = slopes.to(x.dtype)[:, None, None]
         of_x, of_slopes = torch.empty_like(x), torch.zeros_like(slopes)
         n = max(1, CACHED_VALUES // x[0].numel())
-        for grad, part, out in zip(grads[0].split(n), x.split(n), of_x.split(n), strict=True):
+        for grad, part, out in zip(*(torch.split(v, n) for v in (grads[0], x, of_x)), strict=True):
             positive = torch.ops.aten.threshold_backward(grad, part, 0)
             negative = grad - positive
             torch.addcmul(positive, negative, factor, out=out)

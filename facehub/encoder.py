@@ -71,7 +71,14 @@ class FaceEncoder(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """As `forward`, before the L2 normalisation, and of the crops alone."""
-        features: Tensor = self.norm(self.embedding(self.pool(self.trunk(x))))
+        x = self.pool(self.trunk(x))
+        if self.spec.head == "flatten":  # a long sum: in float32 under autocast too, as InsightFace
+            with torch.autocast(x.device.type, enabled=False):
+                return self._embed(x.float())
+        return self._embed(x)
+
+    def _embed(self, x: Tensor) -> Tensor:
+        features: Tensor = self.norm(self.embedding(x))
         return features
 
     def preprocess(self, crops: Tensor) -> Tensor:

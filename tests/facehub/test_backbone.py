@@ -60,7 +60,7 @@ def test_iresnet_is_as_large_as_published(
 ) -> None:
     """InsightFace's arcface_torch gives 24.0 million and 2.6 GFLOP for 112 x 112."""
     spec = replace(IRESNET, template=TEMPLATES[template])
-    encoder = FaceEncoder(spec)
+    encoder = FaceEncoder(spec).eval()
     assert sum(p.numel() for p in encoder.parameters()) / 1e6 == pytest.approx(parameters, abs=0.05)
     products = 0
 

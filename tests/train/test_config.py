@@ -20,7 +20,8 @@ def test_shipped_configurations_load(path: Path) -> None:
 
 def test_overrides_win_and_are_typed() -> None:
     config = load_config(
-        CONFIGS[0], ["epochs=3", "learning_rate=1", "data=elsewhere", "sizes=[[0,8,8]]"]
+        CONFIGS[0],
+        ["epochs=3", "learning_rate=1", "data=elsewhere", "head=average", "sizes=[[0,8,8]]"],
     )
     assert (config.epochs, config.learning_rate, config.data) == (3, 1.0, "elsewhere")
     assert isinstance(config.learning_rate, float)
@@ -63,7 +64,7 @@ def test_heads_that_keep_places_take_one_size() -> None:
     small = ((0, 64, 56), (3, 112, 96))
     with pytest.raises(ValueError, match="flatten head of the iresnet stem takes 112 x 96 alone"):
         TrainConfig(data="x", stem="iresnet", sizes=small)
-    with pytest.raises(ValueError, match="the depthwise head .* not 64 x 56"):
+    with pytest.raises(ValueError, match="of the face stem takes 112 x 96 alone, not 64 x 56"):
         TrainConfig(data="x", head="depthwise", sizes=small)
     with pytest.raises(ValueError, match="iresnet stem cannot be dilated"):
         TrainConfig(data="x", stem="iresnet", dilated=True)

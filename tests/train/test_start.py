@@ -108,7 +108,7 @@ def test_a_depthwise_head_goes_on_from_an_average_one(
     start(tmp_path, second, faces, (112, 96))
     if is_run:
         torch.testing.assert_close(second.head.weight, first.head.weight)
-    crops = faces.crops[:4]
+    crops = np.array(faces.crops[:4])
     expected = first.encoder.embed(crops)
     np.testing.assert_allclose(second.encoder.embed(crops), expected, rtol=1e-4, atol=1e-6)
 

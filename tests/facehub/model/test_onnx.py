@@ -27,7 +27,7 @@ from facehub.model import runtime
 from facehub.model.graph import to_onnx
 from facehub.model.onnx import PRECISION_VARIABLE, choose_precision
 from facehub.model.resnet18 import activations, convolutions
-from facehub.model.spec import Head, Preprocessing
+from facehub.model.spec import Preprocessing
 from facehub.model.store import Weights, default_weights, read_weights
 
 SHIPPED = Path(default_weights())
@@ -75,15 +75,17 @@ SPECS = {
     "imagenet": ModelSpec(stem="imagenet"),
     "face": ModelSpec(stem="face", embedding_size=32),
     "dilated": ModelSpec(dilated=True),
-    "iresnet": ModelSpec(stem="iresnet", head="flatten"),
+    "preprocessing": ModelSpec(preprocessing=Preprocessing(mean=100, std=60)),
+    "channels": ModelSpec(preprocessing=Preprocessing(mean=(90, 100, 120), std=(50, 60, 70))),
+}
+HEADS = {
+    "iresnet flatten": ModelSpec(stem="iresnet", head="flatten", flip=True),
     "iresnet average": ModelSpec(stem="iresnet", embedding_size=32),
     "iresnet depthwise": ModelSpec(stem="iresnet", head="depthwise", embedding_size=32),
     "imagenet depthwise": ModelSpec(head="depthwise", dilated=True),
     "imagenet flatten": ModelSpec(head="flatten", dilated=True),
     "face depthwise": ModelSpec(stem="face", head="depthwise", embedding_size=32),
     "face flatten": ModelSpec(stem="face", head="flatten", embedding_size=32),
-    "preprocessing": ModelSpec(preprocessing=Preprocessing(mean=100, std=60)),
-    "channels": ModelSpec(preprocessing=Preprocessing(mean=(90, 100, 120), std=(50, 60, 70))),
 }
 
 
@@ -111,10 +113,22 @@ def test_int8_is_near(name: str, flip: bool, crops: np.ndarray) -> None:
     assert agreement.max() < 1 - 1e-7  # it is not float32 after all
 
 
-@pytest.mark.parametrize("head", ["average", "flatten"])
-def test_int8_of_channels_that_a_norm_makes_constant(head: Head, crops: np.ndarray) -> None:
-    """A weight of 0, as weight decay can leave it: the shift is all that is left."""
-    encoder = untrained(ModelSpec(stem="iresnet", head=head, embedding_size=32))
+@pytest.mark.parametrize("name", HEADS)
+def test_other_heads(name: str, crops: np.ndarray) -> None:
+    """Equal to PyTorch in float32, near it in int8."""
+    encoder, crops = untrained(HEADS[name]), crops[:3]
+    expected = encoder.embed(crops)
+    np.testing.assert_allclose(embedder(encoder).embed(crops), expected, atol=1e-5)
+    assert not np.allclose(expected[0], expected[1], atol=1e-3)
+    encoder.spec = replace(encoder.spec, activation_ranges=ranges(encoder, crops))
+    agreement = (embedder(encoder, "int8").embed(crops) * expected).sum(axis=1)
+    assert agreement.min() > 0.98
+    assert agreement.max() < 1 - 1e-7
+
+
+def test_int8_of_channels_that_a_norm_makes_constant(crops: np.ndarray) -> None:
+    """A weight of 0: the shift is all that is left."""
+    encoder = untrained(ModelSpec(stem="iresnet", embedding_size=32))
     with torch.no_grad():
         for name in ("layer1.0.bn1", "layer2.0.bn2", "layer3.1.bn3"):
             encoder.get_submodule(f"trunk.{name}").weight[::2] = 0
@@ -125,7 +139,7 @@ def test_int8_of_channels_that_a_norm_makes_constant(head: Head, crops: np.ndarr
 
 def test_int8_runs_whole_numbers_only(crops: np.ndarray, tmp_path: Path) -> None:
     """What ONNX Runtime makes of the graph: no convolution, product or PReLU in float32."""
-    encoder = untrained(SPECS["iresnet"])
+    encoder = untrained(HEADS["iresnet flatten"])
     encoder.spec = replace(encoder.spec, activation_ranges=ranges(encoder, crops))
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
