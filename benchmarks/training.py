@@ -4,6 +4,10 @@ A step is all that `fit` does for a batch: read, augment, forward with the teach
 optimise, average. Its floating-point operations are those of forward and backward alone.
 
 python benchmarks/training.py runs/celeba --config train/configs/celeba_cpu.toml
+python benchmarks/training.py runs/celeba --config CONFIG.toml --stems face iresnet
+
+With `--stems`, only how much faster a step is with each stem than with the first one, the steps in
+turn, in batches of `--batch-size` faces.
 """
 
 import argparse
@@ -11,12 +15,14 @@ import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from facehub.model.spec import Stem
 from train.config import TrainConfig, load_config
 from train.data.augment import augment
 from train.data.pack import PackedFaces, open_pack
@@ -28,8 +34,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pack", type=Path)
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--stems", nargs="+", choices=get_args(Stem), help="to compare")
+    parser.add_argument("--batch-size", type=int, default=16, help="with --stems (16)")
     args = parser.parse_args()
     faces = open_pack(args.pack)
+    if args.stems:
+        compare_stems(args.config, args.stems, faces, args.batch_size)
+        return
     rng = np.random.default_rng(0)
 
     threads = torch.get_num_threads()
@@ -50,7 +61,8 @@ def main() -> None:
         peak = matrix_rate(torch.bfloat16 if half else torch.float32)
         print(f"matrix product, {config.amp:<10}{peak / 1e9:8.0f} GFLOP/s")
         for _, height, width in config.sizes:
-            flops, seconds = training_cost(config, faces, height, width)
+            flops, train = training_step(config, faces, height, width)
+            seconds = median_of(train, 8)
             print(
                 f"training {height} x {width:<13}{config.batch_size / seconds:8.0f} images/s, "
                 f"{flops / seconds / 1e9:.0f} GFLOP/s, "
@@ -58,10 +70,40 @@ def main() -> None:
             )
 
 
-def training_cost(
+def compare_stems(
+    path: Path, stems: list[str], faces: PackedFaces, batch_size: int, rounds: int = 7
+) -> None:
+    """Print the median time of a step with each stem, and its speed relative to the first one."""
+    for amp in ("off", "bf16"):
+        steps: dict[str, tuple[int, Callable[[], None]]] = {}
+        times: dict[str, list[float]] = {stem: [] for stem in stems}
+        for stem in stems:
+            size = f"batch_size={batch_size}"
+            config = load_config(
+                path, [f"stem={stem}", "head=", "dilated=false", f"amp={amp}", size]
+            )
+            _, height, width = config.size_at(config.epochs)
+            steps[stem] = training_step(config, faces, height, width)
+        for turn in range(rounds + 1):
+            for stem, (_, train) in steps.items():
+                start = time.perf_counter()
+                train()
+                if turn > 0:  # the first one warms up
+                    times[stem].append(time.perf_counter() - start)
+        base = float(np.median(times[stems[0]]))
+        for stem, (flops, _) in steps.items():
+            seconds = float(np.median(times[stem]))
+            print(
+                f"{amp:<5}{stem:<9}{1000 * seconds:8.0f} ms, {batch_size / seconds:5.1f} images/s, "
+                f"{flops / batch_size / 1e9:.1f} GFLOP a face, "
+                f"{base / seconds:.2f} times {stems[0]}"
+            )
+
+
+def training_step(
     config: TrainConfig, faces: PackedFaces, height: int, width: int
-) -> tuple[int, float]:
-    """Floating-point operations and seconds of one optimiser step."""
+) -> tuple[int, Callable[[], None]]:
+    """Floating-point operations of one optimiser step, and what takes it."""
     training = np.flatnonzero(~faces.heldout)
     identities, labels = np.unique(faces.labels[training], return_inverse=True)
     module = TrainingStep(config, faces.names[training], len(identities))
@@ -90,7 +132,7 @@ def training_cost(
     x = read()
     with FlopCounterMode(display=False) as counter:
         differentiate(x)
-    return counter.get_total_flops(), median_of(train, 8)
+    return counter.get_total_flops(), train
 
 
 def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:

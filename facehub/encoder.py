@@ -1,7 +1,7 @@
 """The ResNet18 as a PyTorch module: for training, and for people who fine-tune it.
 
-The only module of facehub that imports PyTorch (`pip install 'facehub[torch]'`). Inference runs on
-ONNX Runtime, see `facehub.model.onnx`.
+Only this module and `facehub.backbone`, its parts, import PyTorch (`pip install 'facehub[torch]'`).
+Inference runs on ONNX Runtime, see `facehub.model.onnx`.
 """
 
 from __future__ import annotations
@@ -9,25 +9,27 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models import resnet18
 
+from facehub.backbone import make_pool, make_trunk
 from facehub.errors import WeightsError
 from facehub.model.embedder import check_crops
 from facehub.model.fingerprint import fingerprint, is_fingerprint_v1
+from facehub.model.resnet18 import shapes
 from facehub.model.selftest import check_answers, known_answer, synthetic_crops
 from facehub.model.spec import ModelSpec
 from facehub.model.store import read_weights, weights_folder, write_weights
 
 
 class FaceEncoder(nn.Module):
-    """ResNet18 backbone, global average pool, linear, batch norm, L2 normalisation.
+    """ResNet18 backbone, the head's pooling, linear, batch norm, L2 normalisation.
 
+    With the flatten head the batch norm has no weights to learn, as in InsightFace: it scales by 1.
     Where `spec.flip` is set, the crop's mirror image goes the same way, and the sum of both is
     normalised. It is an `Embedder`: `FaceRecognizer(FaceEncoder.from_pretrained(...))` runs the
     whole chain with PyTorch.
@@ -41,16 +43,12 @@ class FaceEncoder(nn.Module):
         self.spec = spec or ModelSpec()
         if self.spec.architecture != "resnet18":
             raise WeightsError("FaceEncoder is a ResNet18; an ONNX network has no PyTorch form.")
-        self.trunk = resnet18(weights=None)
-        width = self.trunk.fc.in_features
-        self.trunk.fc = nn.Identity()
-        if self.spec.stem == "face":
-            self.trunk.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
-            self.trunk.maxpool = nn.Identity()
-        if self.spec.dilated:
-            _dilate(self.trunk.layer4)
-        self.embedding = nn.Linear(width, self.spec.embedding_size, bias=False)
-        self.norm = nn.BatchNorm1d(self.spec.embedding_size)
+        self.trunk = make_trunk(self.spec)
+        self.pool = make_pool(self.spec)
+        size, features = shapes(self.spec)["embedding.weight"]
+        self.embedding = nn.Linear(features, size, bias=False)
+        self.norm = nn.BatchNorm1d(size)
+        self.norm.weight.requires_grad_(self.spec.head != "flatten")
 
     @property
     def description(self) -> str:
@@ -73,7 +71,14 @@ class FaceEncoder(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """As `forward`, before the L2 normalisation, and of the crops alone."""
-        features: Tensor = self.norm(self.embedding(self.trunk(x)))
+        x = self.pool(self.trunk(x))
+        if self.spec.head == "flatten":  # a long sum: in float32 under autocast too, as InsightFace
+            with torch.autocast(x.device.type, enabled=False):
+                return self._embed(x.float())
+        return self._embed(x)
+
+    def _embed(self, x: Tensor) -> Tensor:
+        features: Tensor = self.norm(self.embedding(x))
         return features
 
     def preprocess(self, crops: Tensor) -> Tensor:
@@ -185,12 +190,3 @@ class FaceEncoder(nn.Module):
             answer = self.embed(synthetic_crops(self.spec.template)[:1])[0]
             self.spec = replace(self.spec, activation_ranges={}, known_answer=known_answer(answer))
         self.spec = write_weights(Path(folder), tensors, self.spec)
-
-
-def _dilate(stage: nn.Sequential) -> None:
-    """Take away a stage's stride; its later convolutions skip the positions that came in."""
-    blocks: list[Any] = list(stage)  # torchvision's BasicBlock
-    first, second = blocks
-    first.conv1.stride = first.downsample[0].stride = (1, 1)
-    for convolution in (first.conv2, second.conv1, second.conv2):
-        convolution.dilation = convolution.padding = (2, 2)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from facehub.io.files import write_atomically
-from facehub.model.spec import Stem
+from facehub.model.resnet18 import map_size, places
+from facehub.model.spec import USUAL_HEAD, ModelSpec, Stem
 from train.data.changes import Augmentation
 
 MarginType = Literal["arcface", "cosface", "adaface"]
@@ -35,7 +36,8 @@ class TrainConfig:
             "owner/name" on the Hub.
         teachers: `.npz` files of names and embeddings to distil from, or none; see
             `python -m train teach`.
-        stem: of the encoder, "face" or "imagenet".
+        stem: of the encoder, "face", "imagenet" or "iresnet".
+        head: of the encoder, "average", "depthwise" or "flatten"; "" for its stem's usual one.
         dilated: of the encoder, whether its last stage keeps the map's size.
         heldout: whether one identity in 20 is kept out to choose the best epoch by. Without, for a
             final run, all identities are learned from, and `best/` holds the last epoch's weights.
@@ -87,6 +89,7 @@ class TrainConfig:
     init: str = ""
     teachers: tuple[str, ...] = ()
     stem: Stem = "face"
+    head: str = ""
     dilated: bool = False
     heldout: bool = True
     epochs: int = 26
@@ -140,6 +143,7 @@ class TrainConfig:
         if not 0 <= self.margin_min <= self.margin_max < 1.6:
             raise ValueError("margins must rise from 0 or more to less than 1.6 radians")
         self._check_rates()
+        self._check_encoder()
         if not 0 <= self.partial_fc <= 1:
             raise ValueError("partial_fc is a share, 0 to 1")
         if self.partial_fc and self.clip_centres:
@@ -160,6 +164,22 @@ class TrainConfig:
             lowest = self.milestone_factor ** len(self.milestones)
         if not 0 <= self.cooldown_to <= max(lowest, 0):
             raise ValueError(f"cooldown_to must not be above what the schedule ends at, {lowest:g}")
+
+    @property
+    def encoder_spec(self) -> ModelSpec:
+        """The encoder's architecture."""
+        head: Any = self.head or USUAL_HEAD.get(self.stem, "average")
+        return ModelSpec(stem=self.stem, head=head, dilated=self.dilated)
+
+    def _check_encoder(self) -> None:
+        spec = self.encoder_spec
+        for _, height, width in self.sizes:
+            if spec.head != "average" and map_size(spec, height, width) != places(spec):
+                t = spec.template
+                raise ValueError(
+                    f"sizes: the {spec.head} head of the {spec.stem} stem takes {t.height} x "
+                    f"{t.width} alone, not {height} x {width}"
+                )
 
     def size_at(self, epoch: int) -> tuple[int, int, int]:
         """Input in an epoch: (first epoch at this size, height, width)."""

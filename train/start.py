@@ -24,9 +24,10 @@ def start_from(
 ) -> None:
     """Take over what `source` has learned.
 
-    Of a run: all but the map to its teacher's vectors and what a margin keeps count of, as the next
-    teacher and margin may be others. Of an
-    encoder's weights, the encoder; each identity's centre is then its faces' mean embedding.
+    Of a run: all but the map to its teachers' vectors and what a margin keeps count of, as the next
+    teachers and margin may be others. Of an encoder's weights, the encoder; each identity's centre
+    is then its faces' mean embedding. A depthwise head goes on from an average one, whose
+    embeddings it gives at first.
 
     Args:
         source: run folder, folder of weights, or "owner/name" on the Hub.
@@ -38,20 +39,25 @@ def start_from(
 
     Raises:
         WeightsError: there is neither a run nor weights, or the weights are damaged.
-        ValueError: the stem is another, or a run had other identities.
+        ValueError: the stem or the head is another, or a run had other identities.
     """
     state = load_checkpoint(Path(source))
     try:
         if state is None:
-            module.encoder.load_state_dict(FaceEncoder.from_pretrained(source).state_dict())
+            encoder = FaceEncoder.from_pretrained(source)
+            learned = {f"encoder.{k}": v for k, v in encoder.state_dict().items()}
+            fresh = ["head.", "teacher."]
         else:
-            anew = ("teacher.", "head.margin.")
-            own = {k: v for k, v in module.state_dict().items() if k.startswith(anew)}
-            learned = {k: v for k, v in state["modules"].items() if not k.startswith(anew)}
-            module.load_state_dict(own | learned)
+            fresh = ["teacher.", "head.margin."]
+            learned = {k: v for k, v in state["modules"].items() if not k.startswith(tuple(fresh))}
+        if "encoder.pool.weight" not in learned:  # of a depthwise head, which averages at first
+            fresh.append("encoder.pool.weight")
+        own = {k: v for k, v in module.state_dict().items() if k.startswith(tuple(fresh))}
+        module.load_state_dict(own | learned)
     except RuntimeError as error:
         raise ValueError(
-            f"{source} does not fit: stem and training identities must be as in this run"
+            f"{source} does not fit: stem, head and training identities must be as in this run "
+            "(but a depthwise head may go on from an average one)"
         ) from error
     if state is None:
         module.encoder.eval()

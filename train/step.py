@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from facehub.encoder import FaceEncoder
-from facehub.model.spec import ModelSpec
 from train.config import TrainConfig
 from train.distributed import Processes
 from train.model.distill import Distillation, load_teachers
@@ -39,7 +38,7 @@ class TrainingStep(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.encoder = FaceEncoder(ModelSpec(stem=config.stem, dilated=config.dilated))
+        self.encoder = FaceEncoder(config.encoder_spec)
         size = self.encoder.spec.embedding_size
         margin = make_margin(config.margin_type)
         self.head: MarginSoftmax

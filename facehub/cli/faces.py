@@ -173,7 +173,8 @@ def _faces(path: Path, recognizer: FaceRecognizer) -> list[EmbeddedFace]:
 def _describe(spec: ModelSpec) -> str:
     if spec.architecture == "onnx":
         return f"ONNX network {spec.file}"
-    return f"{spec.architecture}, {spec.stem} stem" + ", last stage dilated" * spec.dilated
+    text = f"{spec.architecture}, {spec.stem} stem" + ", last stage dilated" * spec.dilated
+    return text if spec.head == "average" else f"{text}, {spec.head} head"
 
 
 # --- what the commands share ----------------------------------------------------------------------

@@ -17,7 +17,16 @@ from facehub.template import AlignmentTemplate
 PREFIX, PREFIX_V1 = "v2:", "sha256:"
 
 # What changes an embedding. The precision, the threshold and the calibration do not.
-_FIELDS = ("architecture", "stem", "dilated", "embedding_size", "flip", "preprocessing", "template")
+_FIELDS = (
+    "architecture",
+    "stem",
+    "head",
+    "dilated",
+    "embedding_size",
+    "flip",
+    "preprocessing",
+    "template",
+)
 
 
 def fingerprint(weights: Mapping[str, np.ndarray] | bytes, spec: ModelSpec) -> str:
@@ -69,7 +78,7 @@ def is_fingerprint_v1(text: str, tensors: Mapping[str, np.ndarray], spec: ModelS
     p, t = spec.preprocessing, spec.template
     if not text.startswith(PREFIX_V1) or spec.architecture != "resnet18" or t.nose is not None:
         return False
-    if (p.colour, p.layout) != ("RGB", "NCHW"):
+    if (p.colour, p.layout, spec.head) != ("RGB", "NCHW", "average"):
         return False
     if isinstance(p.mean, tuple) or isinstance(p.std, tuple):
         return False

@@ -9,9 +9,10 @@ import numpy as np
 
 from facehub.errors import WeightsError
 from facehub.model import wire
-from facehub.model.layers import Float32Layers, Int8Layers, Layers, Value
+from facehub.model.layers import Float32Layers, Layers, Value
 from facehub.model.nodes import GraphBuilder
-from facehub.model.resnet18 import EPSILON, NORM, activations, blocks, stem
+from facehub.model.quantized import Int8Layers
+from facehub.model.resnet18 import activations, blocks, stem
 from facehub.model.spec import ModelSpec
 
 Precision = Literal["float32", "int8"]
@@ -53,14 +54,11 @@ def to_onnx(
                 f"These weights cannot run as int8: the range of {min(missing)} was not measured "
                 "(`python -m train quantize` measures it)."
             )
-        x = _backbone(Int8Layers(graph, tensors, spec.activation_ranges), x, spec)
+        x = _network(Int8Layers(graph, tensors, spec.activation_ranges), x, spec)
     else:
         layers = Float32Layers(graph, tensors)
-        x, given = _backbone(layers, x, spec), layers.activations
-    x = graph.add("Flatten", graph.add("GlobalAveragePool", x))
-    x = graph.add("MatMul", x, graph.weight(tensors["embedding.weight"].T))
-    norm = [graph.weight(tensors[f"norm.{part}"]) for part in NORM]
-    x = graph.unit_rows(graph.add("BatchNormalization", x, *norm, epsilon=EPSILON))
+        x, given = _network(layers, x, spec), layers.activations
+    x = graph.unit_rows(x)
     if spec.flip:
         graph.add_named("Split", [x], ["crop", "mirrored"], axis=0)
         x = graph.unit_rows(graph.add("Add", "crop", "mirrored"))
@@ -83,18 +81,18 @@ def to_onnx(
     )
 
 
-def _backbone(layers: Layers[Value], crops: str, spec: ModelSpec) -> str:
-    """From the preprocessed crops to the last feature map, float32 (N, 512, h, w)."""
-    x = layers.convolve(layers.enter(crops, spec.preprocessing), stem(spec), relu=True)
+def _network(layers: Layers[Value], crops: str, spec: ModelSpec) -> str:
+    """From the preprocessed crops to embeddings of any length, float32 (N, embedding_size)."""
+    x = layers.convolve(layers.enter(crops, spec.preprocessing), stem(spec))
     if spec.stem == "imagenet":
         x = layers.max_pool(x)
     for block in blocks(spec):
-        y = layers.convolve(x, block.first, relu=True)
-        y = layers.convolve(y, block.second)
+        y = layers.normalize(x, block.norm, f"{block.name}.bn1") if block.norm else x
+        y = layers.convolve(layers.convolve(y, block.first), block.second)
         if block.shortcut is not None:
             x = layers.convolve(x, block.shortcut)
-        x = layers.add_relu(y, x, block.name)
-    return layers.leave(x)
+        x = layers.add(y, x, block.name, relu=block.relu)
+    return layers.embed(x, spec.head)
 
 
 def _preprocess(graph: GraphBuilder, x: str, spec: ModelSpec) -> str:

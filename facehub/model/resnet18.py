@@ -1,13 +1,15 @@
 """ResNet18: its layers, and the names and shapes of its tensors.
 
-The module for training is `facehub.encoder.FaceEncoder`; both use torchvision's names.
-`facehub.model.graph` writes the network as ONNX.
+The module for training is `facehub.encoder.FaceEncoder`; both use torchvision's names, and
+InsightFace's within the iresnet stem. `facehub.model.graph` writes the network as ONNX.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -21,7 +23,7 @@ NORM = ("weight", "bias", "running_mean", "running_var")
 
 @dataclass(frozen=True)
 class Convolution:
-    """One convolution and the batch norm after it.
+    """One convolution, the batch norm after it, and its activation function.
 
     Attributes:
         name: of its activation: "conv1", "layer2.0.conv1", "layer2.0.downsample", ...
@@ -30,6 +32,8 @@ class Convolution:
         shape: (out, in, height, width) of the kernel.
         stride: in pixels.
         dilation: 1 for none.
+        activation: what follows the batch norm.
+        slopes: prefix of the PReLU's slopes, one a channel.
     """
 
     name: str
@@ -38,6 +42,8 @@ class Convolution:
     shape: tuple[int, int, int, int]
     stride: int = 1
     dilation: int = 1
+    activation: Literal["none", "relu", "prelu"] = "none"
+    slopes: str = ""
 
     @property
     def padding(self) -> int:
@@ -47,18 +53,34 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Block:
-    """A residual block: two convolutions, and one for the shortcut where the shape changes."""
+    """A residual block: two convolutions, and one for the shortcut where the shape changes.
+
+    Attributes:
+        name: of its activation, the sum: "layer2.0".
+        first, second: the convolutions.
+        shortcut: convolution of the block's input; None for the input itself.
+        norm: prefix of the batch norm before the first convolution, whose activation is named
+            "layer2.0.bn1"; "" for none.
+        relu: whether a ReLU follows the sum.
+    """
 
     name: str
     first: Convolution
     second: Convolution
     shortcut: Convolution | None
+    norm: str = ""
+    relu: bool = True
 
 
 def stem(spec: ModelSpec) -> Convolution:
     """The first convolution."""
     side, stride = (7, 2) if spec.stem == "imagenet" else (3, 1)
-    return Convolution("conv1", "trunk.conv1", "trunk.bn1", (64, 3, side, side), stride)
+    shape = (WIDTHS[0], 3, side, side)
+    if spec.stem == "iresnet":
+        return Convolution(
+            "conv1", "trunk.conv1", "trunk.bn1", shape, activation="prelu", slopes="trunk.prelu"
+        )
+    return Convolution("conv1", "trunk.conv1", "trunk.bn1", shape, stride, activation="relu")
 
 
 def blocks(spec: ModelSpec) -> Iterator[Block]:
@@ -68,31 +90,63 @@ def blocks(spec: ModelSpec) -> Iterator[Block]:
         dilated = spec.dilated and layer == len(WIDTHS)
         for number in range(2):
             name = f"layer{layer}.{number}"
-            stride = 2 if layer > 1 and number == 0 and not dilated else 1
-            dilations = ((1 if number == 0 else 2), 2) if dilated else (1, 1)
-            parts = [
-                Convolution(
-                    f"{name}.conv{i}",
-                    f"trunk.{name}.conv{i}",
-                    f"trunk.{name}.bn{i}",
-                    (width, before if i == 1 else width, 3, 3),
-                    stride if i == 1 else 1,
-                    dilations[i - 1],
-                )
-                for i in (1, 2)
-            ]
-            shortcut = None
-            if before != width:
-                prefix = f"trunk.{name}.downsample"
-                shortcut = Convolution(
-                    f"{name}.downsample",
-                    f"{prefix}.0",
-                    f"{prefix}.1",
-                    (width, before, 1, 1),
-                    stride,
-                )
-            yield Block(name, parts[0], parts[1], shortcut)
+            if spec.stem == "iresnet":
+                yield _improved_block(name, before, width, 2 if number == 0 else 1)
+            else:
+                stride = 2 if layer > 1 and number == 0 and not dilated else 1
+                dilations = ((1 if number == 0 else 2), 2) if dilated else (1, 1)
+                yield _basic_block(name, before, width, stride, dilations)
             before = width
+
+
+def _basic_block(
+    name: str, before: int, width: int, stride: int, dilations: tuple[int, int]
+) -> Block:
+    """Torchvision's BasicBlock."""
+    prefix = f"trunk.{name}"
+    first = Convolution(
+        f"{name}.conv1",
+        f"{prefix}.conv1",
+        f"{prefix}.bn1",
+        (width, before, 3, 3),
+        stride,
+        dilations[0],
+        "relu",
+    )
+    second = Convolution(
+        f"{name}.conv2",
+        f"{prefix}.conv2",
+        f"{prefix}.bn2",
+        (width, width, 3, 3),
+        dilation=dilations[1],
+    )
+    shortcut = _shortcut(name, before, width, stride) if before != width else None
+    return Block(name, first, second, shortcut)
+
+
+def _improved_block(name: str, before: int, width: int, stride: int) -> Block:
+    """InsightFace's IBasicBlock: a batch norm first, PReLU, the stride last, no ReLU at the end."""
+    prefix = f"trunk.{name}"
+    first = Convolution(
+        f"{name}.conv1",
+        f"{prefix}.conv1",
+        f"{prefix}.bn2",
+        (width, before, 3, 3),
+        activation="prelu",
+        slopes=f"{prefix}.prelu",
+    )
+    second = Convolution(
+        f"{name}.conv2", f"{prefix}.conv2", f"{prefix}.bn3", (width, width, 3, 3), stride
+    )
+    shortcut = _shortcut(name, before, width, stride) if stride > 1 else None
+    return Block(name, first, second, shortcut, norm=f"{prefix}.bn1", relu=False)
+
+
+def _shortcut(name: str, before: int, width: int, stride: int) -> Convolution:
+    prefix = f"trunk.{name}.downsample"
+    return Convolution(
+        f"{name}.downsample", f"{prefix}.0", f"{prefix}.1", (width, before, 1, 1), stride
+    )
 
 
 def convolutions(spec: ModelSpec) -> Iterator[Convolution]:
@@ -106,18 +160,53 @@ def convolutions(spec: ModelSpec) -> Iterator[Convolution]:
 
 
 def activations(spec: ModelSpec) -> list[str]:
-    """Names of the activations that int8 inference needs ranges of."""
-    return [c.name for c in convolutions(spec)] + [block.name for block in blocks(spec)]
+    """Names of the activations that int8 inference needs ranges of.
+
+    A convolution's is that after its ReLU. A PReLU's has a name of its own, "conv1.prelu" after
+    "conv1".
+    """
+    found = [c.name for c in convolutions(spec)]
+    found += [f"{c.name}.prelu" for c in convolutions(spec) if c.slopes]
+    found += [f"{block.name}.bn1" for block in blocks(spec) if block.norm]
+    return found + [block.name for block in blocks(spec)]
+
+
+def map_size(spec: ModelSpec, height: int, width: int) -> tuple[int, int]:
+    """(height, width) of the last map for an input of this size, in pixels."""
+    stride = stem(spec).stride * (2 if spec.stem == "imagenet" else 1)  # the max-pool's
+    for block in blocks(spec):
+        stride *= block.first.stride * block.second.stride
+    return -(-height // stride), -(-width // stride)
+
+
+def places(spec: ModelSpec) -> tuple[int, int]:
+    """(height, width) of the last map for the template's crops."""
+    return map_size(spec, spec.template.height, spec.template.width)
 
 
 def shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
     """Names and shapes of all tensors that `spec` asks for."""
     found: dict[str, tuple[int, ...]] = {}
+
+    def add_norm(prefix: str, width: int) -> None:
+        found.update({f"{prefix}.{part}": (width,) for part in NORM})
+
     for convolution in convolutions(spec):
         found[f"{convolution.kernel}.weight"] = convolution.shape
-        found |= {f"{convolution.norm}.{part}": convolution.shape[:1] for part in NORM}
-    found["embedding.weight"] = (spec.embedding_size, WIDTHS[-1])
-    found |= {f"norm.{part}": (spec.embedding_size,) for part in NORM}
+        add_norm(convolution.norm, convolution.shape[0])
+        if convolution.slopes:
+            found[f"{convolution.slopes}.weight"] = convolution.shape[:1]
+    for block in blocks(spec):
+        if block.norm:
+            add_norm(block.norm, block.first.shape[1])
+    features = WIDTHS[-1]
+    if spec.head == "depthwise":
+        found["pool.weight"] = (features, *places(spec))
+    elif spec.head == "flatten":
+        add_norm("pool.norm", features)
+        features *= math.prod(places(spec))
+    found["embedding.weight"] = (spec.embedding_size, features)
+    add_norm("norm", spec.embedding_size)
     return found
 
 

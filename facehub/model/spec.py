@@ -17,7 +17,8 @@ from facehub.model.calibration import Calibration
 from facehub.template import AlignmentTemplate
 
 Architecture = Literal["resnet18", "onnx"]
-Stem = Literal["imagenet", "face"]
+Stem = Literal["imagenet", "face", "iresnet"]
+Head = Literal["average", "depthwise", "flatten"]
 Range = tuple[float, float]
 
 DEFAULT_THRESHOLD = 0.45
@@ -25,6 +26,11 @@ UNCERTAIN_MARGIN = 0.05
 FPIR = 0.01
 MAX_EMBEDDING = 65_536
 MIN_STD = 1e-6
+USUAL_HEAD: Mapping[Stem, Head] = {
+    "imagenet": "average",
+    "face": "average",
+    "iresnet": "flatten",
+}
 _FILE = re.compile(r"\w[\w.-]*\.onnx")
 
 
@@ -61,8 +67,13 @@ class ModelSpec:
     Attributes:
         architecture: "resnet18" (its tensors lie in `model.safetensors`) or "onnx" (any network,
             in `file`).
-        stem: of a ResNet18: "imagenet" (7x7 stride 2, max-pool: cheap) or "face" (3x3 stride 1, no
-            pool: accurate, for a GPU).
+        stem: of a ResNet18: "imagenet" (7x7 stride 2, max-pool: cheap), "face" (3x3 stride 1, no
+            pool: accurate, for a GPU) or "iresnet" (InsightFace's IResNet18: 3x3 stride 1 before
+            residual blocks of its own, with PReLU and a stride in every stage).
+        head: of a ResNet18, from the last map to the linear layer: "average" (over all places),
+            "depthwise" (a weighted sum over the places, with weights of each channel's own, as in
+            MobileFaceNet) or "flatten" (batch norm, dropout, all places, as in IResNet).
+            `USUAL_HEAD` names each stem's usual one.
         dilated: of a ResNet18: whether the last stage keeps the map's size, its convolutions
             dilated in place of a stride (output stride 16 in place of 32): more accurate, a little
             slower.
@@ -85,6 +96,7 @@ class ModelSpec:
 
     architecture: Architecture = "resnet18"
     stem: Stem = "imagenet"
+    head: Head = "average"
     dilated: bool = False
     file: str | None = None
     embedding_size: int = 512
@@ -103,10 +115,13 @@ class ModelSpec:
             raise ValueError(
                 f"unknown architecture {self.architecture!r}; use one of {get_args(Architecture)}"
             )
-        if self.stem not in get_args(Stem):
-            raise ValueError(f"unknown stem {self.stem!r}; use one of {get_args(Stem)}")
+        for name, known in (("stem", get_args(Stem)), ("head", get_args(Head))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}; use one of {known}")
         if not isinstance(self.flip, bool) or not isinstance(self.dilated, bool):
             raise ValueError("flip and dilated must be true or false")
+        if self.dilated and self.stem == "iresnet":
+            raise ValueError("the iresnet stem cannot be dilated")
         self._check_file()
         size = self.embedding_size
         if type(size) is not int or not 1 <= size <= MAX_EMBEDDING:
@@ -128,8 +143,8 @@ class ModelSpec:
                 raise ValueError("a resnet18 takes RGB, NCHW")
         elif not isinstance(self.file, str) or not _FILE.fullmatch(self.file):
             raise ValueError(f"file must be the name of an .onnx file, not {self.file!r}")
-        elif self.dilated or self.stem != "imagenet":
-            raise ValueError("only a resnet18 has a stem and a dilated stage")
+        elif self.dilated or (self.stem, self.head) != ("imagenet", "average"):
+            raise ValueError("only a resnet18 has a stem, a head and a dilated stage")
 
     def threshold_for(self, comparisons: int, fpir: float = FPIR) -> float | None:
         """The threshold for the best of several comparisons, as with a gallery's templates.
@@ -156,6 +171,8 @@ class ModelSpec:
         for name in ("file", "activation_ranges", "known_answer"):  # where there is nothing to say
             if not values[name]:
                 del values[name]
+        if self.head == "average":  # as before there were others
+            del values["head"]
         if self.architecture == "onnx":
             del values["stem"], values["dilated"]
         text = json.dumps(values, indent=2)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from facehub.model.spec import ModelSpec
 from train.config import TrainConfig, load_config, remember_config
 
 CONFIGS = sorted((Path(__file__).parents[2] / "train" / "configs").glob("*.toml"))
@@ -19,7 +20,8 @@ def test_shipped_configurations_load(path: Path) -> None:
 
 def test_overrides_win_and_are_typed() -> None:
     config = load_config(
-        CONFIGS[0], ["epochs=3", "learning_rate=1", "data=elsewhere", "sizes=[[0,8,8]]"]
+        CONFIGS[0],
+        ["epochs=3", "learning_rate=1", "data=elsewhere", "head=average", "sizes=[[0,8,8]]"],
     )
     assert (config.epochs, config.learning_rate, config.data) == (3, 1.0, "elsewhere")
     assert isinstance(config.learning_rate, float)
@@ -48,11 +50,34 @@ def test_overrides_win_and_are_typed() -> None:
         ("relation_weight=1", "teachers need projection_weight or relation_weight, and they them"),
         ("margin_max=2", "less than 1.6"),
         ("sizes=[[1,8,8]]", "start at epoch 0"),
+        ("stem=flower", "unknown stem 'flower'"),
+        ("head=tail", "unknown head 'tail'"),
     ],
 )
 def test_mistakes_are_named(override: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load_config(CONFIGS[0], ["clip_centres=true", override])
+
+
+def test_each_stem_has_a_usual_head() -> None:
+    def spec(**settings: object) -> ModelSpec:
+        return TrainConfig(data="x", **settings).encoder_spec  # type: ignore[arg-type]
+
+    assert spec(dilated=True) == ModelSpec(stem="face", dilated=True)
+    assert spec(stem="iresnet") == ModelSpec(stem="iresnet", head="flatten")
+    assert spec(stem="iresnet", head="average") == ModelSpec(stem="iresnet")
+    assert spec(head="depthwise") == ModelSpec(stem="face", head="depthwise")
+
+
+def test_heads_that_keep_places_take_one_size() -> None:
+    small = ((0, 64, 56), (3, 112, 96))
+    with pytest.raises(ValueError, match="flatten head of the iresnet stem takes 112 x 96 alone"):
+        TrainConfig(data="x", stem="iresnet", sizes=small)
+    with pytest.raises(ValueError, match="of the face stem takes 112 x 96 alone, not 64 x 56"):
+        TrainConfig(data="x", head="depthwise", sizes=small)
+    with pytest.raises(ValueError, match="iresnet stem cannot be dilated"):
+        TrainConfig(data="x", stem="iresnet", dilated=True)
+    assert TrainConfig(data="x", stem="iresnet", head="average", sizes=small).sizes == small
 
 
 def test_data_is_needed() -> None:

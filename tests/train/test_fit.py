@@ -210,6 +210,33 @@ def test_the_face_stem_and_dilation_train(config: TrainConfig, tmp_path: Path) -
     assert (trained.stem, trained.dilated) == ("face", True)
 
 
+def test_dropout_is_the_same_in_a_resumed_run(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_cpu: None
+) -> None:
+    config = dataclasses.replace(
+        config, head="flatten", sizes=((0, 112, 96),), epochs=1, checkpoint_minutes=0.0
+    )
+    fit(config, tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "augment", killed(module.augment, 3))
+        with pytest.raises(KeyboardInterrupt):
+            fit(config, tmp_path / "killed")
+    torch.manual_seed(99)  # another process
+    fit(config, tmp_path / "killed")
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    for name in whole:
+        assert torch.equal(whole[name], resumed[name]), name
+    assert FaceEncoder.from_pretrained(tmp_path / "whole" / "best").spec.head == "flatten"
+    assert whole["encoder.norm.weight"].eq(1).all()
+
+
+def test_the_iresnet_stem_trains(config: TrainConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(config, stem="iresnet", head="average", epochs=1, amp="bf16")
+    fit(config, tmp_path)
+    trained = FaceEncoder.from_pretrained(tmp_path / "best").spec
+    assert (trained.stem, trained.head) == ("iresnet", "average")
+
+
 def test_a_run_folder_refuses_another_configuration(config: TrainConfig, tmp_path: Path) -> None:
     remember_config(dataclasses.replace(config, epochs=1), tmp_path, started=False)
     save_checkpoint(tmp_path, {})

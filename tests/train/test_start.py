@@ -24,9 +24,11 @@ def faces(tiny_pack: str) -> PackedFaces:
     return open_pack(Path(tiny_pack))
 
 
-def make(faces: PackedFaces, *, n_identities: int = 8, stem: str = "imagenet") -> TrainingStep:
+def make(
+    faces: PackedFaces, *, n_identities: int = 8, stem: str = "imagenet", head: str = ""
+) -> TrainingStep:
     torch.manual_seed(1)
-    config = TrainConfig(data="", stem=stem)  # type: ignore[arg-type]
+    config = TrainConfig(data="", stem=stem, head=head)  # type: ignore[arg-type]
     return TrainingStep(config, faces.names[~faces.heldout], n_identities)
 
 
@@ -75,7 +77,7 @@ def test_neither_a_run_nor_weights(faces: PackedFaces, tmp_path: Path) -> None:
 def test_other_identities(faces: PackedFaces, tmp_path: Path) -> None:
     save_checkpoint(tmp_path, {"modules": make(faces, n_identities=9).state_dict()})
     with pytest.raises(
-        ValueError, match=f"{tmp_path.name} does not fit: stem and training identities"
+        ValueError, match=f"{tmp_path.name} does not fit: stem, head and training identities"
     ):
         start(tmp_path, make(faces), faces)
 
@@ -88,6 +90,41 @@ def test_another_stem(faces: PackedFaces, tmp_path: Path, is_run: bool) -> None:
     else:
         other.encoder.save_pretrained(tmp_path)
     with pytest.raises(
-        ValueError, match=f"{tmp_path.name} does not fit: stem and training identities"
+        ValueError, match=f"{tmp_path.name} does not fit: stem, head and training identities"
     ):
         start(tmp_path, make(faces), faces)
+
+
+@pytest.mark.parametrize("is_run", [True, False])
+def test_a_depthwise_head_goes_on_from_an_average_one(
+    faces: PackedFaces, tmp_path: Path, is_run: bool
+) -> None:
+    first, second = make(faces), make(faces, head="depthwise")
+    torch.nn.init.normal_(first.encoder.trunk.conv1.weight)
+    if is_run:
+        save_checkpoint(tmp_path, {"modules": first.state_dict()})
+    else:
+        first.encoder.eval().save_pretrained(tmp_path)
+    start(tmp_path, second, faces, (112, 96))
+    if is_run:
+        torch.testing.assert_close(second.head.weight, first.head.weight)
+    crops = np.array(faces.crops[:4])
+    expected = first.encoder.embed(crops)
+    np.testing.assert_allclose(second.encoder.embed(crops), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_run", [True, False])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("depthwise", "average"), ("average", "flatten"), ("flatten", "depthwise")],
+)
+def test_another_head(
+    faces: PackedFaces, tmp_path: Path, is_run: bool, before: str, after: str
+) -> None:
+    other = make(faces, head=before)
+    if is_run:
+        save_checkpoint(tmp_path, {"modules": other.state_dict()})
+    else:
+        other.encoder.eval().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="a depthwise head may go on from an average one"):
+        start(tmp_path, make(faces, head=after), faces, (112, 96))

@@ -9,7 +9,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from facehub.model.spec import ModelSpec
+from facehub.model.spec import USUAL_HEAD, ModelSpec
 from facehub.model.store import read_spec
 
 TEMPLATE = Path(__file__).parents[2] / "model_card.md"
@@ -106,7 +106,7 @@ def render_card(folder: Path, repo: str) -> str:
             precision=evaluation.get("precision", "float32"),
             results=_results(evaluation),
             groups=_groups(evaluation),
-            training=_training(training, spec, dataset),
+            training=describe_training(training, spec, dataset),
             limits=dataset.limits,
             licence=dataset.licence,
             teachers=training.get("teachers", []),
@@ -243,9 +243,20 @@ def _heldout_results(found: dict[str, Any] | None) -> list[tuple[str, str]]:
     ]
 
 
-def _training(training: dict[str, Any], spec: ModelSpec, dataset: Dataset) -> str:
+def describe_training(training: dict[str, Any], spec: ModelSpec, dataset: Dataset) -> str:
+    """The network and the runs that trained it, in sentences.
+
+    Args:
+        training: content of `training.json`.
+        spec: of the weights.
+        dataset: of the training faces.
+    """
     faces = f"{training['faces']:,} aligned faces of {training['identities']:,} identities"
     network = f"ResNet18 with the {spec.stem} stem"
+    if spec.stem == "iresnet":
+        network = "IResNet18 as in InsightFace"
+    if spec.head != USUAL_HEAD[spec.stem]:
+        network += f", {spec.head} head"
     parts = [f"[{dataset.name}]({dataset.link}), {faces}; {network}."]
     for number, settings in enumerate(training["configs"], 1):
         margin = MARGINS[settings.get("margin_type", "arcface")]
@@ -256,6 +267,8 @@ def _training(training: dict[str, Any], spec: ModelSpec, dataset: Dataset) -> st
             f"{settings['margin_epochs']:g} epochs), {settings['optimizer']}, "
             f"batch {settings['batch_size']}, {sizes}, precision {settings['amp']}"
         )
+        if settings.get("head"):
+            text += f", {settings['head']} head"
         if settings.get("dilated"):
             text += ", last stage dilated"
         if number == 1 and settings.get("init"):

@@ -125,10 +125,11 @@ def test_other_weights_have_another_fingerprint(tensors: dict[str, np.ndarray]) 
         replace(CONFIG, preprocessing=Preprocessing(mean=127.0)),
         replace(CONFIG, preprocessing=Preprocessing(std=128.0)),
         replace(CONFIG, stem="face"),
+        replace(CONFIG, head="depthwise"),
         replace(CONFIG, dilated=True),
         replace(CONFIG, flip=True),
     ],
-    ids=["size", "eye", "mean", "std", "stem", "dilated", "flip"],
+    ids=["size", "eye", "mean", "std", "stem", "head", "dilated", "flip"],
 )
 def test_other_input_has_another_fingerprint(config: ModelSpec) -> None:
     assert fingerprint(TENSORS, config) != ORIGINAL

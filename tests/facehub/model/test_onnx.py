@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from facehub.model import onnx as module
 from facehub.model import runtime
 from facehub.model.graph import to_onnx
 from facehub.model.onnx import PRECISION_VARIABLE, choose_precision
-from facehub.model.resnet18 import activations
+from facehub.model.resnet18 import activations, convolutions
 from facehub.model.spec import Preprocessing
 from facehub.model.store import Weights, default_weights, read_weights
 
@@ -46,7 +47,15 @@ def untrained(spec: ModelSpec) -> FaceEncoder:
             torch.nn.init.uniform_(part.running_var, 0.5, 2)
             torch.nn.init.uniform_(part.weight, 0.5, 1.5)
             torch.nn.init.uniform_(part.bias, -0.3, 0.3)
-    return encoder
+            part.momentum = 1.0
+        if isinstance(part, torch.nn.PReLU):
+            torch.nn.init.uniform_(part.weight, -0.2, 1.2)
+    if spec.stem == "iresnet":  # statistics of its own, or values grow from block to block
+        with torch.no_grad():
+            encoder.train().features(2 * torch.rand(4, 3, 112, 96) - 1)
+    if spec.head == "depthwise":
+        torch.nn.init.uniform_(encoder.pool.weight, -0.05, 0.1)
+    return encoder.eval()
 
 
 def embedder(encoder: FaceEncoder, precision: str = "float32") -> OnnxEmbedder:
@@ -68,6 +77,15 @@ SPECS = {
     "dilated": ModelSpec(dilated=True),
     "preprocessing": ModelSpec(preprocessing=Preprocessing(mean=100, std=60)),
     "channels": ModelSpec(preprocessing=Preprocessing(mean=(90, 100, 120), std=(50, 60, 70))),
+}
+HEADS = {
+    "iresnet flatten": ModelSpec(stem="iresnet", head="flatten", flip=True),
+    "iresnet average": ModelSpec(stem="iresnet", embedding_size=32),
+    "iresnet depthwise": ModelSpec(stem="iresnet", head="depthwise", embedding_size=32),
+    "imagenet depthwise": ModelSpec(head="depthwise", dilated=True),
+    "imagenet flatten": ModelSpec(head="flatten", dilated=True),
+    "face depthwise": ModelSpec(stem="face", head="depthwise", embedding_size=32),
+    "face flatten": ModelSpec(stem="face", head="flatten", embedding_size=32),
 }
 
 
@@ -93,6 +111,44 @@ def test_int8_is_near(name: str, flip: bool, crops: np.ndarray) -> None:
     agreement = (found * expected).sum(axis=1)
     assert agreement.min() > 0.98
     assert agreement.max() < 1 - 1e-7  # it is not float32 after all
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_other_heads(name: str, crops: np.ndarray) -> None:
+    """Equal to PyTorch in float32, near it in int8."""
+    encoder, crops = untrained(HEADS[name]), crops[:3]
+    expected = encoder.embed(crops)
+    np.testing.assert_allclose(embedder(encoder).embed(crops), expected, atol=1e-5)
+    assert not np.allclose(expected[0], expected[1], atol=1e-3)
+    encoder.spec = replace(encoder.spec, activation_ranges=ranges(encoder, crops))
+    agreement = (embedder(encoder, "int8").embed(crops) * expected).sum(axis=1)
+    assert agreement.min() > 0.98
+    assert agreement.max() < 1 - 1e-7
+
+
+def test_int8_of_channels_that_a_norm_makes_constant(crops: np.ndarray) -> None:
+    """A weight of 0: the shift is all that is left."""
+    encoder = untrained(ModelSpec(stem="iresnet", embedding_size=32))
+    with torch.no_grad():
+        for name in ("layer1.0.bn1", "layer2.0.bn2", "layer3.1.bn3"):
+            encoder.get_submodule(f"trunk.{name}").weight[::2] = 0
+    expected = encoder.embed(crops)
+    encoder.spec = replace(encoder.spec, activation_ranges=ranges(encoder, crops))
+    assert (embedder(encoder, "int8").embed(crops) * expected).sum(axis=1).min() > 0.98
+
+
+def test_int8_runs_whole_numbers_only(crops: np.ndarray, tmp_path: Path) -> None:
+    """What ONNX Runtime makes of the graph: no convolution, product or PReLU in float32."""
+    encoder = untrained(HEADS["iresnet flatten"])
+    encoder.spec = replace(encoder.spec, activation_ranges=ranges(encoder, crops))
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 3
+    graph = to_onnx(encoder.tensors(), encoder.spec, precision="int8")
+    onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    found = Counter(n.op_type for n in onnx.load(tmp_path / "optimized.onnx").graph.node)
+    assert found["QLinearConv"] == len(list(convolutions(encoder.spec))) + 8 + 9
+    assert not {"Conv", "MatMul", "Gemm", "PRelu"} & found.keys()
 
 
 def test_equal_on_faces(encoder: FaceEncoder, both: np.ndarray) -> None:

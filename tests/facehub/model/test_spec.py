@@ -72,6 +72,13 @@ def test_json_is_plain() -> None:
     assert "nose" not in values["template"]
 
 
+def test_the_head_is_named_where_it_is_not_the_average() -> None:
+    assert "head" not in json.loads(ModelSpec(stem="iresnet").to_json())
+    spec = ModelSpec(stem="iresnet", head="flatten")
+    assert json.loads(spec.to_json())["head"] == "flatten"
+    assert ModelSpec.from_json(spec.to_json()) == spec
+
+
 def test_unknown_keys_are_ignored() -> None:
     text = changed(later="?", template={"width": 96, "depth": 3}, preprocessing={"gamma": 2})
     assert ModelSpec.from_json(text) == ModelSpec()
@@ -106,6 +113,10 @@ def test_not_a_config(text: str) -> None:
         {"file": "net.onnx"},
         {"architecture": None},
         {"stem": "flower"},
+        {"head": "tail"},
+        {"head": ["average"]},
+        {"stem": "iresnet", "dilated": True},
+        {"architecture": "onnx", "file": "net.onnx", "stem": "imagenet", "head": "flatten"},
         {"stem": []},
         {"embedding_size": 0},
         {"embedding_size": 10**9},

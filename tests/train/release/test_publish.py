@@ -19,14 +19,14 @@ from gradio_client import Client, handle_file
 from huggingface_hub import ModelCard, hf_hub_download
 
 from facehub import FaceEncoder, FaceRecognizer, ModelSpec, verify
-from facehub.model.spec import Stem
+from facehub.model.spec import Head, Stem
 from facehub.model.store import read_spec, read_weights, write_spec
 from tests.local_hub import LocalHub
 from train.__main__ import main
 from train.config import TrainConfig
 from train.fit import fit
 from train.release import publish as module
-from train.release.card import render_card
+from train.release.card import DATASETS, describe_training, render_card
 from train.release.publish import ReleaseError, make_release, release_folder
 
 ROOT = Path(__file__).parents[3]
@@ -146,6 +146,25 @@ def test_card_says_how_each_run_was_made(run: Path) -> None:
     )
 
 
+def test_card_names_stem_and_head(run: Path) -> None:
+    """Of the network as it is, and of each run that names a head."""
+    path = run / "weights" / "training.json"
+    training = json.loads(path.read_text())
+    dataset = DATASETS[training["dataset"]]
+
+    def text(**architecture: Any) -> str:
+        return describe_training(training, ModelSpec(**architecture), dataset)
+
+    assert "; ResNet18 with the imagenet stem." in text()
+    assert "; ResNet18 with the face stem, depthwise head." in text(stem="face", head="depthwise")
+    assert "; IResNet18 as in InsightFace." in text(stem="iresnet", head="flatten")
+    assert "; IResNet18 as in InsightFace, average head." in text(stem="iresnet")
+    assert " head" not in text()
+    training["configs"][0]["head"] = "depthwise"
+    assert text(head="depthwise").endswith("chose nothing.")
+    assert "precision off, depthwise head." in text(head="depthwise")
+
+
 def test_card_is_filled_from_the_evaluation(run: Path, faces: Path) -> None:
     folder = run / "weights"
     card = ModelCard(make_release(folder, NAME)["README.md"].decode())
@@ -256,14 +275,27 @@ def test_card_snippets_run_as_printed(
     assert 0.9 < (found * expected).sum(axis=1).min() < 0.99999
 
 
-@pytest.mark.parametrize("stem", ["imagenet", "face"])
-@pytest.mark.parametrize(("dilated", "flip"), [(False, False), (True, True)])
+@pytest.mark.parametrize(
+    ("stem", "head", "dilated", "flip"),
+    [
+        ("imagenet", "average", False, False),
+        ("imagenet", "depthwise", True, True),
+        ("face", "average", False, False),
+        ("face", "average", True, True),
+        ("iresnet", "flatten", False, True),
+    ],
+)
 def test_onnx_snippet_of_other_encoders(
-    stem: Stem, dilated: bool, flip: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stem: Stem,
+    head: Head,
+    dilated: bool,
+    flip: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All that a release's file depends on, agrees with PyTorch."""
     torch.manual_seed(0)
-    encoder = FaceEncoder(ModelSpec(stem=stem, dilated=dilated, flip=flip)).eval()
+    encoder = FaceEncoder(ModelSpec(stem=stem, head=head, dilated=dilated, flip=flip)).eval()
     encoder.save_pretrained(tmp_path)
     (tmp_path / "model.onnx").write_bytes(module.checked_onnx(read_weights(tmp_path)))
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda _, name: tmp_path / name)

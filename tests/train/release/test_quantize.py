@@ -66,6 +66,33 @@ def test_ranges_are_the_mean_over_faces_as_pytorch_sees_them(flip: bool) -> None
         assert ranges[name] == pytest.approx(values.mean(axis=1), rel=2e-3, abs=1e-4), name
 
 
+def test_ranges_of_an_iresnet() -> None:
+    """Before and after a PReLU, and after a batch norm of its own."""
+    torch.manual_seed(0)
+    encoder = FaceEncoder(ModelSpec(stem="iresnet", embedding_size=8)).eval()
+    crops = np.random.default_rng(0).integers(0, 256, (3, 112, 96, 3), np.uint8)
+    ranges = activation_ranges(encoder.tensors(), encoder.spec, crops)
+    assert list(ranges) == activations(encoder.spec)
+    block = encoder.trunk.layer1[0]
+    modules = {
+        "conv1": encoder.trunk.bn1,
+        "conv1.prelu": encoder.trunk.prelu,
+        "layer1.0.bn1": block.bn1,
+        "layer1.0.conv1": block.bn2,
+        "layer1.0.conv1.prelu": block.prelu,
+        "layer1.0.conv2": block.bn3,
+        "layer1.0": block,
+    }
+    found = {}
+    for name, part in modules.items():
+        part.register_forward_hook(lambda _, x, y, name=name: found.update({name: y.flatten(1)}))
+    with torch.inference_mode():
+        encoder.features(encoder.preprocess(torch.from_numpy(crops)))
+    for name, values in found.items():
+        ends = float(values.min(1).values.mean()), float(values.max(1).values.mean())
+        assert ranges[name] == pytest.approx(ends, rel=2e-3, abs=1e-4), name
+
+
 def test_a_layer_that_is_always_zero_has_a_range(encoder: FaceEncoder) -> None:
     tensors = encoder.tensors()
     for part in ("weight", "bias"):
