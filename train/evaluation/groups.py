@@ -9,6 +9,7 @@ import numpy as np
 
 from train.evaluation.attributes import Attributes
 from train.evaluation.metrics import Rate
+from train.evaluation.people import rates_over_people
 from train.evaluation.report import compare_all, interval, rates_at
 
 MIN_PAIRS = 100  # for a rate to be stated
@@ -44,7 +45,9 @@ class GroupRates:
 
 @dataclass(frozen=True)
 class Groups:
-    """Error rates by group. Wilson's intervals take pairs as independent, though they share faces.
+    """Error rates by group.
+
+    Intervals are Wilson's; where all are compared, widened by `rates_over_people`.
 
     Attributes:
         attributes: name of the file.
@@ -93,7 +96,10 @@ def measure_groups(
         n_impostor = len(same) - n_genuine
         people = None if labels is None else len(np.unique(labels[mask]))
         enough = people is None or people >= MIN_PEOPLE
-        fmr, fnmr = rates_at(similarity, same, threshold)
+        if labels is None:
+            fmr, fnmr = rates_at(similarity, same, threshold)
+        else:
+            fmr, fnmr = rates_over_people(similarity, same, labels[mask], threshold)
         return GroupRates(
             column=column,
             value=value,

@@ -14,6 +14,7 @@ from train.data.heldout import heldout_names, read_heldout
 from train.evaluation.attributes import Attributes
 from train.evaluation.groups import Groups, group_lines, measure_groups, within_all
 from train.evaluation.metrics import Rate
+from train.evaluation.people import rates_over_people
 from train.evaluation.report import (
     AllPairs,
     Run,
@@ -22,7 +23,6 @@ from train.evaluation.report import (
     compare_all,
     head_lines,
     measure_all,
-    rates_at,
     read_report,
     threshold_line,
 )
@@ -38,7 +38,7 @@ class HeldoutReport(Run):
         dataset: which faces.
         pictures: how many.
         people: whom they show.
-        fmr: share of impostor pairs accepted at the threshold, or None.
+        fmr: share of impostor pairs accepted at the threshold, or None; see `rates_over_people`.
         fnmr: share of genuine pairs rejected at it, or None.
         all_pairs: FNMR at FMRs.
         groups: error rates by group, where attributes were given.
@@ -84,7 +84,7 @@ def evaluate_heldout(
     if same.all() or not same.any():
         raise ValueError(f"{faces} needs two held-out identities, and two faces of one of them")
     threshold = recognizer.spec.threshold
-    fmr, fnmr = rates_at(similarity, same, threshold)
+    fmr, fnmr = rates_over_people(similarity, same, labels, threshold)
     groups = None
     if attributes is not None:
         names = heldout_names(open_source(faces), everyone=everyone)

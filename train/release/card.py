@@ -187,6 +187,9 @@ def _group_table(dataset: str, found: dict[str, Any]) -> dict[str, Any]:
         "threshold": f"{found['threshold']:.3f}",
         "pairs": "all pairs within a group" if found["all_against_all"] else "the protocol's pairs",
         "unnamed": f"{found['unnamed']:,}",
+        "intervals": "Wilson's, widened to a bootstrap over people"
+        if found["all_against_all"]
+        else "Wilson's, as if pairs were independent",
         "rows": rows,
     }
 
@@ -234,8 +237,8 @@ def _heldout_results(found: dict[str, Any] | None) -> list[tuple[str, str]]:
         f"({found['all_pairs']['impostor']:,} impostor pairs)"
     )
     return [
-        (f"FMR at the threshold, {which}", f"{100 * found['fmr']['value']:.3f} %"),
-        (f"FNMR at the threshold, {which}", f"{100 * found['fnmr']['value']:.2f} %"),
+        (f"FMR at the threshold, {which}", _interval(found["fmr"])),
+        (f"FNMR at the threshold, {which}", _interval(found["fnmr"])),
         *(
             (f"FNMR at FMR {p['fmr']:g}, {which}", f"{100 * p['fnmr']['value']:.2f} %")
             for p in found["all_pairs"]["points"]
