@@ -98,6 +98,16 @@ def processes() -> Iterator[Processes]:
     if count == 1:
         yield Processes(0, 1, device)
         return
-    distributed.init_process_group("nccl" if cuda else "gloo")
+    store, rank, count = next(distributed.rendezvous("env://"))  # type: ignore[attr-defined]
+    # An elastic restart finds the store of the processes before it: not to take up their addresses,
+    # each attempt writes under a name of its own.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    prefixed = distributed.PrefixStore(attempt, store)  # type: ignore[attr-defined]
+    distributed.init_process_group(
+        "nccl" if cuda else "gloo",
+        store=prefixed,
+        rank=rank,
+        world_size=count,
+    )
     yield Processes(distributed.get_rank(), count, device)
     distributed.destroy_process_group()  # not after an error: it might wait for the others

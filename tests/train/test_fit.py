@@ -366,7 +366,7 @@ def test_two_processes_follow_the_curve_of_one(
         text=True,
         timeout=300,
     )
-    assert run.returncode == 0, run.stderr[-2000:]
+    assert run.returncode == 0, run.stderr[-20000:]
     for one, two in zip(curve(tmp_path / "one"), curve(tmp_path / "two"), strict=True):
         assert one == pytest.approx(two, rel=1e-3)
 
@@ -490,7 +490,7 @@ def test_an_elastic_run_survives_a_killed_worker_and_follows_the_curve_of_one(
         text=True,
         timeout=300,
     )
-    assert run.returncode == 0, run.stderr[-2000:]
+    assert run.returncode == 0, run.stderr[-20000:]
     begins = [line for line in run.stdout.splitlines() if line.startswith("begins")]
     assert begins[0] == "begins      anew"
     assert begins[1].startswith("begins      goes on after epoch ")

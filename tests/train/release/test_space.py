@@ -73,7 +73,7 @@ def test_requirements_name_every_import_of_the_demo() -> None:
         if not line.strip().startswith("#")
     }
     assert not wanted & {"torch", "torchvision"}
-    extras = {ROOT / "facehub" / name for name in ("encoder.py", "model/add.py")}
+    extras = {ROOT / "facehub" / name for name in ("encoder.py", "backbone.py", "model/add.py")}
     for path in {ROOT / "app.py", *(ROOT / "facehub").rglob("*.py")} - extras:
         for node in ast.walk(ast.parse(path.read_text())):
             modules = (
