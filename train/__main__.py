@@ -15,7 +15,7 @@ from facehub.io.files import write_atomically
 from facehub.model.store import MODEL_VARIABLE
 from facehub.template import TEMPLATES
 from train.evaluation.commands import add_evaluate, add_precision
-from train.release.card import DATASETS
+from train.release.history import DATASETS
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -26,7 +26,8 @@ from train.__main__ import main
 from train.config import TrainConfig
 from train.fit import fit
 from train.release import publish as module
-from train.release.card import DATASETS, describe_training, render_card
+from train.release.card import render_card
+from train.release.history import DATASETS, describe_training
 from train.release.publish import ReleaseError, make_release, release_folder
 
 ROOT = Path(__file__).parents[3]
