@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from tests.local_hub import READER, WRITER, LocalHub
+from tests.version1 import fingerprint_v1
 
 HUB = LocalHub()  # before huggingface_hub reads these: no test reaches the real Hub
 os.environ["HF_ENDPOINT"] = HUB.url
@@ -112,6 +113,18 @@ def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights") / "other"
     FaceEncoder(ModelSpec(embedding_size=8)).half().float().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def old_weights(tmp_path_factory: pytest.TempPathFactory, encoder: FaceEncoder) -> tuple[Path, str]:
+    """Weights such as facehub 0.1 had, and the fingerprint that it gave them. Read-only."""
+    model = FaceEncoder(ModelSpec(dilated=True, flip=True)).eval()
+    shipped = encoder.state_dict()
+    model.load_state_dict({name: shipped[name] for name in model.state_dict()})
+    folder = tmp_path_factory.mktemp("weights") / "old"
+    model.save_pretrained(folder)
+    tensors = model.tensors()
+    return folder, fingerprint_v1(tensors, "imagenet", 127.5, 127.5, "flip", "dilated")
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,8 @@ def is_fingerprint_v1(text: str, tensors: Mapping[str, np.ndarray], spec: ModelS
     p, t = spec.preprocessing, spec.template
     if not text.startswith(PREFIX_V1) or spec.architecture != "resnet18" or t.nose is not None:
         return False
+    if spec.head != "average" or spec.stem == "iresnet":  # 0.1 had no others
+        return False
     if (p.colour, p.layout, spec.head) != ("RGB", "NCHW", "average"):
         return False
     if isinstance(p.mean, tuple) or isinstance(p.std, tuple):

@@ -124,10 +124,11 @@ def test_flip_adds_the_mirrored_crop(encoder: FaceEncoder, crops: np.ndarray) ->
 
 def test_dilated_keeps_the_map_and_agrees_where_the_stride_looks(encoder: FaceEncoder) -> None:
     strided, dilated = (
-        FaceEncoder(replace(encoder.spec, dilated=dilated)).eval() for dilated in (False, True)
+        FaceEncoder(replace(encoder.spec, dilated=dilated, head="average")).eval()
+        for dilated in (False, True)
     )
     for one in (strided, dilated):
-        one.load_state_dict(encoder.state_dict())
+        one.trunk.load_state_dict(encoder.trunk.state_dict())
     x = torch.randn(2, 256, 7, 6, generator=torch.Generator().manual_seed(0)).abs()
     with torch.inference_mode():
         coarse, fine = strided.trunk.layer4(x), dilated.trunk.layer4(x)
@@ -257,9 +258,8 @@ def test_bit_flip_inside_a_tensor(folder: Path) -> None:
         FaceEncoder.from_pretrained(folder)
 
 
-def test_weights_of_another_folder(folder: Path, encoder: FaceEncoder) -> None:
-    copy.deepcopy(encoder).save_pretrained(folder / "shipped")
-    shutil.copy(folder / "shipped" / "config.json", folder)
+def test_weights_of_another_size(folder: Path) -> None:
+    change_config(folder, embedding_size=512, known_answer=[])
     with pytest.raises(WeightsError, match=r"embedding\.weight has shape \(8, 512\)"):
         FaceEncoder.from_pretrained(folder)
 

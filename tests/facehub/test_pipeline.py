@@ -31,7 +31,7 @@ from facehub import (
     identify,
 )
 from facehub.cli.main import main
-from facehub.model.store import MODEL_VARIABLE, default_weights, read_spec
+from facehub.model.store import MODEL_VARIABLE, read_spec
 
 
 def test_faces(recognizer: FaceRecognizer, both: np.ndarray) -> None:
@@ -189,26 +189,29 @@ def test_unknown_policy_is_refused(recognizer: FaceRecognizer, astronaut: np.nda
 
 # --- what facehub 0.1 wrote -----------------------------------------------------------------------
 
-V1 = "sha256:2bf89f79206b52a088e3941054346506e89e8110ee776dc45ee9279757a2df4c"  # of these weights
+
+@pytest.fixture
+def old(old_weights: tuple[Path, str]) -> FaceRecognizer:
+    return FaceRecognizer.from_pretrained(old_weights[0])
 
 
 @pytest.fixture
-def old_gallery(tmp_path: Path, recognizer: FaceRecognizer, hopper: np.ndarray) -> Path:
+def old_gallery(
+    tmp_path: Path, old_weights: tuple[Path, str], old: FaceRecognizer, hopper: np.ndarray
+) -> Path:
     """A gallery file whose fingerprint is of version 1."""
-    people = Gallery(V1)
-    people.add("Grace", recognizer.face(hopper).embedding, "grace.jpg")
+    people = Gallery(old_weights[1])
+    people.add("Grace", old.face(hopper).embedding, "grace.jpg")
     people.save(tmp_path / "people.safetensors")
     return tmp_path / "people.safetensors"
 
 
-def test_a_gallery_of_version_1(
-    old_gallery: Path, recognizer: FaceRecognizer, hopper: np.ndarray
-) -> None:
-    people = recognizer.load_gallery(old_gallery)
-    assert people.fingerprint == recognizer.fingerprint
-    assert [face.name for face in identify(hopper, people, recognizer=recognizer)] == ["Grace"]
+def test_a_gallery_of_version_1(old_gallery: Path, old: FaceRecognizer, hopper: np.ndarray) -> None:
+    people = old.load_gallery(old_gallery)
+    assert people.fingerprint == old.fingerprint
+    assert [face.name for face in identify(hopper, people, recognizer=old)] == ["Grace"]
     people.save(old_gallery)
-    again = Gallery.load(old_gallery, fingerprint=recognizer.fingerprint)
+    again = Gallery.load(old_gallery, fingerprint=old.fingerprint)
     assert list(again) == ["Grace"]
 
 
@@ -220,7 +223,10 @@ def test_a_gallery_of_version_1_of_other_weights(
         other.load_gallery(old_gallery)
 
 
-def test_pytorch_reads_a_gallery_of_version_1(old_gallery: Path, encoder: FaceEncoder) -> None:
+def test_pytorch_reads_a_gallery_of_version_1(
+    old_gallery: Path, old_weights: tuple[Path, str]
+) -> None:
+    encoder = FaceEncoder.from_pretrained(old_weights[0])
     assert list(FaceRecognizer(encoder).load_gallery(old_gallery)) == ["Grace"]
 
 
@@ -234,23 +240,29 @@ def test_an_embedding_that_is_not_finite_is_no_different_person(
 
 
 def test_the_command_reads_a_gallery_of_version_1(
-    old_gallery: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+    old_gallery: Path,
+    old_weights: tuple[Path, str],
+    photos: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv(MODEL_VARIABLE, str(old_weights[0]))
     assert main(["gallery", str(old_gallery)]) == 0
     assert main(["identify", str(old_gallery), str(photos / "hopper.jpg")]) == 0
     assert "Grace" in capsys.readouterr().out
 
 
-def test_weights_of_version_1(tmp_path: Path, recognizer: FaceRecognizer) -> None:
+def test_weights_of_version_1(
+    tmp_path: Path, old_weights: tuple[Path, str], old: FaceRecognizer
+) -> None:
     """The folder as facehub 0.1 shipped it: neither ranges nor known answer, an old fingerprint."""
     folder = tmp_path / "weights"
-    shutil.copytree(default_weights(), folder)
+    shutil.copytree(old_weights[0], folder)
     values = json.loads((folder / "config.json").read_text())
-    for name in ("activation_ranges", "known_answer"):
-        del values[name]
-    (folder / "config.json").write_text(json.dumps(values | {"fingerprint": V1}))
+    del values["known_answer"]
+    (folder / "config.json").write_text(json.dumps(values | {"fingerprint": old_weights[1]}))
     loaded = FaceRecognizer.from_pretrained(folder)
-    assert loaded.fingerprint == recognizer.fingerprint
+    assert loaded.fingerprint == old.fingerprint
     assert "float32" in loaded.embedder.description
 
 

@@ -92,7 +92,7 @@ def test_command(command: str, examples: Path, tmp_path: Path) -> None:
         "identify": ("failed", []),
         "gallery": ("people", {"Grace": ["grace_hopper.jpg"]}),
         "embed": ("faces", 1),
-        "info": ("threshold", 0.418),
+        "info": ("threshold", 0.356),
     }
     name, value = expected[command]
     assert answer[name] == value

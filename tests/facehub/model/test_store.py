@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pickle
 import shutil
-from dataclasses import make_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from facehub.model.store import (
     read_weights,
     weights_folder,
 )
+from tests.version1 import fingerprint_v1
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TENSORS = {
@@ -228,23 +228,6 @@ def test_a_version_1_config_with_whole_numbers_is_read(folder: Path) -> None:
     old = fingerprint_v1(read_tensors(folder), "imagenet", 128, 128)
     write_config(folder, preprocessing={"mean": 128, "std": 128}, fingerprint=old, known_answer=[])
     assert read_weights(folder).spec.preprocessing == Preprocessing(mean=128.0, std=128.0)
-
-
-def fingerprint_v1(tensors: dict[str, np.ndarray], stem: str, mean: float, std: float) -> str:
-    """As facehub 0.1.0 computed it, its dataclasses and all."""
-    preprocessing = make_dataclass(
-        "Preprocessing", ["colour", "layout", "mean", "std"], frozen=True
-    )("RGB", "NCHW", mean, std)
-    template = make_dataclass(
-        "AlignmentTemplate", ["width", "height", "left_eye", "right_eye"], frozen=True
-    )(96, 112, (30.4, 51.6), (65.6, 51.6))
-    digest = hashlib.sha256(repr((stem, preprocessing, template)).encode())
-    for name in sorted(tensors):
-        tensor = np.ascontiguousarray(tensors[name])
-        if tensor.dtype.kind == "f":
-            digest.update(f"{name}{tensor.shape}".encode())
-            digest.update(tensor.astype("<f4", copy=False).data)
-    return f"sha256:{digest.hexdigest()}"
 
 
 def test_negative_variance(folder: Path) -> None:
