@@ -25,6 +25,21 @@ async function usable(entry, folder) {
   }
 }
 
+// While files are on their way, Gradio takes its input off the page: what is dropped then waits.
+let given = Promise.resolve();
+
+async function give(files) {
+  let input;
+  while (!(input = document.querySelector("#photos input[type=file]"))) await pause();
+  const chosen = new DataTransfer();
+  for (const file of files) chosen.items.add(file);
+  input.files = chosen.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+  await pause();
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, 100));
+
 // A drop beside Gradio's own zone would leave the page, and its list of files refuses drops.
 document.addEventListener(
   "dragover",
@@ -48,12 +63,7 @@ document.addEventListener(
     const entries = items.map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     const found = (await Promise.all(entries.map((entry) => usable(entry, null)))).flat();
     document.querySelector("#nothing-dropped .fh-card").hidden = found.length > 0;
-    const input = photos.querySelector("input[type=file]");
-    if (!input || !found.length) return;
-    const chosen = new DataTransfer();
-    for (const file of found) chosen.items.add(file);
-    input.files = chosen.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
+    if (found.length) given = given.then(() => give(found));
   },
   true,
 );

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from facehub.demo.page import build, launch_options
 from facehub.demo.settings import Settings
@@ -14,6 +14,8 @@ from facehub.model.spec import ModelSpec
 from facehub.pipeline import default_recognizer
 from facehub.template import TEMPLATES
 from tests.facehub.model.networks import SIZE, save_network
+
+expect.set_options(timeout=20_000)  # ms, as for actions: a busy machine is slow, not wrong
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Dialog, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, Playwright, Route, expect
 
 from facehub import Gallery, default_recognizer, enrol
 from facehub.demo import verify_tab
@@ -357,6 +357,19 @@ def test_what_is_dropped_beside_the_zone_or_on_the_list_is_taken(
     page.click("#enrol")
     wall = page.locator("#wall .fh-person")
     expect(wall).to_have_text(["eileen collins1 photo", "grace hopper1 photo"])
+
+
+def test_what_is_dropped_while_others_are_on_their_way_waits(page: Page, examples: Path) -> None:
+    def slowly(route: Route) -> None:
+        page.wait_for_timeout(500)
+        route.continue_()
+
+    page.route("**/upload?*", slowly)
+    open_tab(page, "Identify")
+    drop(page, "photos", examples / "eileen_collins.jpg")
+    drop(page, "photos", examples / "grace_hopper.jpg")
+    expect(page.locator("#photos table")).to_contain_text("grace_hopper")
+    expect(page.locator("#photos table")).to_contain_text("eileen_collins")
 
 
 def test_enrol_dropped_files(page: Page, examples: Path) -> None:
