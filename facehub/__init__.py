@@ -24,7 +24,8 @@ from facehub.errors import (
     NoFaceError,
     WeightsError,
 )
-from facehub.gallery.memory import Gallery
+from facehub.gallery.base import Entry, Example, Gallery
+from facehub.gallery.memory import MemoryGallery
 from facehub.gallery.review import Doubt, Finding, review_gallery
 from facehub.identification import identify
 from facehub.io.images import load_image
@@ -58,6 +59,8 @@ __all__ = [
     "DeviceError",
     "Doubt",
     "EmbeddedFace",
+    "Entry",
+    "Example",
     "Face",
     "FaceDetector",
     "FaceError",
@@ -74,6 +77,7 @@ __all__ = [
     "ImageTooLargeError",
     "LowQualityError",
     "MediaPipeDetector",
+    "MemoryGallery",
     "ModelSpec",
     "MultipleFacesError",
     "NoFaceError",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from facehub.errors import FaceHubError
 from facehub.gallery.base import clean_name
-from facehub.gallery.memory import Gallery
+from facehub.gallery.base import Gallery
 from facehub.identification import check_gallery
 from facehub.io.images import ImageSource
 from facehub.pipeline import FaceRecognizer, default_recognizer

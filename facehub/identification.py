@@ -8,7 +8,7 @@ import numpy as np
 
 from facehub.detect.base import Search
 from facehub.errors import GalleryMismatchError
-from facehub.gallery.memory import Gallery
+from facehub.gallery.base import Gallery
 from facehub.io.images import ImageSource
 from facehub.pipeline import FaceRecognizer, default_recognizer
 from facehub.results import Candidate, EmbeddedFace, IdentifiedFace

@@ -17,7 +17,7 @@ from facehub.align import align_faces
 from facehub.detect.base import FaceDetector, Search
 from facehub.detect.mediapipe import default_detector
 from facehub.errors import FaceHubError, WeightsError
-from facehub.gallery.memory import Gallery
+from facehub.gallery.memory import MemoryGallery
 from facehub.io.images import ImageSource, read_pixels
 from facehub.model.embedder import Embedder
 from facehub.model.onnx import OnnxEmbedder
@@ -94,18 +94,18 @@ class FaceRecognizer:
         """
         return replace(self, spec=replace(self.spec, threshold=threshold))
 
-    def empty_gallery(self) -> Gallery:
-        """A gallery for the templates of these weights."""
-        return Gallery(self.fingerprint, self.spec.embedding_size)
+    def empty_gallery(self) -> MemoryGallery:
+        """A gallery in memory for the templates of these weights."""
+        return MemoryGallery(self.fingerprint, self.spec.embedding_size)
 
-    def load_gallery(self, path: str | os.PathLike[str]) -> Gallery:
-        """Read a gallery file of these weights, also one that facehub 0.1 wrote.
+    def load_gallery(self, path: str | os.PathLike[str]) -> MemoryGallery:
+        """Read a safetensors gallery of these weights into memory, also one of facehub 0.1.
 
         Raises:
             GalleryError: missing or damaged, or not a gallery.
             GalleryMismatchError: made with other weights.
         """
-        return Gallery.load(path, fingerprint=self.fingerprint, also=self.embedder.made_by)
+        return MemoryGallery.load(path, fingerprint=self.fingerprint, also=self.embedder.made_by)
 
     def faces(self, image: ImageSource, *, search: Search = "auto") -> list[EmbeddedFace]:
         """Find and embed every face of a picture.

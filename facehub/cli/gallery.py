@@ -21,7 +21,8 @@ from facehub.cli.output import (
 )
 from facehub.enrolment import Portrait, add_enrolments, embed_portraits
 from facehub.errors import FaceHubError
-from facehub.gallery.memory import Gallery
+from facehub.gallery.base import Gallery
+from facehub.gallery.memory import MemoryGallery
 from facehub.identification import identify_faces
 from facehub.io.sources import Picture, find_pictures, identity_of, is_hidden, open_source
 from facehub.model.store import default_weights, fingerprint_of, made_by, weights_folder
@@ -123,14 +124,14 @@ def run_gallery(args: argparse.Namespace) -> int:
     """`facehub gallery`: reads the weights' description, but not the weights."""
     folder = weights_folder(args.weights or default_weights())
     also = functools.partial(made_by, folder=folder)
-    gallery = Gallery.load(args.gallery, fingerprint=fingerprint_of(folder), also=also)
+    gallery = MemoryGallery.load(args.gallery, fingerprint=fingerprint_of(folder), also=also)
     if args.remove is not None:
         gallery.remove(args.remove)
     elif args.rename:
         gallery.rename(*args.rename)
     elif args.merge:
         gallery.examples(args.merge[1])  # refuses a person who is not there
-        gallery.rename(*args.merge, merge=True)
+        gallery.merge(*args.merge)
     if args.remove is not None or args.rename or args.merge:
         gallery.save(args.gallery)
     people = {name: [e.source for e in gallery.examples(name)] for name in gallery}
@@ -143,7 +144,7 @@ def run_gallery(args: argparse.Namespace) -> int:
     return EXIT_YES
 
 
-def _gallery_or_new(path: Path, recognizer: FaceRecognizer) -> Gallery:
+def _gallery_or_new(path: Path, recognizer: FaceRecognizer) -> MemoryGallery:
     if os.path.exists(path):  # unlike `Path.exists`, never raises
         return recognizer.load_gallery(path)
     return recognizer.empty_gallery()

@@ -16,7 +16,7 @@ from facehub.demo.photo import Photo, read_photo
 from facehub.demo.session import SessionGallery, photo_key
 from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
-from facehub.gallery.memory import Gallery
+from facehub.gallery.base import Gallery
 from facehub.identification import identify_faces
 from facehub.pipeline import FaceRecognizer
 from facehub.results import IdentifiedFace
@@ -132,7 +132,7 @@ def build(
         if other.strip() not in session.gallery or other.strip() == person:
             raise user_error(texts.NO_MERGE.format(name=other.strip() or "?"))
         with as_user_error():
-            session.rename(person, other, merge=True)
+            session.merge(person, other)
         return *after_change(session, photo), ""
 
     def on_delete(session: SessionGallery) -> Any:

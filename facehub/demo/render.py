@@ -12,7 +12,7 @@ from facehub.demo import texts
 from facehub.demo.photo import Photo
 from facehub.demo.picture import data_uri
 from facehub.demo.session import Enrolled
-from facehub.gallery.memory import Gallery
+from facehub.gallery.base import Gallery
 from facehub.gallery.review import review_gallery
 from facehub.model.spec import FPIR, ModelSpec
 from facehub.quality import ADVICE

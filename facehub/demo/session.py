@@ -18,7 +18,7 @@ from facehub.demo import texts
 from facehub.enrolment import Enrolment, Portrait, add_enrolments, embed_portraits
 from facehub.errors import ArchiveError, GalleryError
 from facehub.gallery.base import Example
-from facehub.gallery.memory import Gallery
+from facehub.gallery.memory import MemoryGallery
 from facehub.io.images import ImageSource
 from facehub.io.sources import HIDDEN, NO_PICTURE, ZipSource
 from facehub.pipeline import FaceRecognizer
@@ -43,7 +43,7 @@ class Enrolled:
         crops: uint8 (H, W, 3), RGB, by source; none for templates from a gallery file.
     """
 
-    gallery: Gallery
+    gallery: MemoryGallery
     crops: Mapping[str, np.ndarray]
 
 
@@ -76,7 +76,7 @@ class SessionGallery:
         now: what is enrolled at present. Take it once where it is read more than once.
     """
 
-    def __init__(self, gallery: Gallery, file: Path | None = None) -> None:
+    def __init__(self, gallery: MemoryGallery, file: Path | None = None) -> None:
         self.now = Enrolled(gallery, {})
         self.file = file
         self._enrolled = 0
@@ -86,10 +86,10 @@ class SessionGallery:
         """Gradio copies a state's first value for each session: a shared gallery stays one."""
         if self.file is not None:
             return self
-        return type(self)(Gallery(self.gallery.fingerprint, self.gallery.size))
+        return type(self)(MemoryGallery(self.gallery.fingerprint, self.gallery.size))
 
     @property
-    def gallery(self) -> Gallery:
+    def gallery(self) -> MemoryGallery:
         """People and templates at present."""
         return self.now.gallery
 
@@ -155,17 +155,22 @@ class SessionGallery:
                 if photo not in keys:
                     raise GalleryError(texts.GONE)
                 place = keys.index(photo)
-                gallery.remove(name, place)
+                gallery.remove(name, examples[place].digest)
                 examples = examples[place : place + 1]
             for gone in examples:
                 crops.pop(gone.source, None)
 
-    def rename(self, name: str, new_name: str, *, merge: bool = False) -> None:
-        """Rename a person, or merge with another."""
+    def rename(self, name: str, new_name: str) -> None:
+        """Rename a person."""
         with self._change() as (gallery, _):
-            gallery.rename(name, new_name, merge=merge)
+            gallery.rename(name, new_name)
 
-    def replace(self, gallery: Gallery) -> None:
+    def merge(self, name: str, into: str) -> None:
+        """Give a person's photos to another."""
+        with self._change() as (gallery, _):
+            gallery.merge(name, into)
+
+    def replace(self, gallery: MemoryGallery) -> None:
         """Hold another gallery instead.
 
         Raises:
@@ -197,7 +202,7 @@ class SessionGallery:
                 self._keep(Enrolled(gallery, crops))
         return done
 
-    def _numbered(self, found: Iterable[Enrolment], gallery: Gallery) -> Iterator[Enrolment]:
+    def _numbered(self, found: Iterable[Enrolment], gallery: MemoryGallery) -> Iterator[Enrolment]:
         """Sources that differ, so that they can be keys; an error where the gallery is full."""
         for enrolment in found:
             source = f"{self._enrolled + 1}. {enrolment.portrait.source}"
@@ -209,7 +214,7 @@ class SessionGallery:
                 yield replace(enrolment, portrait=portrait)
 
     @contextmanager
-    def _change(self) -> Iterator[tuple[Gallery, dict[str, np.ndarray]]]:
+    def _change(self) -> Iterator[tuple[MemoryGallery, dict[str, np.ndarray]]]:
         """A copy to change, which is kept unless the body raises."""
         with self._lock:
             gallery, crops = self.now.gallery.copy(), dict(self.now.crops)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from facehub.gallery.memory import Gallery
+from facehub.gallery.base import Gallery
 
 DUPLICATE = 0.97  # cosine similarity that only copies of one picture reach
 

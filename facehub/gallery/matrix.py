@@ -1,0 +1,234 @@
+"""Templates of many people in one matrix, searched exactly.
+
+A first pass over all templates is quick but coarse: in 8 bits where that pays, else in float32. The
+best of it are compared anew in float64. A bound on the first pass's error proves that no other
+template can belong among the answers; where it does not yet, twice as many are compared.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+try:
+    import numkong
+except ImportError:  # no wheel for this platform: all passes are in float32
+    numkong = None
+
+NOBODY = -1
+CODED_FROM = 20_000  # templates from which the pass in 8 bits pays
+CODED_PROBES = 4  # at once; more are quicker as one float32 product
+ROUNDING = 3e-5  # of a float32 product of unit vectors: 512 times the unit roundoff
+_ROOM = 8  # a growing matrix gets an eighth more than it needs
+_CHUNK = 2**24  # similarities held at once
+_ROWS = 2**16  # coded or compared anew at once
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A person's best template for a probe.
+
+    Attributes:
+        person: number of the person.
+        similarity: cosine, -1 to 1.
+        slot: of the template.
+    """
+
+    person: int
+    similarity: float
+    slot: int
+
+
+class TemplateMatrix:
+    """Templates in numbered slots, each one's person, and its place among that person's.
+
+    Not safe to share between threads: whoever holds it takes care of that.
+
+    Args:
+        size: length of a template.
+
+    Attributes:
+        n: slots in use; those among them without a person are skipped.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.n = 0
+        self._rows = np.empty((0, size), np.float32)
+        self._people = np.empty(0, np.int64)
+        self._places = np.empty(0, np.int64)
+        self._codes: _Codes | None = None
+
+    def reserve(self, n: int) -> None:
+        """Make room for slots 0 to n - 1."""
+        capacity = len(self._rows)
+        if n <= capacity:
+            return
+        capacity = max(1024, n + n // _ROOM)
+        self._rows = _grown(self._rows[: self.n], capacity)
+        self._people = _grown(self._people[: self.n], capacity)
+        self._places = _grown(self._places[: self.n], capacity)
+        if self._codes is not None:
+            self._codes.rows = _grown(self._codes.rows[: self.n], capacity)
+
+    def put(
+        self, slots: np.ndarray, rows: np.ndarray, people: np.ndarray, places: np.ndarray
+    ) -> None:
+        """Fill slots, or fill them anew.
+
+        Args:
+            slots: int64 (N,), from 0; each once.
+            rows: float32 (N, size), unit rows.
+            people: int64 (N,), number of each one's person, or `NOBODY`. Of equally similar
+                people the lowest number comes first.
+            places: int64 (N,); of a person's equally similar templates the lowest comes first.
+        """
+        if not len(slots):
+            return
+        n = int(slots.max()) + 1
+        self.reserve(n)
+        if n > self.n:
+            self._rows[self.n : n] = 0
+            self._people[self.n : n] = NOBODY
+            if self._codes is not None:
+                self._codes.rows[self.n : n] = 0
+            self.n = n
+        self._rows[slots], self._people[slots], self._places[slots] = rows, people, places
+        if self._codes is not None and not self._codes.put(slots, rows):
+            self._codes = None
+
+    def assign(self, slots: np.ndarray, people: np.ndarray, places: np.ndarray) -> None:
+        """Give templates to other people; those given to `NOBODY` are forgotten."""
+        self._people[slots], self._places[slots] = people, places
+        gone = slots[people == NOBODY]
+        self._rows[gone] = 0
+        if self._codes is not None:
+            self._codes.rows[gone] = 0
+
+    def search(self, probes: np.ndarray, k: int) -> list[list[Hit]]:
+        """The k most similar people of each probe, best first.
+
+        Args:
+            probes: float32 (M, size), unit rows.
+            k: at least 1.
+        """
+        if not self.n:
+            return [[] for _ in probes]
+        if numkong is None or self.n < CODED_FROM or len(probes) > CODED_PROBES:
+            return [self._ranked(probe, *pass_, k) for probe, pass_ in self._in_float(probes)]
+        if self._codes is None:
+            self._codes = _Codes(self._rows, self.n)
+        scores, bounds = self._codes.scores(probes, self.n)
+        return [
+            self._ranked(probe, row, scale, bound, k)
+            for probe, row, (scale, bound) in zip(probes, scores, bounds, strict=True)
+        ]
+
+    def _in_float(
+        self, probes: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, float, float]]]:
+        rows = self._rows[: self.n]
+        step = max(1, _CHUNK // self.n)
+        for begin in range(0, len(probes), step):
+            part = probes[begin : begin + step]
+            for probe, scores in zip(part, part @ rows.T, strict=True):
+                yield probe, (scores, 1.0, ROUNDING)
+
+    def _ranked(
+        self, probe: np.ndarray, coarse: np.ndarray, scale: float, bound: float, k: int
+    ) -> list[Hit]:
+        """The answer for one probe.
+
+        Args:
+            probe: float32 (size,).
+            coarse: (n,), from the first pass.
+            scale: makes similarities of them.
+            bound: how far these may lie from the true ones.
+            k: people.
+        """
+        count = max(4 * k, 64)
+        while True:
+            if count < self.n:
+                slots = np.argpartition(coarse, self.n - count)[self.n - count :]
+                limit = float(coarse[slots[0]]) * scale + bound  # no other template is above it
+            else:
+                slots, limit = np.arange(self.n), -np.inf
+            hits = self._compared(probe, slots[self._people[slots] != NOBODY], k)
+            if limit == -np.inf or (len(hits) == k and hits[-1].similarity > limit):
+                return hits
+            count *= 2 if len(hits) == k else 8
+
+    def _compared(self, probe: np.ndarray, slots: np.ndarray, k: int) -> list[Hit]:
+        """Each person's best template among some."""
+        exact = np.concatenate(
+            [
+                self._rows[slots[begin : begin + _ROWS]].astype(np.float64) @ probe
+                for begin in range(0, max(len(slots), 1), _ROWS)
+            ]
+        )
+        scores = exact.astype(np.float32)  # copies of one template are equally similar
+        people = self._people[slots]
+        order = np.lexsort((self._places[slots], people, -scores))
+        _, first = np.unique(people[order], return_index=True)
+        best = order[np.sort(first)[:k]]
+        return [
+            Hit(int(people[i]), float(np.clip(scores[i], -1, 1)), int(slots[i])) for i in best
+        ]
+
+
+class _Codes:
+    """Templates in 8 bits: rounded to multiples of one step.
+
+    Args:
+        rows: float32 (capacity, size).
+        n: how many of them are in use.
+
+    Attributes:
+        rows: int8 (capacity, size).
+    """
+
+    def __init__(self, rows: np.ndarray, n: int) -> None:
+        self.rows = np.empty(rows.shape, np.int8)
+        parts = [slice(begin, min(begin + _ROWS, n)) for begin in range(0, n, _ROWS)]
+        self._step = max(float(np.abs(rows[part]).max()) for part in parts) / 127 or 1.0
+        self._error = 0.0
+        for part in parts:
+            self._error = max(self._error, self._code(rows[part], out=self.rows[part]))
+        self._usual = self._error
+
+    def put(self, slots: np.ndarray, rows: np.ndarray) -> bool:
+        """Code some rows; False where they do not fit the step, so that all should be coded anew."""
+        coded = np.empty(rows.shape, np.int8)
+        self._error = max(self._error, self._code(rows, out=coded))
+        self.rows[slots] = coded
+        return self._error <= 1.5 * self._usual
+
+    def scores(self, probes: np.ndarray, n: int) -> tuple[np.ndarray, list[tuple[float, float]]]:
+        """The first pass.
+
+        Returns:
+            int32 (M, n); for each probe what makes similarities of them, and how far these may lie
+            from the true ones: |p.x - p'.x'| <= |p - p'| |x| + |p'| |x - x'|.
+        """
+        steps = np.maximum(np.abs(probes).max(axis=1) / 127, 1e-30)
+        coded = np.rint(probes / steps[:, None]).astype(np.int8)
+        near = coded * steps[:, None]
+        errors = np.linalg.norm(probes - near, axis=1) + np.linalg.norm(near, axis=1) * self._error
+        out = np.empty((len(probes), n), np.int32)
+        threads = os.cpu_count() or 1
+        numkong.cdist(coded, self.rows[:n], metric="dot", out=out, threads=threads)
+        scales = steps * self._step
+        return out, [(float(s), float(e) + ROUNDING) for s, e in zip(scales, errors, strict=True)]
+
+    def _code(self, rows: np.ndarray, out: np.ndarray) -> float:
+        """Code rows; returns the largest distance between a row and what its code stands for."""
+        np.clip(np.rint(rows / self._step), -127, 127, out=out, casting="unsafe")
+        return float(np.linalg.norm(rows - out * np.float32(self._step), axis=1).max())
+
+
+def _grown(values: np.ndarray, capacity: int) -> np.ndarray:
+    larger = np.empty((capacity, *values.shape[1:]), values.dtype)
+    larger[: len(values)] = values
+    return larger
