@@ -254,5 +254,3 @@ def tidy(name: str) -> str:
     """A name as it is looked up: NFC, single spaces, no control characters; it may be empty."""
     printable = "".join(c if c.isprintable() else " " for c in name)
     return " ".join(unicodedata.normalize("NFC", printable).split())
-
-

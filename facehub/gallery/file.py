@@ -100,7 +100,5 @@ def read_gallery(
     if made_by != fingerprint and not also(made_by):
         raise mismatch(path, made_by, fingerprint)
     rows = iter(templates)
-    entries = [
-        Entry(name, next(rows), source) for name, sources in people for source in sources
-    ]
+    entries = [Entry(name, next(rows), source) for name, sources in people for source in sources]
     return templates.shape[1], entries

@@ -99,13 +99,11 @@ class TemplateMatrix:
         if self._codes is not None and not self._codes.put(slots, rows):
             self._codes = None
 
-    def assign(self, slots: np.ndarray, people: np.ndarray, places: np.ndarray) -> None:
-        """Give templates to other people; those given to `NOBODY` are forgotten."""
-        self._people[slots], self._places[slots] = people, places
-        gone = slots[people == NOBODY]
-        self._rows[gone] = 0
+    def forget(self, slots: np.ndarray) -> None:
+        """Empty slots; they may be filled anew."""
+        self._rows[slots], self._people[slots] = 0, NOBODY
         if self._codes is not None:
-            self._codes.rows[gone] = 0
+            self._codes.rows[slots] = 0
 
     def search(self, probes: np.ndarray, k: int) -> list[list[Hit]]:
         """The k most similar people of each probe, best first.
@@ -173,9 +171,7 @@ class TemplateMatrix:
         order = np.lexsort((self._places[slots], people, -scores))
         _, first = np.unique(people[order], return_index=True)
         best = order[np.sort(first)[:k]]
-        return [
-            Hit(int(people[i]), float(np.clip(scores[i], -1, 1)), int(slots[i])) for i in best
-        ]
+        return [Hit(int(people[i]), float(np.clip(scores[i], -1, 1)), int(slots[i])) for i in best]
 
 
 class _Codes:
@@ -199,7 +195,7 @@ class _Codes:
         self._usual = self._error
 
     def put(self, slots: np.ndarray, rows: np.ndarray) -> bool:
-        """Code some rows; False where they do not fit the step, so that all should be coded anew."""
+        """Code some rows; False where they do not fit the step: all should be coded anew."""
         coded = np.empty(rows.shape, np.int8)
         self._error = max(self._error, self._code(rows, out=coded))
         self.rows[slots] = coded

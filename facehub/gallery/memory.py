@@ -6,8 +6,8 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 
@@ -25,16 +25,16 @@ from facehub.gallery.base import (
     unknown,
 )
 from facehub.gallery.file import read_gallery, write_gallery
-from facehub.gallery.matrix import NOBODY, TemplateMatrix
+from facehub.gallery.matrix import TemplateMatrix
 from facehub.results import Candidate
 
 
 @dataclass(frozen=True)
 class _Person:
-    """A person by number, with (slot, example) pairs; replaced when they change."""
+    """A person by number, with (slot, example) by digest."""
 
     number: int
-    examples: tuple[tuple[int, Example], ...] = ()
+    examples: dict[str, tuple[int, Example]] = field(default_factory=dict)
 
 
 class MemoryGallery:
@@ -54,7 +54,6 @@ class MemoryGallery:
         self._slots = 0  # ever used
         self._matrix: TemplateMatrix | None = None  # from the first search on
         self._lock = threading.RLock()
-        self._depth = 0
 
     def __len__(self) -> int:
         return len(self._people)
@@ -74,8 +73,7 @@ class MemoryGallery:
         """A gallery of the same people; changes to one are not seen in the other."""
         other = MemoryGallery(self.fingerprint, self.size)
         with self._lock:
-            other._people, other._names = dict(self._people), dict(self._names)
-            other._next, other._slots = self._next, self._slots
+            other._restore(self._state())
         return other
 
     def people(self) -> dict[str, int]:
@@ -83,7 +81,8 @@ class MemoryGallery:
             return {name: len(person.examples) for name, person in self._people.items()}
 
     def examples(self, name: str) -> tuple[Example, ...]:
-        return tuple(example for _, example in self._known(name).examples)
+        with self._lock:
+            return tuple(example for _, example in self._known(name).examples.values())
 
     def add(self, name: str, template: np.ndarray, source: str = "") -> bool:
         (added,) = self.add_many([Entry(name, template, source)])
@@ -97,15 +96,13 @@ class MemoryGallery:
     def remove(self, name: str, digest: str | None = None) -> None:
         with self._lock:
             name, person = tidy(name), self._known(name)
-            gone = [pair for pair in person.examples if digest in (None, pair[1].digest)]
-            if not gone:
+            if digest is not None and digest not in person.examples:
                 raise no_example(name)
-            rest = tuple(pair for pair in person.examples if pair not in gone)
-            if rest:
-                self._people[name] = _Person(person.number, rest)
-            else:
+            digests = list(person.examples) if digest is None else [digest]
+            gone = [person.examples.pop(each)[0] for each in digests]
+            if not person.examples:
                 del self._people[name], self._names[person.number]
-            self._assign([slot for slot, _ in gone], NOBODY, 0)
+            self._forget(gone)
 
     def rename(self, name: str, new_name: str) -> None:
         with self._lock:
@@ -123,13 +120,14 @@ class MemoryGallery:
             person, other = self._known(name), self._known(into)
             if name == into:
                 raise themselves(name)
-            digests = {example.digest for _, example in other.examples}
-            moved = tuple(pair for pair in person.examples if pair[1].digest not in digests)
-            double = [slot for slot, example in person.examples if example.digest in digests]
+            moved = {d: pair for d, pair in person.examples.items() if d not in other.examples}
+            double = [pair[0] for d, pair in person.examples.items() if d in other.examples]
             del self._people[name], self._names[person.number]
-            self._people[into] = _Person(other.number, other.examples + moved)
-            self._assign([slot for slot, _ in moved], other.number, len(other.examples))
-            self._assign(double, NOBODY, 0)
+            for digest, (_, example) in moved.items():
+                other.examples[digest] = (self._slots, example)
+                self._put(self._slots, example, other.number)
+                self._slots += 1
+            self._forget([*(slot for slot, _ in moved.values()), *double])
 
     def search(self, probes: np.ndarray, top_k: int = 5) -> list[list[Candidate]]:
         probes = check_probes(probes, self.size)
@@ -145,9 +143,9 @@ class MemoryGallery:
 
     def export(self) -> Iterator[Entry]:
         with self._lock:
-            people = list(self._people.items())
-        for name, person in people:
-            for _, example in person.examples:
+            people = [(name, self.examples(name)) for name in self._people]
+        for name, examples in people:
+            for example in examples:
                 yield Entry(name, example.template, example.source)
 
     def purge(self) -> None:
@@ -157,17 +155,12 @@ class MemoryGallery:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._lock:
-            before = dict(self._people), dict(self._names), self._next, self._slots
-            self._depth += 1
+            before = self._state()
             try:
                 yield
             except BaseException:
-                if self._depth == 1:
-                    self._people, self._names, self._next, self._slots = before
-                    self._matrix = None
+                self._restore(before)
                 raise
-            finally:
-                self._depth -= 1
 
     def close(self) -> None:
         pass
@@ -219,38 +212,49 @@ class MemoryGallery:
             person = _Person(self._next)
             self._names[self._next] = name
             self._next += 1
+            self._people[name] = person
         digest = example.digest
-        if any(known.digest == digest for _, known in person.examples):
+        if digest in person.examples:
             return False
-        self._people[name] = _Person(person.number, (*person.examples, (self._slots, example)))
-        if self._matrix is not None:
-            place = len(person.examples)
-            one = (np.array([value]) for value in (self._slots, person.number, place))
-            slot, number, places = one
-            self._matrix.put(slot, example.template[None], number, places)
+        person.examples[digest] = (self._slots, example)
+        self._put(self._slots, example, person.number)
         self._slots += 1
         return True
 
-    def _assign(self, slots: list[int], person: int, first_place: int) -> None:
+    def _put(self, slot: int, example: Example, person: int) -> None:
+        """Into the matrix, if there is one. A later slot is a later place, too."""
+        if self._matrix is not None:
+            slots = np.array([slot])
+            self._matrix.put(slots, example.template[None], np.array([person]), slots)
+
+    def _forget(self, slots: list[int]) -> None:
         if self._matrix is not None and slots:
-            places = np.arange(first_place, first_place + len(slots))
-            self._matrix.assign(np.array(slots), np.full(len(slots), person), places)
+            self._matrix.forget(np.array(slots))
+
+    def _state(self) -> tuple[Any, ...]:
+        """All that changes, but the matrix; a copy."""
+        people = {n: _Person(p.number, dict(p.examples)) for n, p in self._people.items()}
+        return people, dict(self._names), self._next, self._slots
+
+    def _restore(self, state: tuple[Any, ...]) -> None:
+        self._people, self._names, self._next, self._slots = state
+        self._matrix = None
 
     def _built(self) -> TemplateMatrix:
         matrix = TemplateMatrix(self.size)
         pairs = [
-            (slot, example, person.number, place)
+            (slot, example, person.number)
             for person in self._people.values()
-            for place, (slot, example) in enumerate(person.examples)
+            for slot, example in person.examples.values()
         ]
-        slots, examples, numbers, places = zip(*pairs, strict=True)
+        slots, examples, numbers = zip(*pairs, strict=True)
         rows = np.stack([example.template for example in examples])
-        matrix.put(np.array(slots), rows, np.array(numbers), np.array(places))
+        matrix.put(np.array(slots), rows, np.array(numbers), np.array(slots))
         return matrix
 
     def _candidate(self, number: int, similarity: float, slot: int) -> Candidate:
         name = self._names[number]
-        pairs = self._people[name].examples
+        pairs = list(self._people[name].examples.values())
         place = next(i for i, (own, _) in enumerate(pairs) if own == slot)
         return Candidate(name, similarity, place, pairs[place][1].source)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facehub.gallery.memory import Gallery
+from facehub import Gallery, MemoryGallery
 from facehub.gallery.review import Doubt, review_gallery
 
 
@@ -19,7 +19,7 @@ def _template(degrees: float, axis: int = 1) -> np.ndarray:
 @pytest.fixture
 def gallery() -> Gallery:
     """Two people, two photos each, 30 degrees apart; the people are at a right angle."""
-    gallery = Gallery("sha256:x", 8)
+    gallery = MemoryGallery("sha256:x", 8)
     gallery.add("Ada", _template(0), "a1")
     gallery.add("Ada", _template(30), "a2")
     gallery.add("Bob", _template(90, 2), "b1")
@@ -29,7 +29,7 @@ def gallery() -> Gallery:
 
 def test_nothing_to_say(gallery: Gallery) -> None:
     assert review_gallery(gallery, threshold=0.5) == []
-    assert review_gallery(Gallery("sha256:x", 8), threshold=0.5) == []
+    assert review_gallery(MemoryGallery("sha256:x", 8), threshold=0.5) == []
 
 
 def test_duplicate_is_told_once_and_of_the_later_photo(gallery: Gallery) -> None:
@@ -67,7 +67,7 @@ def test_one_person_under_two_names(gallery: Gallery) -> None:
 
 
 def test_a_single_photo_is_no_outlier() -> None:
-    gallery = Gallery("sha256:x", 8)
+    gallery = MemoryGallery("sha256:x", 8)
     gallery.add("Ada", _template(0))
     gallery.add("Bob", _template(90))
     assert review_gallery(gallery, threshold=0.5) == []

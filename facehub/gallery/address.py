@@ -1,0 +1,61 @@
+"""Galleries by address: a file's name, or an engine's URL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from facehub.errors import GalleryError
+from facehub.gallery.base import Gallery
+from facehub.gallery.memory import MemoryGallery
+from facehub.gallery.sqlite import SqliteGallery
+
+DATABASES = (".db", ".sqlite", ".sqlite3")
+FILE = ".safetensors"
+
+
+def open_gallery(
+    address: str | os.PathLike[str],
+    fingerprint: str,
+    size: int = 512,
+    *,
+    new: bool = True,
+    also: Callable[[str], bool] = lambda _: False,
+) -> Gallery:
+    """Open a gallery; close it after use.
+
+    Args:
+        address: `people.db`, an SQLite file; or `people.safetensors`, which is read into memory and
+            can only be looked at and searched: see `check_changeable`.
+        fingerprint: of the weights in use.
+        size: length of their templates.
+        new: whether a gallery that is missing is made.
+        also: asked whether another fingerprint is of the same weights.
+
+    Raises:
+        GalleryError: it is missing, cannot be used, or the address says nothing.
+        GalleryMismatchError: it belongs to other weights.
+    """
+    path = Path(address)
+    if path.suffix.lower() == FILE:
+        return MemoryGallery.load(path, fingerprint=fingerprint, also=also)
+    if path.suffix.lower() not in DATABASES:
+        raise GalleryError(f"{path} is no gallery's address: name a file like {path.name}.db.")
+    if not new and not path.exists():
+        raise GalleryError(f"There is no gallery {path}.")
+    return SqliteGallery(path, fingerprint, size)
+
+
+def check_changeable(address: str | os.PathLike[str]) -> None:
+    """Refuse to change a gallery that is a file to hand on.
+
+    Raises:
+        GalleryError: it is one; the message says what to do.
+    """
+    path = Path(address)
+    if path.suffix.lower() == FILE:
+        raise GalleryError(
+            f"{path} is a copy to hand on, not a gallery to change. Make one of it first: "
+            f"facehub gallery copy {path} {path.with_suffix('.db')}"
+        )

@@ -1,0 +1,471 @@
+"""A gallery as one SQLite file, which several processes and threads may share.
+
+Every change is one transaction: what a call has reported is there after `kill -9` or a power cut.
+Templates lie in blocks of many, so that a million of them load in seconds. Each process holds them
+in a matrix as well, which takes over what others have changed at the next search.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from facehub.errors import GalleryError
+from facehub.gallery.base import (
+    Entry,
+    Example,
+    check_entries,
+    check_probes,
+    clean_name,
+    make_example,
+    mismatch,
+    no_example,
+    taken,
+    themselves,
+    tidy,
+    unknown,
+)
+from facehub.gallery.matrix import NOBODY, TemplateMatrix
+from facehub.results import Candidate
+
+FORMAT = "facehub-gallery-sqlite-1"
+PAGE = 16384  # bytes
+BLOCK = 1024  # templates in a block
+WAIT = 30.0  # seconds for another process's change to end
+
+# A template's slot is its place in the blocks. One whose person is NULL is free: it was removed.
+# `version` counts changes, so that others can tell which templates have changed since they looked.
+_SCHEMA = """
+CREATE TABLE gallery (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    format TEXT NOT NULL, fingerprint TEXT NOT NULL, size INTEGER NOT NULL,
+    version INTEGER NOT NULL, place INTEGER NOT NULL, templates INTEGER NOT NULL);
+CREATE TABLE person (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+CREATE TABLE template (
+    slot INTEGER PRIMARY KEY, person INTEGER REFERENCES person, place INTEGER NOT NULL,
+    digest BLOB, source TEXT NOT NULL, version INTEGER NOT NULL);
+CREATE UNIQUE INDEX template_of_person ON template (person, digest);
+CREATE INDEX template_free ON template (slot) WHERE person IS NULL;
+CREATE INDEX template_version ON template (version);
+CREATE TABLE block (number INTEGER PRIMARY KEY, templates BLOB NOT NULL);
+"""
+_TABLES = "SELECT count(*) FROM sqlite_master"
+
+
+class SqliteGallery:
+    """A `Gallery` in one file, made if it is missing, readable by its owner only.
+
+    Removed templates and names are overwritten with zeros (`secure_delete`); copies in the
+    write-ahead log go with `purge`, or when SQLite writes over them. The file must lie on a local
+    disk: SQLite's locks do not work over networks. An object must not cross a fork.
+
+    Args:
+        path: the file.
+        fingerprint: of the weights in use.
+        size: length of a template.
+
+    Raises:
+        GalleryError: it cannot be read or written, or is damaged or no gallery.
+        GalleryMismatchError: it belongs to other weights.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], fingerprint: str, size: int = 512) -> None:
+        self.path = Path(path)
+        self.fingerprint = fingerprint
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._matrix: TemplateMatrix | None = None  # from the first search on
+        self._seen = 0  # version that the matrix has
+        with _words(self.path):
+            self._db = _connect(self.path)
+            try:
+                if not self._value(_TABLES):
+                    self._create(size)
+                row = self._db.execute("SELECT format, fingerprint, size FROM gallery").fetchone()
+                if row is None or row[0] != FORMAT:
+                    raise _damaged(self.path)
+                self.size = int(row[2])
+                if row[1] != fingerprint:
+                    raise mismatch(self.path, str(row[1]), fingerprint)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _create(self, size: int) -> None:
+        with self._writing(check=False):
+            if not self._value(_TABLES):  # another process may have been quicker
+                for statement in _SCHEMA.split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute(
+                    "INSERT INTO gallery VALUES (1, ?, ?, ?, 0, 0, 0)",
+                    (FORMAT, self.fingerprint, size),
+                )
+
+    def __len__(self) -> int:
+        return int(self._value("SELECT count(*) FROM person"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.people())
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        return self._value("SELECT 1 FROM person WHERE name = ?", _text(tidy(name))) is not None
+
+    @property
+    def n_templates(self) -> int:
+        return int(self._value("SELECT templates FROM gallery"))
+
+    def people(self) -> dict[str, int]:
+        with self._reading():
+            return dict(
+                self._db.execute(
+                    "SELECT name, count(slot) FROM person JOIN template ON person = id "
+                    "GROUP BY id ORDER BY id"
+                )
+            )
+
+    def examples(self, name: str) -> tuple[Example, ...]:
+        with self._reading():
+            person = self._known(name)
+            rows = self._db.execute(
+                "SELECT slot, source FROM template WHERE person = ? ORDER BY place", (person,)
+            ).fetchall()
+            return tuple(
+                make_example(template, source, self.size)
+                for template, (_, source) in zip(
+                    self._templates([slot for slot, _ in rows]), rows, strict=True
+                )
+            )
+
+    def add(self, name: str, template: np.ndarray, source: str = "") -> bool:
+        (added,) = self.add_many([Entry(name, template, source)])
+        return added
+
+    def add_many(self, entries: Iterable[Entry]) -> list[bool]:
+        checked = check_entries(entries, self.size)
+        new: list[tuple[int, int, bytes, Example]] = []  # person, place, digest
+        added = []
+        with self._writing():
+            people: dict[str, int] = {}
+            fresh: set[tuple[int, bytes]] = set()
+            place = int(self._value("SELECT place FROM gallery"))
+            for name, example in checked:
+                person = people.get(name)
+                if person is None:
+                    person = people[name] = self._person(name)
+                digest = bytes.fromhex(example.digest)
+                is_new = (person, digest) not in fresh and not self._value(
+                    "SELECT 1 FROM template WHERE person = ? AND digest = ?", person, digest
+                )
+                if is_new:
+                    place += 1
+                    fresh.add((person, digest))
+                    new.append((person, place, digest, example))
+                added.append(is_new)
+            if new:
+                self._insert(new, place)
+        return added
+
+    def remove(self, name: str, digest: str | None = None) -> None:
+        with self._writing():
+            person = self._known(name)
+            slots = self._column("SELECT slot FROM template WHERE person = ?", person)
+            gone = slots
+            if digest is not None:
+                wanted = bytes.fromhex(digest) if _is_hex(digest) else b""
+                gone = self._column(
+                    "SELECT slot FROM template WHERE person = ? AND digest = ?", person, wanted
+                )
+                if not gone:
+                    raise no_example(tidy(name))
+            self._forget(gone)
+            if len(gone) == len(slots):
+                self._db.execute("DELETE FROM person WHERE id = ?", (person,))
+
+    def rename(self, name: str, new_name: str) -> None:
+        with self._writing():
+            person, new_name = self._known(name), clean_name(new_name)
+            if new_name == tidy(name):
+                return
+            if new_name in self:
+                raise taken(new_name)
+            self._db.execute("UPDATE person SET name = ? WHERE id = ?", (new_name, person))
+
+    def merge(self, name: str, into: str) -> None:
+        with self._writing():
+            person, other = self._known(name), self._known(into)
+            if person == other:
+                raise themselves(tidy(name))
+            double = self._column(
+                "SELECT slot FROM template WHERE person = ? AND digest IN "
+                "(SELECT digest FROM template WHERE person = ?)",
+                person,
+                other,
+            )
+            self._forget(double)
+            moved = self._column(
+                "SELECT slot FROM template WHERE person = ? ORDER BY place", person
+            )
+            place, version = int(self._value("SELECT place FROM gallery")), self._new_version()
+            self._db.executemany(
+                "UPDATE template SET person = ?, place = ?, version = ? WHERE slot = ?",
+                [(other, place + i, version, slot) for i, slot in enumerate(moved, 1)],
+            )
+            self._db.execute("UPDATE gallery SET place = ?", (place + len(moved),))
+            self._db.execute("DELETE FROM person WHERE id = ?", (person,))
+
+    def search(self, probes: np.ndarray, top_k: int = 5) -> list[list[Candidate]]:
+        probes = check_probes(probes, self.size)
+        if top_k < 1:
+            return [[] for _ in probes]
+        with self._reading():
+            found = self._synced().search(probes, top_k)
+            return [
+                [self._candidate(hit.person, hit.similarity, hit.slot) for hit in hits]
+                for hits in found
+            ]
+
+    def export(self) -> Iterator[Entry]:
+        with _words(self.path), closing(_connect(self.path)) as db:
+            db.execute("BEGIN")  # one moment's content, whoever changes it meanwhile
+            rows = db.execute(
+                "SELECT name, slot, source FROM template JOIN person ON person = id "
+                "ORDER BY id, place"
+            ).fetchall()
+            for begin in range(0, len(rows), BLOCK):
+                part = rows[begin : begin + BLOCK]
+                templates = self._templates([slot for _, slot, _ in part], db)
+                for template, (name, _, source) in zip(templates, part, strict=True):
+                    yield Entry(name, template, source)
+
+    def purge(self) -> None:
+        with self._lock, _words(self.path):
+            if self._depth:
+                raise GalleryError("A gallery cannot be purged within a transaction.")
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._writing():
+            yield
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+            self._matrix = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- transactions -----------------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._lock, _words(self.path):
+            if self._depth:
+                yield
+                return
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("COMMIT")
+
+    @contextmanager
+    def _writing(self, *, check: bool = True) -> Iterator[None]:
+        with self._lock, _words(self.path):
+            outermost = self._depth == 0
+            self._db.execute("BEGIN IMMEDIATE" if outermost else "SAVEPOINT inner")
+            self._depth += 1
+            try:
+                if check and outermost:
+                    made_by = str(self._value("SELECT fingerprint FROM gallery"))
+                    if made_by != self.fingerprint:
+                        raise mismatch(self.path, made_by, self.fingerprint)
+                yield
+                self._db.execute("COMMIT" if outermost else "RELEASE inner")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK" if outermost else "ROLLBACK TO inner")
+                    if not outermost:
+                        self._db.execute("RELEASE inner")
+                self._matrix = None  # a search may have seen what is undone
+                raise
+            finally:
+                self._depth -= 1
+
+    def _new_version(self) -> int:
+        self._db.execute("UPDATE gallery SET version = version + 1")
+        return int(self._value("SELECT version FROM gallery"))
+
+    # --- rows -------------------------------------------------------------------------------------
+
+    def _value(self, query: str, *values: Any) -> Any:
+        with self._lock, _words(self.path):
+            row = self._db.execute(query, values).fetchone()
+        return None if row is None else row[0]
+
+    def _column(self, query: str, *values: Any) -> list[int]:
+        return [row[0] for row in self._db.execute(query, values)]
+
+    def _known(self, name: str) -> int:
+        name = _text(tidy(name))
+        person = self._value("SELECT id FROM person WHERE name = ?", name)
+        if person is None:
+            raise unknown(name)
+        return int(person)
+
+    def _person(self, name: str) -> int:
+        """The number of a person, who is added if new."""
+        person = self._value("SELECT id FROM person WHERE name = ?", name)
+        if person is None:
+            person = self._db.execute("INSERT INTO person (name) VALUES (?)", (name,)).lastrowid
+        return int(person)
+
+    def _candidate(self, person: int, similarity: float, slot: int) -> Candidate:
+        name, source, number = self._db.execute(
+            "SELECT name, source, (SELECT count(*) FROM template AS other "
+            "WHERE other.person = template.person AND other.place < template.place) "
+            "FROM template JOIN person ON person = id WHERE slot = ? AND person = ?",
+            (slot, person),
+        ).fetchone()
+        return Candidate(name, similarity, number, source)
+
+    def _insert(self, new: list[tuple[int, int, bytes, Example]], place: int) -> None:
+        free = self._column("SELECT slot FROM template WHERE person IS NULL LIMIT ?", len(new))
+        used = int(self._value("SELECT coalesce(max(slot) + 1, 0) FROM template"))
+        slots = [*free, *range(used, used + len(new) - len(free))]
+        version = self._new_version()
+        self._db.executemany(
+            "INSERT OR REPLACE INTO template VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (slot, person, place, digest, example.source, version)
+                for slot, (person, place, digest, example) in zip(slots, new, strict=True)
+            ],
+        )
+        self._write(slots, np.stack([example.template for *_, example in new]))
+        self._db.execute(
+            "UPDATE gallery SET place = ?, templates = templates + ?", (place, len(new))
+        )
+
+    def _forget(self, slots: list[int]) -> None:
+        if slots:
+            version = self._new_version()
+            self._db.executemany(
+                "UPDATE template SET person = NULL, digest = NULL, source = '', version = ? "
+                "WHERE slot = ?",
+                [(version, slot) for slot in slots],
+            )
+            self._db.execute("UPDATE gallery SET templates = templates - ?", (len(slots),))
+            self._write(slots, np.zeros((len(slots), self.size), np.float32))
+
+    # --- templates --------------------------------------------------------------------------------
+
+    def _write(self, slots: list[int], rows: np.ndarray) -> None:
+        """Put templates into their blocks, neighbours in one go."""
+        bytes_each = 4 * self.size
+        numbers = np.array(slots)
+        breaks = np.flatnonzero((np.diff(numbers) != 1) | (np.diff(numbers // BLOCK) != 0)) + 1
+        for part in np.split(np.arange(len(slots)), breaks):
+            number, first = divmod(int(numbers[part[0]]), BLOCK)
+            self._db.execute(
+                "INSERT OR IGNORE INTO block VALUES (?, zeroblob(?))", (number, BLOCK * bytes_each)
+            )
+            with self._db.blobopen("block", "templates", number) as blob:
+                blob.seek(first * bytes_each)
+                blob.write(np.ascontiguousarray(rows[part], np.float32).tobytes())
+
+    def _templates(self, slots: list[int], db: sqlite3.Connection | None = None) -> np.ndarray:
+        """float32 (N, size), in this order."""
+        db = db or self._db
+        rows = np.empty((len(slots), self.size), np.float32)
+        wanted = np.array(slots, np.int64)
+        for number in np.unique(wanted // BLOCK):
+            here = np.flatnonzero(wanted // BLOCK == number)
+            with db.blobopen("block", "templates", int(number), readonly=True) as blob:
+                if len(here) > BLOCK // 8:
+                    block = np.frombuffer(blob.read(), np.float32).reshape(-1, self.size)
+                    rows[here] = block[wanted[here] % BLOCK]
+                    continue
+                for i in here:
+                    blob.seek(int(wanted[i] % BLOCK) * 4 * self.size)
+                    rows[i] = np.frombuffer(blob.read(4 * self.size), np.float32)
+        return rows
+
+    def _synced(self) -> TemplateMatrix:
+        """The matrix with all changes so far; within a transaction, its own ones too."""
+        version = int(self._value("SELECT version FROM gallery"))
+        if self._matrix is None:
+            self._matrix, self._seen = TemplateMatrix(self.size), -1
+        if version != self._seen:
+            rows = self._db.execute(
+                "SELECT slot, coalesce(person, ?), place FROM template WHERE version > ? "
+                "ORDER BY slot",
+                (NOBODY, self._seen),
+            )
+            changed = np.fromiter((v for row in rows for v in row), np.int64).reshape(-1, 3)
+            if len(changed):
+                self._matrix.reserve(int(changed[-1, 0]) + 1)
+            for begin in range(0, len(changed), BLOCK):
+                slots, people, places = changed[begin : begin + BLOCK].T
+                self._matrix.put(slots, self._templates(slots.tolist()), people, places)
+            self._seen = version
+        return self._matrix
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite's other files follow it
+    db = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute(f"PRAGMA page_size = {PAGE}")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA secure_delete = ON")
+        db.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def _words(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            raise GalleryError(f"{path} is in use: another process is changing it.") from error
+        raise GalleryError(f"{path} cannot be used: {error}.") from error
+    except sqlite3.ProgrammingError as error:
+        raise GalleryError(f"{path} has been closed.") from error
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path) from error
+    except OSError as error:
+        raise GalleryError(f"{path} cannot be used: {error.strerror or error}.") from error
+
+
+def _damaged(path: Path) -> GalleryError:
+    return GalleryError(f"{path} is damaged or not a facehub gallery.")
+
+
+def _text(name: str) -> str:
+    """SQLite stores no lone surrogates, which a name that is looked up may hold."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _is_hex(digest: str) -> bool:
+    return len(digest) == 64 and all(c in "0123456789abcdef" for c in digest)
