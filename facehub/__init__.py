@@ -15,6 +15,7 @@ from facehub.errors import (
     FaceHubError,
     GalleryError,
     GalleryMismatchError,
+    GalleryUnavailableError,
     ImageDecodeError,
     ImageError,
     ImageFormatError,
@@ -24,9 +25,11 @@ from facehub.errors import (
     NoFaceError,
     WeightsError,
 )
+from facehub.gallery.address import open_gallery
 from facehub.gallery.base import Entry, Example, Gallery
 from facehub.gallery.memory import MemoryGallery
 from facehub.gallery.review import Doubt, Finding, review_gallery
+from facehub.gallery.sqlite import SqliteGallery
 from facehub.identification import identify
 from facehub.io.images import load_image
 from facehub.model.calibration import Calibration
@@ -70,6 +73,7 @@ __all__ = [
     "Gallery",
     "GalleryError",
     "GalleryMismatchError",
+    "GalleryUnavailableError",
     "IdentifiedFace",
     "ImageDecodeError",
     "ImageError",
@@ -83,6 +87,7 @@ __all__ = [
     "NoFaceError",
     "OnnxEmbedder",
     "QualityIssue",
+    "SqliteGallery",
     "VerificationResult",
     "WeightsError",
     "__version__",
@@ -91,6 +96,7 @@ __all__ = [
     "enrol",
     "identify",
     "load_image",
+    "open_gallery",
     "review_gallery",
     "verify",
 ]

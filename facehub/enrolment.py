@@ -8,8 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from facehub.errors import FaceHubError
-from facehub.gallery.base import clean_name
-from facehub.gallery.base import Gallery
+from facehub.gallery.base import Gallery, clean_name
 from facehub.identification import check_gallery
 from facehub.io.images import ImageSource
 from facehub.pipeline import FaceRecognizer, default_recognizer

@@ -14,7 +14,8 @@
     ├── WeightsError             weights are missing, damaged or of another architecture
     ├── DeviceError              the device or number of threads asked for is not to be had
     └── GalleryError             a gallery is damaged, or cannot do what was asked
-        └── GalleryMismatchError
+        ├── GalleryMismatchError
+        └── GalleryUnavailableError
 
 The library raises them; only the edges (`facehub/cli/`, `facehub/demo/`) turn them into messages.
 Each message is a sentence that a user can act on.
@@ -75,6 +76,10 @@ class DeviceError(FaceHubError):
 
 class GalleryError(FaceHubError):
     """A gallery file is damaged, or a gallery operation makes no sense."""
+
+
+class GalleryUnavailableError(GalleryError):
+    """Where a gallery is kept cannot be reached, read or written now; nothing has changed."""
 
 
 class GalleryMismatchError(GalleryError):

@@ -17,6 +17,8 @@ from facehub.align import align_faces
 from facehub.detect.base import FaceDetector, Search
 from facehub.detect.mediapipe import default_detector
 from facehub.errors import FaceHubError, WeightsError
+from facehub.gallery.address import open_gallery
+from facehub.gallery.base import Gallery
 from facehub.gallery.memory import MemoryGallery
 from facehub.io.images import ImageSource, read_pixels
 from facehub.model.embedder import Embedder
@@ -97,6 +99,25 @@ class FaceRecognizer:
     def empty_gallery(self) -> MemoryGallery:
         """A gallery in memory for the templates of these weights."""
         return MemoryGallery(self.fingerprint, self.spec.embedding_size)
+
+    def open_gallery(self, address: str | os.PathLike[str], *, new: bool = True) -> Gallery:
+        """Open a gallery of these weights by its address, see `facehub.gallery.address`.
+
+        Args:
+            address: `people.db`, say.
+            new: whether a gallery that is missing is made.
+
+        Raises:
+            GalleryError: it is missing, or cannot be used.
+            GalleryMismatchError: made with other weights.
+        """
+        return open_gallery(
+            address,
+            self.fingerprint,
+            self.spec.embedding_size,
+            new=new,
+            also=self.embedder.made_by,
+        )
 
     def load_gallery(self, path: str | os.PathLike[str]) -> MemoryGallery:
         """Read a safetensors gallery of these weights into memory, also one of facehub 0.1.

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facehub import FaceRecognizer, Gallery, enrol, load_image
+from facehub import FaceRecognizer, MemoryGallery, enrol, load_image
 from facehub.cli.main import main
 from facehub.cli.output import EXIT_BAD_INPUT
 from facehub.demo.session import SessionGallery
@@ -47,7 +47,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def enrolled(tmp_path_factory: pytest.TempPathFactory, recognizer: FaceRecognizer) -> Path:
     """A gallery file with Grace."""
-    people = Gallery(recognizer.fingerprint)
+    people = MemoryGallery(recognizer.fingerprint)
     enrol(people, "Grace", hopper(), source="hopper.jpg", recognizer=recognizer)
     path = tmp_path_factory.mktemp("gallery") / "people.safetensors"
     people.save(path)
@@ -132,7 +132,7 @@ def test_library_takes_no_picture_for_a_gallery(
     case: Case, corpus: dict[str, Path], recognizer: FaceRecognizer
 ) -> None:
     with pytest.raises(GalleryError, match=r"There is no gallery file|not a facehub gallery"):
-        Gallery.load(corpus[case.name], fingerprint=recognizer.fingerprint)
+        MemoryGallery.load(corpus[case.name], fingerprint=recognizer.fingerprint)
 
 
 @each_gallery
@@ -140,15 +140,15 @@ def test_library_gallery(case: GalleryCase, tmp_path: Path, recognizer: FaceReco
     path = case.write(tmp_path, recognizer.fingerprint)
     if case.expected is not None:
         with pytest.raises(GalleryError) as caught:
-            Gallery.load(path, fingerprint=recognizer.fingerprint)
+            MemoryGallery.load(path, fingerprint=recognizer.fingerprint)
         assert case.expected in str(caught.value)
         return
-    loaded = Gallery.load(path, fingerprint=recognizer.fingerprint)
+    loaded = MemoryGallery.load(path, fingerprint=recognizer.fingerprint)
     assert tuple(loaded) == case.people
     for name in loaded:
         assert all(example.source.isprintable() for example in loaded.examples(name))
     loaded.save(path)
-    again = Gallery.load(path, fingerprint=recognizer.fingerprint)
+    again = MemoryGallery.load(path, fingerprint=recognizer.fingerprint)
     assert tuple(again) == case.people
     assert again.n_templates == loaded.n_templates
     assert os.listdir(tmp_path) == [path.name]
@@ -169,9 +169,9 @@ def test_library_takes_no_zip_or_gallery_for_a_picture(
 def test_a_session_refuses_a_gallery_that_the_weights_cannot_search(
     recognizer: FaceRecognizer,
 ) -> None:
-    session = SessionGallery(Gallery(recognizer.fingerprint))
+    session = SessionGallery(MemoryGallery(recognizer.fingerprint))
     with pytest.raises(GalleryError, match="another length"):
-        session.replace(Gallery(recognizer.fingerprint, 8))
+        session.replace(MemoryGallery(recognizer.fingerprint, 8))
     assert session.gallery.size == 512
 
 
@@ -187,7 +187,7 @@ def test_zip(
     path = case.write(folder)
     monkeypatch.chdir(folder)
     before = {file: file.lstat().st_size for file in tmp_path.rglob("*")}
-    session = SessionGallery(Gallery(recognizer.fingerprint))
+    session = SessionGallery(MemoryGallery(recognizer.fingerprint))
     report = session.enrol_many("", [str(path)], recognizer)
     failures = report.failures
     assert tuple(session.gallery) == case.people
@@ -210,7 +210,7 @@ def test_zips_and_pictures_together(
     hopper().reduce(2).save(smaller)
     bad = [str(corpus[case.name]) for case in CASES if case.fails]
     bad += [str(case.write(tmp_path)) for case in ZIPS if not case.people]
-    session = SessionGallery(Gallery(recognizer.fingerprint))
+    session = SessionGallery(MemoryGallery(recognizer.fingerprint))
     report = session.enrol_many("", [str(good), *bad, str(smaller)], recognizer)
     assert (report.added, report.known) == (2, 0)
     assert len(report.failures) == len(bad)
@@ -278,7 +278,7 @@ def test_cli_enrol(
     if code:
         assert gallery.read_bytes() == before
     else:
-        people = Gallery.load(gallery, fingerprint=recognizer.fingerprint)
+        people = MemoryGallery.load(gallery, fingerprint=recognizer.fingerprint)
         assert tuple(people) == ("Grace", "Ada")
     assert os.listdir(tmp_path) == [gallery.name]
 
@@ -328,7 +328,7 @@ def test_cli_zip(
         gallery = Path(shutil.copy(enrolled, tmp_path / "people.safetensors"))
         before = gallery.read_bytes()
         code, errors = run("enrol", gallery, *options, path)
-        people = Gallery.load(gallery, fingerprint=recognizer.fingerprint)
+        people = MemoryGallery.load(gallery, fingerprint=recognizer.fingerprint)
         if case.name == "a picture" or case.name == "name too long":
             assert code == (0 if options else 5)
         elif not case.people:
@@ -358,7 +358,7 @@ def test_cli_gallery(
     code, _ = run("enrol", path, "--name", "Grace", hopper_file)
     if usable:
         assert code == 0
-        people = Gallery.load(path, fingerprint=recognizer.fingerprint)
+        people = MemoryGallery.load(path, fingerprint=recognizer.fingerprint)
         assert tuple(people) == (*case.people, "Grace")
     else:
         assert code == 5
@@ -378,7 +378,7 @@ def test_cli_with_bad_pictures_among_good_ones(
     code, errors = run("enrol", gallery, "--name", "Ada", *photos)
     assert code == 5
     assert errors.count("error: ") == len(bad)
-    people = Gallery.load(gallery, fingerprint=recognizer.fingerprint)
+    people = MemoryGallery.load(gallery, fingerprint=recognizer.fingerprint)
     enrolled_rows = np.stack([e.template for e in people.examples("Ada")])
     assert 10 < len(enrolled_rows) < len(good)
     for case in good:  # each is there, or its very same face

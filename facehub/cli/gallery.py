@@ -21,11 +21,19 @@ from facehub.cli.output import (
 )
 from facehub.enrolment import Portrait, add_enrolments, embed_portraits
 from facehub.errors import FaceHubError
+from facehub.gallery.address import FILE, check_changeable, open_gallery
 from facehub.gallery.base import Gallery
-from facehub.gallery.memory import MemoryGallery
+from facehub.gallery.copying import compare_galleries, copy_gallery
+from facehub.gallery.file import write_gallery
 from facehub.identification import identify_faces
 from facehub.io.sources import Picture, find_pictures, identity_of, is_hidden, open_source
-from facehub.model.store import default_weights, fingerprint_of, made_by, weights_folder
+from facehub.model.store import (
+    default_weights,
+    fingerprint_of,
+    made_by,
+    read_spec,
+    weights_folder,
+)
 from facehub.pipeline import FaceRecognizer
 from facehub.results import IdentifiedFace, rounded
 from facehub.select import FacePolicy
@@ -34,20 +42,26 @@ from facehub.select import FacePolicy
 def run_enrol(args: argparse.Namespace) -> int:
     """`facehub enrol`."""
     portraits = _portraits(args)
-    check_folder(args.gallery)
+    check_changeable(args.gallery)
     recognizer = load_recognizer(args)
-    _gallery_or_new(args.gallery, recognizer)  # refuses a bad one before the work, not after it
+    with recognizer.open_gallery(args.gallery) as gallery:  # refuses a bad one before the work
+        return _enrol(args, portraits, recognizer, gallery)
+
+
+def _enrol(
+    args: argparse.Namespace,
+    portraits: list[tuple[str, Portrait]],
+    recognizer: FaceRecognizer,
+    gallery: Gallery,
+) -> int:
     policy: FacePolicy = "largest" if args.largest else "exactly_one"
     embedded = embed_portraits((portrait for _, portrait in portraits), recognizer, policy=policy)
-    found = list(progress(embedded, len(portraits), args))
-    gallery = _gallery_or_new(args.gallery, recognizer)  # others may have changed it meanwhile
+    found = progress(embedded, len(portraits), args)  # each one is kept as soon as it is found
     paths = [path for path, _ in portraits]
     done = list(zip(paths, add_enrolments(gallery, found), strict=True))
     failures = [(path, e.error) for path, e in done if e.error is not None]
     enrolled = [(path, e) for path, e in done if e.added]
     known = sum(e.known for _, e in done)
-    if enrolled:
-        gallery.save(args.gallery)
     if args.json:
         print_json(
             enrolled=[
@@ -76,7 +90,16 @@ def run_identify(args: argparse.Namespace) -> int:
     """`facehub identify`."""
     pictures = find_pictures(args.photos)
     recognizer = load_recognizer(args)
-    gallery = recognizer.load_gallery(args.gallery)
+    with recognizer.open_gallery(args.gallery, new=False) as gallery:
+        return _identify(args, pictures, recognizer, gallery)
+
+
+def _identify(
+    args: argparse.Namespace,
+    pictures: list[Picture],
+    recognizer: FaceRecognizer,
+    gallery: Gallery,
+) -> int:
     threshold = args.threshold
     if threshold is None:
         threshold = recognizer.spec.threshold_for(gallery.n_templates)
@@ -120,34 +143,72 @@ def _print_identified(
         print(f"threshold {limit}")
 
 
-def run_gallery(args: argparse.Namespace) -> int:
-    """`facehub gallery`: reads the weights' description, but not the weights."""
-    folder = weights_folder(args.weights or default_weights())
-    also = functools.partial(made_by, folder=folder)
-    gallery = MemoryGallery.load(args.gallery, fingerprint=fingerprint_of(folder), also=also)
-    if args.remove is not None:
-        gallery.remove(args.remove)
-    elif args.rename:
-        gallery.rename(*args.rename)
-    elif args.merge:
-        gallery.examples(args.merge[1])  # refuses a person who is not there
-        gallery.merge(*args.merge)
-    if args.remove is not None or args.rename or args.merge:
-        gallery.save(args.gallery)
-    people = {name: [e.source for e in gallery.examples(name)] for name in gallery}
-    if args.json:
-        print_json(people=people)
-    else:
-        for name, sources in people.items():
-            print(f"{name}: {', '.join(sources)}")
-        print(f"{len(gallery)} people, {gallery.n_templates} templates")
+def run_list(args: argparse.Namespace) -> int:
+    """`facehub gallery list`."""
+    with _opened(args, args.gallery) as gallery:
+        _print_people(gallery, args)
     return EXIT_YES
 
 
-def _gallery_or_new(path: Path, recognizer: FaceRecognizer) -> MemoryGallery:
-    if os.path.exists(path):  # unlike `Path.exists`, never raises
-        return recognizer.load_gallery(path)
-    return recognizer.empty_gallery()
+def run_change(args: argparse.Namespace) -> int:
+    """`facehub gallery remove`, `rename` and `merge`."""
+    check_changeable(args.gallery)
+    with _opened(args, args.gallery) as gallery:
+        args.change(gallery, args)
+        _print_people(gallery, args)
+    return EXIT_YES
+
+
+def run_purge(args: argparse.Namespace) -> int:
+    """`facehub gallery purge`."""
+    check_changeable(args.gallery)
+    with _opened(args, args.gallery) as gallery:
+        gallery.purge()
+        if args.json:
+            print_json(people=len(gallery), templates=gallery.n_templates)
+        else:
+            print(line(f"{args.gallery} keeps no trace of what was removed"))
+    return EXIT_YES
+
+
+def run_copy(args: argparse.Namespace) -> int:
+    """`facehub gallery copy`: the digests on both sides are compared at the end."""
+    with _opened(args, args.source) as source:
+        if Path(args.target).suffix.lower() == FILE:
+            check_folder(Path(args.target))
+            write_gallery(args.target, source.fingerprint, source.size, source.export())
+        else:
+            with _opened(args, args.target, new=True) as target:
+                copy_gallery(source, target)
+        with _opened(args, args.target) as target:
+            count = compare_galleries(source, target)
+            if args.json:
+                print_json(people=len(target), templates=target.n_templates, compared=count)
+            else:
+                print(
+                    line(
+                        f"{args.target} holds {len(target)} people, {target.n_templates} "
+                        f"templates; the {count} of {args.source} are among them, bit for bit"
+                    )
+                )
+    return EXIT_YES
+
+
+def _print_people(gallery: Gallery, args: argparse.Namespace) -> None:
+    if args.json:
+        print_json(people={name: [e.source for e in gallery.examples(name)] for name in gallery})
+        return
+    for name in gallery:
+        print(line(f"{name}: {', '.join(e.source for e in gallery.examples(name))}"))
+    print(f"{len(gallery)} people, {gallery.n_templates} templates")
+
+
+def _opened(args: argparse.Namespace, address: str, *, new: bool = False) -> Gallery:
+    """Reads the weights' description, but not the weights."""
+    folder = weights_folder(args.weights or default_weights())
+    size = read_spec(folder).embedding_size
+    also = functools.partial(made_by, folder=folder)
+    return open_gallery(address, fingerprint_of(folder), size, new=new, also=also)
 
 
 def _portraits(args: argparse.Namespace) -> list[tuple[str, Portrait]]:

@@ -14,7 +14,14 @@ from typing import Any
 
 from facehub._version import __version__
 from facehub.cli.faces import run_embed, run_info, run_verify
-from facehub.cli.gallery import run_enrol, run_gallery, run_identify
+from facehub.cli.gallery import (
+    run_change,
+    run_copy,
+    run_enrol,
+    run_identify,
+    run_list,
+    run_purge,
+)
 from facehub.cli.output import EXIT_BAD_INPUT, line, report_error
 from facehub.errors import FaceHubError
 from facehub.template import TEMPLATES
@@ -92,8 +99,8 @@ def _add_face_commands(commands: Any) -> None:
 
 
 def _add_gallery_commands(commands: Any) -> None:
-    enrol = _command(commands, "enrol", run_enrol, "add people to a gallery file, made if missing")
-    enrol.add_argument("gallery", type=Path, help="gallery file (.safetensors)")
+    enrol = _command(commands, "enrol", run_enrol, "add people to a gallery, made if missing")
+    enrol.add_argument("gallery", help=_GALLERY)
     enrol.add_argument("photos", type=Path, nargs="+", help=f"with --name {_PHOTOS}")
     enrol.add_argument(
         "--name",
@@ -104,7 +111,7 @@ def _add_gallery_commands(commands: Any) -> None:
     )
 
     identify = _command(commands, "identify", run_identify, "say who is in a photo")
-    identify.add_argument("gallery", type=Path, help="gallery file")
+    identify.add_argument("gallery", help=_GALLERY)
     identify.add_argument("photos", type=Path, nargs="+", help=_PHOTOS)
     identify.add_argument(
         "--threshold",
@@ -113,14 +120,34 @@ def _add_gallery_commands(commands: Any) -> None:
     )
     identify.add_argument("--top", type=_positive, default=3, help="candidates a face (default: 3)")
 
-    gallery = _command(
-        commands, "gallery", run_gallery, "list or change the people of a gallery file"
-    )
-    gallery.add_argument("gallery", type=Path, help="gallery file")
-    change = gallery.add_mutually_exclusive_group()
-    change.add_argument("--remove", metavar="NAME", help="remove a person")
-    change.add_argument("--rename", nargs=2, metavar=("NAME", "NEW"), help="rename a person")
-    change.add_argument("--merge", nargs=2, metavar=("NAME", "INTO"), help="join two people")
+    text = "list, change or copy the people of a gallery"
+    gallery = commands.add_parser("gallery", help=text, description=text)
+    _add_people_commands(gallery.add_subparsers(required=True, metavar="command"))
+
+
+def _add_people_commands(commands: Any) -> None:
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
+        command = _command(commands, name, run, text, _PEOPLE)
+        command.add_argument("gallery", help=_GALLERY)
+        return command
+
+    add("list", run_list, "list the people")
+    remove = add("remove", run_change, "remove a person")
+    remove.add_argument("name", help="who")
+    remove.set_defaults(change=lambda gallery, args: gallery.remove(args.name))
+    rename = add("rename", run_change, "rename a person")
+    rename.add_argument("name", help="who")
+    rename.add_argument("new", help="the new name")
+    rename.set_defaults(change=lambda gallery, args: gallery.rename(args.name, args.new))
+    merge = add("merge", run_change, "join two people")
+    merge.add_argument("name", help="who")
+    merge.add_argument("into", help="whose name both have then")
+    merge.set_defaults(change=lambda gallery, args: gallery.merge(args.name, args.into))
+    add("purge", run_purge, "leave no trace of removed people in the file")
+    text = "copy all people into another gallery, or into a file to hand on (.safetensors)"
+    copy = _command(commands, "copy", run_copy, text, _PEOPLE)
+    copy.add_argument("source", help=_GALLERY)
+    copy.add_argument("target", help="the same, made if missing")
 
 
 def _add_model_commands(commands: Any) -> None:
@@ -160,6 +187,7 @@ def _add_model_commands(commands: Any) -> None:
 
 
 _LIMIT = "cosine similarity from which two faces count as one person"
+_GALLERY = "people.db, say"
 _PHOTOS = "photos, folders or zips of photos, or patterns (people/*.jpg)"
 
 _OUTPUT = argparse.ArgumentParser(add_help=False)
@@ -177,6 +205,9 @@ _WEIGHTS.add_argument(
     default="auto",
     help="of the network (default: $FACEHUB_PRECISION, else int8 where this CPU is quick at it)",
 )
+
+_PEOPLE = argparse.ArgumentParser(add_help=False, parents=[_OUTPUT])
+_PEOPLE.add_argument("--weights", help="whose templates these are (default: $FACEHUB_MODEL)")
 
 
 def _command(

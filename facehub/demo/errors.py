@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import gradio as gr
 
-from facehub.errors import FaceHubError
+from facehub.demo import texts
+from facehub.errors import FaceHubError, GalleryUnavailableError
 
 
 def user_error(text: str) -> gr.Error:
@@ -24,6 +25,16 @@ def as_user_error() -> Iterator[None]:
         yield
     except FaceHubError as error:
         raise user_error(str(error)) from None
+
+
+@contextmanager
+def private_errors() -> Iterator[None]:
+    """Tell the host alone where a gallery is kept that cannot be used."""
+    try:
+        yield
+    except GalleryUnavailableError as error:
+        print(error, file=sys.stderr)
+        raise GalleryUnavailableError(texts.UNAVAILABLE) from None
 
 
 def print_frames() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import gradio as gr
 
 from facehub.demo import render, texts
-from facehub.demo.errors import as_user_error, user_error
+from facehub.demo.errors import as_user_error, private_errors, user_error
 from facehub.demo.host.components import file_input, photo_input, skip_choice_validation
 from facehub.demo.host.uploads import uploads
 from facehub.demo.photo import Photo, read_photo
-from facehub.demo.session import SessionGallery, photo_key
+from facehub.demo.session import SessionGallery
 from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
 from facehub.gallery.base import Gallery
@@ -23,6 +24,7 @@ from facehub.results import IdentifiedFace
 
 FRAME_EVERY, LIVE_LIMIT = 0.35, 120.0  # seconds
 LIVE_AT_ONCE = 2
+MAX_CHOICES = 1000  # people to choose from; of a larger gallery, the first
 
 
 def build(
@@ -51,8 +53,10 @@ def build(
     def after_change(session: SessionGallery, photo: Photo | None) -> tuple[Any, ...]:
         """Session, wall, both choosers, and result, whose names hold no longer."""
         now = session.now
-        people = gr.Dropdown(choices=list(now.gallery), value=None)
-        wall = render.wall(now, spec, no_wall)
+        with as_user_error(), private_errors():
+            names = list(itertools.islice(now.gallery, MAX_CHOICES))
+            wall = render.wall(now, spec, no_wall)
+        people = gr.Dropdown(choices=names, value=None)
         return session, wall, people, gr.Dropdown(choices=[], value=None), no_result(photo)
 
     def chosen(session: SessionGallery, person: Any) -> str:
@@ -63,8 +67,9 @@ def build(
         return str(person)
 
     def named(gallery: Gallery, photo: Photo) -> list[IdentifiedFace]:
-        threshold = spec.threshold_for(gallery.n_templates)
-        return identify_faces(photo.faces, gallery, threshold=threshold, top_k=3)
+        with as_user_error(), private_errors():
+            threshold = spec.threshold_for(gallery.n_templates)
+            return identify_faces(photo.faces, gallery, threshold=threshold, top_k=3)
 
     def on_enrol(
         session: SessionGallery,
@@ -107,7 +112,7 @@ def build(
     def on_person(session: SessionGallery, person: Any) -> Any:
         gallery = session.gallery
         photos = gallery.examples(person) if person in gallery else ()
-        return gr.Dropdown(choices=[(p.source, photo_key(p)) for p in photos], value=None)
+        return gr.Dropdown(choices=[(p.source, p.digest) for p in photos], value=None)
 
     def on_remove(session: SessionGallery, photo: Photo | None, person: Any) -> Any:
         with as_user_error():

@@ -16,6 +16,7 @@ from facehub.demo.host.patches import patch_gradio
 from facehub.demo.host.sweeper import sweeping
 from facehub.demo.session import SLASH, SessionGallery
 from facehub.demo.settings import Settings
+from facehub.gallery.address import check_changeable
 from facehub.io.images import SUFFIXES
 from facehub.pipeline import FaceRecognizer
 
@@ -107,10 +108,6 @@ def _head() -> str:
     return f"<script>{chr(10).join(parts)}</script>"
 
 
-def _shared_gallery(file: Path, recognizer: FaceRecognizer) -> SessionGallery:
-    if file.exists():
-        gallery = recognizer.load_gallery(file)
-    else:
-        gallery = recognizer.empty_gallery()
-        gallery.save(file)  # so that a file that cannot be written is told at once
-    return SessionGallery(gallery, file=file)
+def _shared_gallery(address: str, recognizer: FaceRecognizer) -> SessionGallery:
+    check_changeable(address)
+    return SessionGallery(recognizer.open_gallery(address), shared=True)

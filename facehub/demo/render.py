@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
@@ -12,12 +13,15 @@ from facehub.demo import texts
 from facehub.demo.photo import Photo
 from facehub.demo.picture import data_uri
 from facehub.demo.session import Enrolled
+from facehub.errors import GalleryError
 from facehub.gallery.base import Gallery
 from facehub.gallery.review import review_gallery
 from facehub.model.spec import FPIR, ModelSpec
 from facehub.quality import ADVICE
-from facehub.results import Decision, IdentifiedFace, QualityIssue, VerificationResult
+from facehub.results import Candidate, Decision, IdentifiedFace, QualityIssue, VerificationResult
 
+MAX_SHOWN = 100  # people on the wall
+MAX_REVIEWED = 2000  # templates, of which all pairs are looked at
 SCALE = (-0.2, 1.0)  # similarities at the ends of the score bar
 
 CSS = """
@@ -132,17 +136,26 @@ def photo_note(photo: Photo, chooser: str) -> str:
 
 def wall(enrolled: Enrolled, spec: ModelSpec, empty: str = texts.WALL_EMPTY) -> str:
     """Everybody in the gallery, with their photos' crops and count, and what looks wrong."""
-    people = []
-    for name in enrolled.gallery:
-        examples = enrolled.gallery.examples(name)
-        crops = "".join(_crop(enrolled.crops, e.source, name) for e in examples[:6])
-        count = texts.COUNT[len(examples) > 1].format(count=len(examples))
+    gallery, people = enrolled.gallery, []
+    counts = gallery.people()
+    for name, n in itertools.islice(counts.items(), MAX_SHOWN):
+        try:
+            examples = gallery.examples(name) if enrolled.crops else ()
+        except GalleryError:  # another process has removed them
+            continue
+        shown = [enrolled.crops[e.digest] for e in examples if e.digest in enrolled.crops]
+        crops = "".join(_image(crop, name) for crop in shown[:6])
+        count = texts.COUNT[n > 1].format(count=n)
         people.append(
             f'<div class="fh-person">{crops}<br><b>{escape(name)}</b><br>{escape(count)}</div>'
         )
     if not people:
         return message(empty)
-    return f'<div class="fh-wall">{"".join(people)}</div>{_findings(enrolled.gallery, spec)}'
+    more = ""
+    if len(counts) > MAX_SHOWN:
+        text = texts.MORE_PEOPLE.format(count=len(counts) - MAX_SHOWN)
+        more = f'<p class="fh-note">{escape(text)}</p>'
+    return f'<div class="fh-wall">{"".join(people)}</div>{more}{_findings(gallery, spec)}'
 
 
 def identification(
@@ -164,7 +177,7 @@ def identification(
         label = _label(number, face, spec)
         issues = [i for i in face.probe.issues if i is not QualityIssue.SEVERAL_FACES]
         candidates = "".join(
-            f'<div class="fh-candidate">{_crop(enrolled.crops, c.source, c.name)}'
+            f'<div class="fh-candidate">{_crop(enrolled, c)}'
             f"<span>{escape(c.name)} {c.similarity:.2f}</span></div>"
             for c in face.candidates
         )
@@ -265,6 +278,8 @@ def _limit(gallery: Gallery, spec: ModelSpec) -> str:
 
 
 def _findings(gallery: Gallery, spec: ModelSpec) -> str:
+    if gallery.n_templates > MAX_REVIEWED:
+        return ""
     found = review_gallery(
         gallery, threshold=spec.threshold, uncertain_margin=spec.uncertain_margin
     )
@@ -289,9 +304,10 @@ def _warnings(issues: Iterable[QualityIssue]) -> str:
     return f'<ul class="fh-warn">{items}</ul>' if items else ""
 
 
-def _crop(crops: Mapping[str, np.ndarray], source: str, alt: str) -> str:
-    """An enrolled crop; nothing for a template from a gallery file, which holds no pictures."""
-    return _image(crops[source], alt) if source in crops else ""
+def _crop(enrolled: Enrolled, candidate: Candidate) -> str:
+    """An enrolled crop; nothing for a template from elsewhere, of which there is no picture."""
+    crop = enrolled.crop_of(candidate)
+    return "" if crop is None else _image(crop, candidate.name)
 
 
 def _image(pixels: np.ndarray, alt: str) -> str:

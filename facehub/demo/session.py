@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -15,16 +15,19 @@ from typing import Self
 import numpy as np
 
 from facehub.demo import texts
+from facehub.demo.errors import private_errors
 from facehub.enrolment import Enrolment, Portrait, add_enrolments, embed_portraits
 from facehub.errors import ArchiveError, GalleryError
-from facehub.gallery.base import Example
+from facehub.gallery.base import Gallery
 from facehub.gallery.memory import MemoryGallery
 from facehub.io.images import ImageSource
 from facehub.io.sources import HIDDEN, NO_PICTURE, ZipSource
 from facehub.pipeline import FaceRecognizer
+from facehub.results import Candidate
 
 SLASH = "\u2215"  # folders.js puts it between a folder and a file, where no "/" is allowed
 MAX_PHOTOS = 300
+MAX_CROPS = 1000  # of a shared gallery, the newest
 MAX_ZIPS = 50  # held open at once
 MAX_TRIED = 2 * MAX_PHOTOS  # pictures looked at in one go
 CAMERA = re.compile(  # the words that cameras and phones name files with
@@ -36,15 +39,22 @@ CAMERA = re.compile(  # the words that cameras and phones name files with
 
 @dataclass(frozen=True, eq=False)
 class Enrolled:
-    """People and their photos at one moment; never changed.
+    """People and their photos at one moment.
 
     Attributes:
-        gallery: people and templates; a template's source is its key in `crops`.
-        crops: uint8 (H, W, 3), RGB, by source; none for templates from a gallery file.
+        gallery: people and templates. A session's own is never changed, a shared one may be.
+        crops: uint8 (H, W, 3), RGB, by the digest of the template; those that this process saw.
     """
 
-    gallery: MemoryGallery
+    gallery: Gallery
     crops: Mapping[str, np.ndarray]
+
+    def crop_of(self, candidate: Candidate) -> np.ndarray | None:
+        """The crop of a candidate's example, if it is at hand."""
+        if not self.crops or candidate.name not in self.gallery:
+            return None
+        examples = self.gallery.examples(candidate.name)[candidate.example :]
+        return self.crops.get(examples[0].digest) if examples else None
 
 
 @dataclass(frozen=True)
@@ -63,40 +73,44 @@ class EnrolmentReport:
 
 
 class SessionGallery:
-    """What has been enrolled; lives in memory only, or in `file` as well.
+    """What has been enrolled: in one session's memory, or in a gallery that all share.
 
-    Changes are made to a copy that then replaces `now`: readers need no lock, and see people and
-    crops that belong together.
+    A session's own gallery is changed as a copy that then replaces `now`: readers need no lock,
+    and see people and crops that belong together.
 
     Args:
         gallery: people and templates to begin with.
-        file: where the gallery is kept, shared by all sessions; None for one session's own.
+        shared: whether all sessions share the gallery, and perhaps other processes.
 
     Attributes:
         now: what is enrolled at present. Take it once where it is read more than once.
     """
 
-    def __init__(self, gallery: MemoryGallery, file: Path | None = None) -> None:
+    def __init__(self, gallery: Gallery, *, shared: bool = False) -> None:
         self.now = Enrolled(gallery, {})
-        self.file = file
-        self._enrolled = 0
+        self.shared = shared
         self._lock = threading.RLock()
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         """Gradio copies a state's first value for each session: a shared gallery stays one."""
-        if self.file is not None:
+        if self.shared:
             return self
         return type(self)(MemoryGallery(self.gallery.fingerprint, self.gallery.size))
 
     @property
-    def gallery(self) -> MemoryGallery:
+    def gallery(self) -> Gallery:
         """People and templates at present."""
         return self.now.gallery
 
     @property
     def crops(self) -> Mapping[str, np.ndarray]:
-        """Pictures by source at present."""
+        """Pictures by digest at present."""
         return self.now.crops
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no photo can be added; a shared gallery takes any number."""
+        return not self.shared and self.gallery.n_templates >= MAX_PHOTOS
 
     def enrol(self, name: str, image: ImageSource, file: str, recognizer: FaceRecognizer) -> None:
         """Add a photo, unless it is there already; on any error nothing changes.
@@ -121,7 +135,7 @@ class SessionGallery:
         """
         with ExitStack() as zips:
             portraits = _portraits(name.strip(), files, zips)
-            if self.gallery.n_templates >= MAX_PHOTOS:  # then nothing needs to be computed
+            if self.is_full:  # then nothing needs to be computed
                 full = GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
                 portraits = (replace(portrait, image=full) for portrait in portraits)
             found = _embed(portraits, recognizer)
@@ -141,24 +155,18 @@ class SessionGallery:
         )
 
     def remove(self, name: str, photo: str | None = None) -> None:
-        """Forget a person, or the photo with this `photo_key`, wherever it is by now.
+        """Forget a person, or the photo with this digest.
 
         Raises:
             GalleryError: there is no such person or photo any more.
         """
         with self._change() as (gallery, crops):
-            examples = gallery.examples(name)
-            if photo is None:
-                gallery.remove(name)
-            else:
-                keys = [photo_key(example) for example in examples]
-                if photo not in keys:
-                    raise GalleryError(texts.GONE)
-                place = keys.index(photo)
-                gallery.remove(name, examples[place].digest)
-                examples = examples[place : place + 1]
-            for gone in examples:
-                crops.pop(gone.source, None)
+            digests = [example.digest for example in gallery.examples(name)]
+            if photo is not None and photo not in digests:
+                raise GalleryError(texts.GONE)
+            gallery.remove(name, photo)
+            for digest in digests if photo is None else [photo]:
+                crops.pop(digest, None)
 
     def rename(self, name: str, new_name: str) -> None:
         """Rename a person."""
@@ -170,19 +178,21 @@ class SessionGallery:
         with self._change() as (gallery, _):
             gallery.merge(name, into)
 
-    def replace(self, gallery: MemoryGallery) -> None:
-        """Hold another gallery instead.
+    def replace(self, people: Gallery) -> None:
+        """Hold the people of another gallery instead.
 
         Raises:
             GalleryError: these weights cannot search it, or it is too large.
         """
-        if gallery.size != self.gallery.size:
+        if people.size != self.gallery.size:
             raise GalleryError(texts.OTHER_LENGTH)
-        if gallery.n_templates > MAX_PHOTOS:
+        if people.n_templates > MAX_PHOTOS:
             raise GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
-        with self._lock:
-            self._keep(Enrolled(gallery, {}))
-            self._enrolled += gallery.n_templates  # its sources may look like ours
+        with self._change() as (gallery, crops):
+            for name in gallery:
+                gallery.remove(name)
+            gallery.add_many(people.export())
+            crops.clear()
 
     def _add(self, found: Iterable[Enrolment]) -> list[Enrolment]:
         """Add what was found in photos, all of it at once.
@@ -191,49 +201,37 @@ class SessionGallery:
             GalleryError: the gallery cannot be written.
         """
         done = []
-        with self._lock:
-            gallery, crops = self.now.gallery.copy(), dict(self.now.crops)
-            for enrolment in add_enrolments(gallery, self._numbered(found, gallery)):
+        with self._change() as (gallery, crops):
+            for enrolment in add_enrolments(gallery, self._limited(found, gallery)):
                 done.append(enrolment)
                 if enrolment.added and enrolment.face is not None:
-                    self._enrolled += 1
-                    crops[enrolment.portrait.source] = enrolment.face.face.crop
-            if any(enrolment.added for enrolment in done):
-                self._keep(Enrolled(gallery, crops))
+                    (*_, newest) = gallery.examples(enrolment.portrait.name)
+                    crops[newest.digest] = enrolment.face.face.crop
         return done
 
-    def _numbered(self, found: Iterable[Enrolment], gallery: MemoryGallery) -> Iterator[Enrolment]:
-        """Sources that differ, so that they can be keys; an error where the gallery is full."""
+    def _limited(self, found: Iterable[Enrolment], gallery: Gallery) -> Iterator[Enrolment]:
+        """An error where the gallery is full."""
         for enrolment in found:
-            source = f"{self._enrolled + 1}. {enrolment.portrait.source}"
-            portrait = replace(enrolment.portrait, source=source)
-            if enrolment.face is not None and gallery.n_templates >= MAX_PHOTOS:
+            is_full = not self.shared and gallery.n_templates >= MAX_PHOTOS
+            if enrolment.face is not None and is_full:
                 full = GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
-                yield Enrolment(portrait, error=full)
+                yield Enrolment(enrolment.portrait, error=full)
             else:
-                yield replace(enrolment, portrait=portrait)
+                yield enrolment
 
     @contextmanager
-    def _change(self) -> Iterator[tuple[MemoryGallery, dict[str, np.ndarray]]]:
-        """A copy to change, which is kept unless the body raises."""
+    def _change(self) -> Iterator[tuple[Gallery, dict[str, np.ndarray]]]:
+        """Gallery and crops to change; all changes are undone where the body raises."""
         with self._lock:
-            gallery, crops = self.now.gallery.copy(), dict(self.now.crops)
-            yield gallery, crops
-            self._keep(Enrolled(gallery, crops))
-
-    def _keep(self, enrolled: Enrolled) -> None:
-        if self.file is not None:
-            try:
-                enrolled.gallery.save(self.file)
-            except GalleryError as error:
-                print(error, file=sys.stderr)  # its path is for the host only
-                raise GalleryError(texts.NOT_WRITTEN) from None
-        self.now = enrolled
-
-
-def photo_key(example: Example) -> str:
-    """What names a photo on the page: the same for equal photos only, and only in this process."""
-    return f"{hash((example.source, example.template.tobytes())):x}"
+            gallery, crops = self.now.gallery, dict(self.now.crops)
+            if isinstance(gallery, MemoryGallery):
+                gallery = gallery.copy()
+            with private_errors(), gallery.transaction():
+                yield gallery, crops
+            if self.shared:
+                crops = dict(itertools.islice(reversed(crops.items()), MAX_CROPS))
+                crops = dict(reversed(crops.items()))
+            self.now = Enrolled(gallery, crops)
 
 
 def name_from_file(file: str) -> str:

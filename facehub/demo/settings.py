@@ -6,7 +6,6 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from facehub.errors import FaceHubError
 from facehub.model.spec import ModelSpec
@@ -27,7 +26,7 @@ class Settings:
         fmr: the threshold is set for this false match rate instead, or None.
         max_upload_mb: largest uploaded file.
         session_minutes: after which an unused session is forgotten.
-        gallery: file of one gallery that all sessions share and that is kept, or None.
+        gallery: address of a gallery that all sessions share, other processes too, or None.
         auth: (user, password) pairs; empty: no login.
         queue_size: requests that may wait; further ones are told that the server is busy.
         workers: requests computed at once, besides two frames of webcams.
@@ -37,7 +36,7 @@ class Settings:
     fmr: float | None = None
     max_upload_mb: int = 32
     session_minutes: int = 60
-    gallery: Path | None = None
+    gallery: str | None = None
     auth: tuple[tuple[str, str], ...] = ()
     queue_size: int = 64
     workers: int = max(2, os.cpu_count() or 2)
@@ -67,7 +66,7 @@ class Settings:
             fmr=fmr,
             max_upload_mb=whole("FACEHUB_MAX_UPLOAD_MB", cls.max_upload_mb, 1000),
             session_minutes=whole("FACEHUB_SESSION_MINUTES", cls.session_minutes, 10_000),
-            gallery=Path(gallery) if gallery else None,
+            gallery=gallery or None,
             auth=_auth(get("FACEHUB_AUTH", "")),
             queue_size=whole("FACEHUB_QUEUE_SIZE", cls.queue_size, 10_000),
             workers=whole("FACEHUB_WORKERS", cls.workers, 64),

@@ -48,12 +48,14 @@ def open_gallery(
 
 
 def check_changeable(address: str | os.PathLike[str]) -> None:
-    """Refuse to change a gallery that is a file to hand on.
+    """Find out before the work whether a gallery can be changed, or made.
 
     Raises:
-        GalleryError: it is one; the message says what to do.
+        GalleryError: it is a file to hand on, or there is no such folder.
     """
     path = Path(address)
+    if not os.path.isdir(path.parent):
+        raise GalleryError(f"{path} cannot be written: there is no folder {path.parent}.")
     if path.suffix.lower() == FILE:
         raise GalleryError(
             f"{path} is a copy to hand on, not a gallery to change. Make one of it first: "

@@ -54,6 +54,11 @@ class Entry:
     template: np.ndarray = field(repr=False)
     source: str = ""
 
+    @property
+    def digest(self) -> str:
+        """As `Example.digest`, of a template that was exported."""
+        return Example(self.template).digest
+
 
 class Gallery(Protocol):
     """People and their templates, all from the same weights. People keep the order of enrolment.
@@ -62,7 +67,7 @@ class Gallery(Protocol):
     the outermost `transaction`. Every one of them checks that the gallery still belongs to
     `fingerprint`. Threads may share a gallery.
 
-    Any method may raise GalleryError where the gallery cannot be read or written.
+    Any method may raise GalleryUnavailableError where the gallery cannot be read or written now.
     """
 
     @property

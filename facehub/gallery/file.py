@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from facehub.errors import GalleryError
+from facehub.errors import GalleryError, GalleryUnavailableError
 from facehub.gallery.base import Entry, clean_name, mismatch
 from facehub.io.files import write_atomically
 
@@ -29,7 +29,7 @@ def write_gallery(
         entries: as `Gallery.export` gives them: each person's side by side.
 
     Raises:
-        GalleryError: it cannot be written.
+        GalleryUnavailableError: it cannot be written.
     """
     templates: list[np.ndarray] = []
     sources: dict[str, list[str]] = {}
@@ -46,7 +46,9 @@ def write_gallery(
     try:
         write_atomically(path, save({"templates": matrix}, metadata), private=True)
     except OSError as error:
-        raise GalleryError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise GalleryUnavailableError(
+            f"{path} cannot be written: {error.strerror or error}."
+        ) from error
 
 
 def read_gallery(
@@ -74,7 +76,9 @@ def read_gallery(
     try:
         open(path, "rb").close()
     except OSError as error:
-        raise GalleryError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise GalleryUnavailableError(
+            f"{path} cannot be read: {error.strerror or error}."
+        ) from error
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}

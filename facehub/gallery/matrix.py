@@ -16,7 +16,7 @@ import numpy as np
 try:
     import numkong
 except ImportError:  # no wheel for this platform: all passes are in float32
-    numkong = None
+    numkong = None  # type: ignore[assignment]
 
 NOBODY = -1
 CODED_FROM = 20_000  # templates from which the pass in 8 bits pays

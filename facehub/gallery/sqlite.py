@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from facehub.errors import GalleryError
+from facehub.errors import GalleryError, GalleryUnavailableError
 from facehub.gallery.base import (
     Entry,
     Example,
@@ -72,7 +72,8 @@ class SqliteGallery:
         size: length of a template.
 
     Raises:
-        GalleryError: it cannot be read or written, or is damaged or no gallery.
+        GalleryUnavailableError: it cannot be read or written.
+        GalleryError: it is damaged, or no gallery.
         GalleryMismatchError: it belongs to other weights.
     """
 
@@ -448,14 +449,18 @@ def _words(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if "locked" in str(error) or "busy" in str(error):
-            raise GalleryError(f"{path} is in use: another process is changing it.") from error
-        raise GalleryError(f"{path} cannot be used: {error}.") from error
+            raise GalleryUnavailableError(
+                f"{path} is in use: another process is changing it."
+            ) from error
+        raise GalleryUnavailableError(f"{path} cannot be used: {error}.") from error
     except sqlite3.ProgrammingError as error:
-        raise GalleryError(f"{path} has been closed.") from error
+        raise GalleryUnavailableError(f"{path} has been closed.") from error
     except sqlite3.DatabaseError as error:
         raise _damaged(path) from error
     except OSError as error:
-        raise GalleryError(f"{path} cannot be used: {error.strerror or error}.") from error
+        raise GalleryUnavailableError(
+            f"{path} cannot be used: {error.strerror or error}."
+        ) from error
 
 
 def _damaged(path: Path) -> GalleryError:

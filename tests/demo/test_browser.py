@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Dialog, Locator, Page, Playwright, Route, expect
 
-from facehub import Gallery, default_recognizer, enrol
+from facehub import MemoryGallery, default_recognizer, enrol
 from facehub.demo import verify_tab
 from facehub.demo.settings import Settings
 
@@ -475,7 +475,7 @@ def test_gallery_files(page: Page, examples: Path, tmp_path: Path) -> None:
     expect(boxes).to_have_text(["1. Eileen Collins", "2. Grace Hopper"])
     damaged, other = tmp_path / "damaged.safetensors", tmp_path / "other.safetensors"
     damaged.write_bytes(b"not a gallery")
-    Gallery("sha256:other").save(other)
+    MemoryGallery("sha256:other").save(other)
     page.get_by_role("button", name="Load a gallery file").click()
     for file, complaint in (
         (damaged, "damaged.safetensors is damaged or not a facehub gallery"),
@@ -486,7 +486,7 @@ def test_gallery_files(page: Page, examples: Path, tmp_path: Path) -> None:
         expect(page.locator("#notice")).to_contain_text(complaint)
     expect(page.locator("#wall .fh-person")).to_have_count(2)  # nothing lost
 
-    sound = Gallery(default_recognizer().fingerprint)
+    sound = MemoryGallery(default_recognizer().fingerprint)
     enrol(sound, "Admiral", examples / "grace_hopper.jpg")
     sound.save(tmp_path / "sound.safetensors")
     questions = answer(page, False)
@@ -508,7 +508,7 @@ def test_a_dropped_gallery_file_is_asked_for_too(
     page: Page, examples: Path, tmp_path: Path
 ) -> None:
     open_tab(page, "Identify")
-    people = Gallery(default_recognizer().fingerprint)
+    people = MemoryGallery(default_recognizer().fingerprint)
     enrol(people, "Admiral", examples / "grace_hopper.jpg")
     people.save(tmp_path / "people.safetensors")
     page.get_by_role("button", name="Load a gallery file").click()

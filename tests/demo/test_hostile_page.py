@@ -14,7 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from facehub import FaceRecognizer, Gallery, enrol
+from facehub import FaceRecognizer, MemoryGallery, enrol
 from tests.demo.routes import ask, picture, upload, uploads
 from tests.hostile.cases import ANY, FACE, FACES, NO_PICTURE, NONE, Case, GalleryCase, ZipCase
 from tests.hostile.galleries import GALLERIES
@@ -198,7 +198,7 @@ def verify_tab(page: Page) -> Page:
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory, recognizer: FaceRecognizer) -> Path:
     """A gallery file with three photos of Grace, as no case has."""
-    people = Gallery(recognizer.fingerprint)
+    people = MemoryGallery(recognizer.fingerprint)
     for number in range(3):
         enrol(people, "Grace", hopper(), source=f"{number}.jpg", recognizer=recognizer)
     path = tmp_path_factory.mktemp("gallery") / "three.safetensors"

@@ -376,7 +376,7 @@ def _wait(condition: Callable[[], bool]) -> None:
 def test_a_fresh_page_shows_the_shared_gallery(
     serve, browser: Browser, examples: Path, tmp_path: Path
 ) -> None:
-    _, url = serve(Settings(gallery=tmp_path / "shared.safetensors"))
+    _, url = serve(Settings(gallery=str(tmp_path / "shared.db")))
     first, second = (browser.new_page() for _ in range(2))
     first.goto(url)
     first.get_by_role("tab", name="Identify").click()
@@ -393,7 +393,7 @@ def test_a_fresh_page_shows_the_shared_gallery(
 
 
 def test_an_example_does_not_replace_a_shared_gallery(serve, tmp_path: Path) -> None:
-    _, url = serve(Settings(gallery=tmp_path / "shared.safetensors"))
+    _, url = serve(Settings(gallery=str(tmp_path / "shared.db")))
     answer = trigger(url, handler(url, "identify-example"), None)
     assert texts.NOT_REPLACED in answer
 

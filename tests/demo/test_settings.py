@@ -8,14 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from facehub.demo.page import build, launch_options
 from facehub.demo.session import SessionGallery
 from facehub.demo.settings import Settings, SettingsError
 from facehub.errors import GalleryError
-from facehub.gallery.memory import Gallery
 from facehub.model.calibration import Calibration
 from facehub.model.onnx import PRECISION_VARIABLE
 from facehub.model.runtime import THREADS_VARIABLE
@@ -43,14 +41,14 @@ def test_all_variables() -> None:
             "FACEHUB_THRESHOLD": "0.4",
             "FACEHUB_MAX_UPLOAD_MB": "8",
             "FACEHUB_SESSION_MINUTES": "5",
-            "FACEHUB_GALLERY": "/tmp/g.safetensors",
+            "FACEHUB_GALLERY": "/tmp/g.db",
             "FACEHUB_AUTH": "ada:secret, bob:a:b",
             "FACEHUB_QUEUE_SIZE": "10",
             "FACEHUB_WORKERS": "3",
         }
     )
     auth = (("ada", "secret"), ("bob", "a:b"))
-    assert found == Settings(0.4, None, 8, 5, Path("/tmp/g.safetensors"), auth, 10, 3)
+    assert found == Settings(0.4, None, 8, 5, "/tmp/g.db", auth, 10, 3)
     assert found.apply(CONFIG).threshold == 0.4
     options = launch_options(found)
     assert options["max_file_size"] == 8 * 2**20
@@ -115,15 +113,17 @@ def test_a_gallery_on_disk_is_shared_and_kept(tmp_path: Path, examples: Path) ->
     import copy
 
     recognizer = default_recognizer()
-    file = tmp_path / "gallery.safetensors"
-    first = SessionGallery(Gallery(recognizer.fingerprint), file)
+    file = tmp_path / "gallery.db"
+    first = SessionGallery(recognizer.open_gallery(file), shared=True)
     second = copy.deepcopy(first)  # as Gradio does for each session
     first.enrol("Eileen", examples / "eileen_collins.jpg", "e.jpg", recognizer)
     assert list(second.gallery) == ["Eileen"]
-    assert list(Gallery.load(file, fingerprint=recognizer.fingerprint)) == ["Eileen"]
+    with recognizer.open_gallery(file) as kept:
+        assert list(kept) == ["Eileen"]
     assert file.stat().st_mode & 0o077 == 0
     second.rename("Eileen", "Collins")
-    assert list(Gallery.load(file, fingerprint=recognizer.fingerprint)) == ["Collins"]
+    with recognizer.open_gallery(file) as kept:
+        assert list(kept) == ["Collins"]
 
 
 @pytest.mark.parametrize("setting", [{"threshold": 0.9}, {"fmr": 0.01}])
@@ -150,25 +150,23 @@ def test_a_page_decides_by_its_own_threshold(serve, examples: Path) -> None:
     assert '"decision": "uncertain"' in text
 
 
-def test_a_gallery_of_the_last_release_is_taken(
+def test_a_gallery_of_other_weights_is_told_at_the_start(
     tmp_path: Path, old_weights: tuple[Path, str]
 ) -> None:
-    folder, fingerprint = old_weights
-    older = Gallery(fingerprint)
-    older.add("Ada", np.ones(512), "a.jpg")
-    file = tmp_path / "gallery.safetensors"
-    older.save(file)
-    build(FaceRecognizer.from_pretrained(folder), Settings(gallery=file))
+    file = str(tmp_path / "gallery.db")
+    default_recognizer().open_gallery(file).close()
     with pytest.raises(GalleryError, match="made with other weights"):
-        build(default_recognizer(), Settings(gallery=file))
+        build(FaceRecognizer.from_pretrained(old_weights[0]), Settings(gallery=file))
+    with pytest.raises(GalleryError, match="facehub gallery copy"):
+        build(default_recognizer(), Settings(gallery=str(tmp_path / "people.safetensors")))
 
 
 def test_a_gallery_file_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
-    file = tmp_path / "gallery.safetensors"
+    file = tmp_path / "gallery.db"
     file.write_bytes(b"no gallery")
     recognizer = default_recognizer()
     with pytest.raises(GalleryError, match="damaged or not a facehub gallery"):
-        build(recognizer, Settings(gallery=file))
+        build(recognizer, Settings(gallery=str(file)))
     with pytest.raises(GalleryError, match="cannot be written"):
-        build(recognizer, Settings(gallery=tmp_path / "none" / "gallery.safetensors"))
+        build(recognizer, Settings(gallery=str(tmp_path / "none" / "gallery.db")))
     assert file.read_bytes() == b"no gallery"

@@ -16,6 +16,7 @@ from facehub import (
     GalleryMismatchError,
     ImageFormatError,
     LowQualityError,
+    MemoryGallery,
     MultipleFacesError,
     NoFaceError,
     QualityIssue,
@@ -27,7 +28,7 @@ from facehub.identification import assign
 
 @pytest.fixture
 def gallery(recognizer: FaceRecognizer) -> Gallery:
-    return Gallery(recognizer.fingerprint, recognizer.spec.embedding_size)
+    return MemoryGallery(recognizer.fingerprint, recognizer.spec.embedding_size)
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_failed_enrolment_changes_nothing(
 
 
 def test_gallery_of_other_weights(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
-    other = Gallery("sha256:0", 512)
+    other = MemoryGallery("sha256:0", 512)
     with pytest.raises(GalleryMismatchError, match="other weights"):
         enrol(other, "Ann", astronaut, recognizer=recognizer)
     with pytest.raises(GalleryMismatchError, match="other weights"):
@@ -249,7 +250,7 @@ def test_identify_uses_the_gallery_s_threshold(
     other -= other @ face.embedding * face.embedding
     other /= np.linalg.norm(other)
     similarity = recognizer.spec.threshold + 0.02
-    gallery = Gallery(recognizer.fingerprint)
+    gallery = MemoryGallery(recognizer.fingerprint)
     gallery.add("Near", similarity * face.embedding + (1 - similarity**2) ** 0.5 * other)
     assert identify(astronaut, gallery, recognizer=recognizer)[0].name == "Near"
     for i in range(299):

@@ -18,10 +18,10 @@ from facehub import (
     FaceEncoder,
     FaceHubError,
     FaceRecognizer,
-    Gallery,
     GalleryMismatchError,
     ImageDecodeError,
     LowQualityError,
+    MemoryGallery,
     MultipleFacesError,
     NoFaceError,
     QualityIssue,
@@ -200,7 +200,7 @@ def old_gallery(
     tmp_path: Path, old_weights: tuple[Path, str], old: FaceRecognizer, hopper: np.ndarray
 ) -> Path:
     """A gallery file whose fingerprint is of version 1."""
-    people = Gallery(old_weights[1])
+    people = MemoryGallery(old_weights[1])
     people.add("Grace", old.face(hopper).embedding, "grace.jpg")
     people.save(tmp_path / "people.safetensors")
     return tmp_path / "people.safetensors"
@@ -211,7 +211,7 @@ def test_a_gallery_of_version_1(old_gallery: Path, old: FaceRecognizer, hopper: 
     assert people.fingerprint == old.fingerprint
     assert [face.name for face in identify(hopper, people, recognizer=old)] == ["Grace"]
     people.save(old_gallery)
-    again = Gallery.load(old_gallery, fingerprint=old.fingerprint)
+    again = MemoryGallery.load(old_gallery, fingerprint=old.fingerprint)
     assert list(again) == ["Grace"]
 
 
@@ -247,7 +247,7 @@ def test_the_command_reads_a_gallery_of_version_1(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(MODEL_VARIABLE, str(old_weights[0]))
-    assert main(["gallery", str(old_gallery)]) == 0
+    assert main(["gallery", "list", str(old_gallery)]) == 0
     assert main(["identify", str(old_gallery), str(photos / "hopper.jpg")]) == 0
     assert "Grace" in capsys.readouterr().out
 

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 import facehub
-from facehub import Gallery, enrol
+from facehub import enrol
 from facehub.cli.main import main
-from facehub.gallery.memory import FORMAT
+from facehub.gallery.sqlite import FORMAT, PAGE, SqliteGallery
 from facehub.model.store import MODEL_VARIABLE, read_spec
 
 Run = Callable[..., tuple[int, str, str]]
@@ -40,18 +40,17 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def enrolled(
     tmp_path_factory: pytest.TempPathFactory, photos: Path, recognizer: facehub.FaceRecognizer
 ) -> Path:
-    people = Gallery(recognizer.fingerprint)
-    for name, photo in (("Eileen", "astronaut.png"), ("Grace", "hopper.jpg")):
-        enrol(people, name, photos / photo, source=photo, recognizer=recognizer)
-    path = tmp_path_factory.mktemp("gallery") / "people.safetensors"
-    people.save(path)
+    path = tmp_path_factory.mktemp("gallery") / "people.db"
+    with SqliteGallery(path, recognizer.fingerprint) as people:
+        for name, photo in (("Eileen", "astronaut.png"), ("Grace", "hopper.jpg")):
+            enrol(people, name, photos / photo, source=photo, recognizer=recognizer)
     return path
 
 
 @pytest.fixture
 def gallery(tmp_path: Path, enrolled: Path) -> Path:
     """A gallery file with Eileen and Grace, to be changed."""
-    return shutil.copy(enrolled, tmp_path / "people.safetensors")
+    return shutil.copy(enrolled, tmp_path / "people.db")
 
 
 @pytest.fixture
@@ -131,15 +130,15 @@ def test_verify_warns(run: Run, tmp_path: Path, photos: Path, astronaut: np.ndar
 
 
 def test_enrol(run: Run, tmp_path: Path, photos: Path, recognizer: facehub.FaceRecognizer) -> None:
-    path = tmp_path / "people"
+    path = tmp_path / "people.db"
     code, stdout, _ = run("enrol", path, photos / "astronaut.png", "--name", "Eileen")
     assert code == 0
     assert stdout == f"1 of 1 photos enrolled; {path} holds 1 people, 1 templates\n"
     code, stdout, _ = run("enrol", path, photos / "hopper.jpg", "--name", "Eileen", "--json")
     assert code == 0
     assert json.loads(stdout)["templates"] == 2
-    people = Gallery.load(path, fingerprint=recognizer.fingerprint)
-    assert [e.source for e in people.examples("Eileen")] == ["astronaut.png", "hopper.jpg"]
+    with recognizer.open_gallery(path, new=False) as people:
+        assert [e.source for e in people.examples("Eileen")] == ["astronaut.png", "hopper.jpg"]
 
 
 def test_enrol_folders(run: Run, tmp_path: Path, photos: Path) -> None:
@@ -148,14 +147,14 @@ def test_enrol_folders(run: Run, tmp_path: Path, photos: Path) -> None:
         (tmp_path / "people" / name).mkdir(parents=True)
         shutil.copy(photos / photo, tmp_path / "people" / name)
     (tmp_path / "people" / "notes.txt").touch()
-    code, stdout, _ = run("enrol", tmp_path / "gallery", tmp_path / "people", "--json")
+    code, stdout, _ = run("enrol", tmp_path / "gallery.db", tmp_path / "people", "--json")
     assert code == 0
     assert [face["name"] for face in json.loads(stdout)["enrolled"]] == ["Eileen", "Grace"]
 
 
 def test_enrol_goes_on_after_a_bad_photo(run: Run, tmp_path: Path, photos: Path) -> None:
     """Of the folder's five pictures two show one face."""
-    code, stdout, stderr = run("enrol", tmp_path / "people", photos, "--name", "Ann")
+    code, stdout, stderr = run("enrol", tmp_path / "people.db", photos, "--name", "Ann")
     assert code == 5
     assert stdout.startswith("2 of 5 photos enrolled")
     assert stderr.count("error: ") == 3
@@ -164,9 +163,8 @@ def test_enrol_goes_on_after_a_bad_photo(run: Run, tmp_path: Path, photos: Path)
 
 
 def test_enrol_largest(run: Run, tmp_path: Path, photos: Path) -> None:
-    arguments = "enrol", tmp_path / "people", photos / "both.png", "--name", "Grace"
+    arguments = "enrol", tmp_path / "people.db", photos / "both.png", "--name", "Grace"
     assert run(*arguments)[0] == 5
-    assert not (tmp_path / "people").exists()
     assert run(*arguments, "--largest")[0] == 0
 
 
@@ -188,7 +186,7 @@ def test_enrol_without_names(
         folder.mkdir()
         for name in content:
             (folder / name).mkdir()
-    code, stdout, stderr = run("enrol", tmp_path / "people", folder)
+    code, stdout, stderr = run("enrol", tmp_path / "people.db", folder)
     assert (code, stdout) == (5, "")
     assert is_one_error_line(stderr)
     assert message in stderr
@@ -204,10 +202,9 @@ def test_enrol_again_adds_nothing(run: Run, gallery: Path, photos: Path) -> None
 
 def test_enrol_with_an_empty_name(run: Run, tmp_path: Path, photos: Path) -> None:
     """From an unset variable of a script: not as if `--name` were missing."""
-    code, _, stderr = run("enrol", tmp_path / "people", photos / "hopper.jpg", "--name", "")
+    code, _, stderr = run("enrol", tmp_path / "people.db", photos / "hopper.jpg", "--name", "")
     assert code == 5
     assert "A person needs a name." in stderr
-    assert not (tmp_path / "people").exists()
 
 
 def test_enrol_keeps_what_others_enrolled_meanwhile(
@@ -222,7 +219,7 @@ def test_enrol_keeps_what_others_enrolled_meanwhile(
 
     monkeypatch.setattr(facehub.FaceRecognizer, "faces_many", slow)
     run("enrol", gallery, photos / "astronaut.png", "--name", "Slow")
-    people = json.loads(run("gallery", gallery, "--json")[1])["people"]
+    people = json.loads(run("gallery", "list", gallery, "--json")[1])["people"]
     assert list(people) == ["Eileen", "Grace", "Other", "Slow"]
 
 
@@ -269,19 +266,19 @@ def test_identify_json(run: Run, gallery: Path, photos: Path) -> None:
 
 
 def test_identify_nobody_known(run: Run, tmp_path: Path, photos: Path) -> None:
-    run("enrol", tmp_path / "people", photos / "astronaut.png", "--name", "Eileen")
-    code, stdout, _ = run("identify", tmp_path / "people", photos / "hopper.jpg")
+    run("enrol", tmp_path / "people.db", photos / "astronaut.png", "--name", "Eileen")
+    code, stdout, _ = run("identify", tmp_path / "people.db", photos / "hopper.jpg")
     assert code == 1
     assert re.search(r"face 1: unknown  \(Eileen 0\.\d{3}\)", stdout)
     code, stdout, _ = run(
-        "identify", tmp_path / "people", photos / "hopper.jpg", "--threshold", 0.1
+        "identify", tmp_path / "people.db", photos / "hopper.jpg", "--threshold", 0.1
     )
     assert code == 0
     assert "face 1: Eileen" in stdout
 
 
 def test_identify_one_of_two(run: Run, gallery: Path, photos: Path) -> None:
-    run("gallery", gallery, "--remove", "Eileen")
+    run("gallery", "remove", gallery, "Eileen")
     code, stdout, _ = run("identify", gallery, photos / "both.png")
     assert code == 0
     assert "face 1: unknown" in stdout
@@ -310,7 +307,7 @@ def test_identify_goes_on_after_a_bad_photo(run: Run, gallery: Path, photos: Pat
 
 def test_gallery(run: Run, gallery: Path) -> None:
     before = gallery.read_bytes()
-    assert run("gallery", gallery) == (
+    assert run("gallery", "list", gallery) == (
         0,
         "Eileen: astronaut.png\nGrace: hopper.jpg\n2 people, 2 templates\n",
         "",
@@ -321,44 +318,92 @@ def test_gallery(run: Run, gallery: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "people"),
     [
-        (["--remove", "Eileen"], {"Grace": ["hopper.jpg"]}),
+        (["remove", "Eileen"], {"Grace": ["hopper.jpg"]}),
         (
-            ["--rename", "Eileen", "Colonel Collins"],
+            ["rename", "Eileen", "Colonel Collins"],
             {"Colonel Collins": ["astronaut.png"], "Grace": ["hopper.jpg"]},
         ),
-        (["--merge", "Eileen", "Grace"], {"Grace": ["hopper.jpg", "astronaut.png"]}),
+        (["merge", "Eileen", "Grace"], {"Grace": ["hopper.jpg", "astronaut.png"]}),
     ],
 )
 def test_gallery_change(
     run: Run, gallery: Path, options: list[str], people: dict[str, list[str]]
 ) -> None:
-    code, stdout, _ = run("gallery", gallery, *options, "--json")
+    code, stdout, _ = run("gallery", options[0], gallery, *options[1:], "--json")
     assert code == 0
     assert json.loads(stdout)["people"] == people
-    assert json.loads(run("gallery", gallery, "--json")[1])["people"] == people
+    assert json.loads(run("gallery", "list", gallery, "--json")[1])["people"] == people
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--remove", "Nobody"], "no person named Nobody"),
-        (["--remove", ""], "no person named"),
-        (["--rename", "Nobody", "Somebody"], "no person named Nobody"),
-        (["--rename", "Eileen", "Grace"], "already a person named Grace"),
-        (["--rename", "Eileen", " "], "needs a name"),
-        (["--merge", "Eileen", "Nobody"], "no person named Nobody"),
-        (["--merge", "Nobody", "Grace"], "no person named Nobody"),
+        (["remove", "Nobody"], "no person named Nobody"),
+        (["remove", ""], "no person named"),
+        (["rename", "Nobody", "Somebody"], "no person named Nobody"),
+        (["rename", "Eileen", "Grace"], "already a person named Grace"),
+        (["rename", "Eileen", " "], "needs a name"),
+        (["merge", "Eileen", "Nobody"], "no person named Nobody"),
+        (["merge", "Nobody", "Grace"], "no person named Nobody"),
     ],
 )
 def test_gallery_change_that_makes_no_sense(
     run: Run, gallery: Path, options: list[str], message: str
 ) -> None:
     before = gallery.read_bytes()
-    code, stdout, stderr = run("gallery", gallery, *options)
+    code, stdout, stderr = run("gallery", options[0], gallery, *options[1:])
     assert (code, stdout) == (5, "")
     assert is_one_error_line(stderr)
     assert message in stderr
     assert gallery.read_bytes() == before
+
+
+def test_gallery_copy(run: Run, gallery: Path, tmp_path: Path) -> None:
+    """Into a file to hand on, and from it into another gallery."""
+    file, other = tmp_path / "handed on.safetensors", tmp_path / "other.db"
+    code, stdout, _ = run("gallery", "copy", gallery, file)
+    assert (code, stdout) == (
+        0,
+        f"{file} holds 2 people, 2 templates; the 2 of {gallery} are among them, bit for bit\n",
+    )
+    assert run("gallery", "copy", file, other)[0] == 0
+    run("gallery", "rename", other, "Grace", "Admiral")
+    code, stdout, _ = run("gallery", "copy", file, other, "--json")
+    assert json.loads(stdout) == {"people": 3, "templates": 3, "compared": 2}
+    assert run("gallery", "list", file)[1] == run("gallery", "list", gallery)[1]
+
+
+def test_a_file_to_hand_on_is_searched_but_not_changed(
+    run: Run, gallery: Path, tmp_path: Path, photos: Path
+) -> None:
+    file = tmp_path / "people.safetensors"
+    run("gallery", "copy", gallery, file)
+    assert run("identify", file, photos / "hopper.jpg")[0] == 0
+    before = file.read_bytes()
+    for arguments in (
+        ["gallery", "remove", file, "Grace"],
+        ["gallery", "purge", file],
+        ["enrol", file, photos / "hopper.jpg", "--name", "Ann"],
+    ):
+        code, _, stderr = run(*arguments)
+        assert code == 5
+        assert is_one_error_line(stderr)
+        assert "facehub gallery copy" in stderr
+    assert file.read_bytes() == before
+
+
+def test_gallery_purge(run: Run, gallery: Path) -> None:
+    run("gallery", "remove", gallery, "Eileen")
+    code, stdout, _ = run("gallery", "purge", gallery)
+    assert (code, stdout) == (0, f"{gallery} keeps no trace of what was removed\n")
+    assert b"Eileen" not in gallery.read_bytes()
+
+
+@pytest.mark.parametrize("address", ["people", "people.json"])
+def test_no_gallery_s_address(run: Run, tmp_path: Path, photos: Path, address: str) -> None:
+    code, _, stderr = run("enrol", tmp_path / address, photos / "hopper.jpg", "--name", "Ann")
+    assert code == 5
+    assert f"name a file like {address}.db" in stderr
 
 
 # --- embed and info -------------------------------------------------------------------------------
@@ -448,7 +493,7 @@ def test_weights_option_and_variable(
         ["verify", "a.jpg", "b.jpg", "--threshold", "high"],
         ["verify", "a.jpg", "b.jpg", "--faces", "all"],
         ["identify", "g", "a.jpg", "--top", "0"],
-        ["gallery", "g", "--remove", "A", "--rename", "A", "B"],
+        ["gallery", "rename", "g.db", "A"],
         ["embed", "a.jpg"],
     ],
     ids=" ".join,
@@ -471,12 +516,12 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 def commands(folder: Path, photo: Path) -> dict[str, list[object]]:
     """Every command, on a gallery in the folder."""
-    gallery = folder / "people.safetensors"
+    gallery = folder / "people.db"
     return {
         "verify": ["verify", photo, photo],
         "enrol": ["enrol", gallery, photo, "--name", "Ann"],
         "identify": ["identify", gallery, photo],
-        "gallery": ["gallery", gallery, "--remove", "Eileen"],
+        "gallery": ["gallery", "remove", gallery, "Eileen"],
         "embed": ["embed", photo, "-o", folder / "faces.npz"],
         "info": ["info"],
     }
@@ -519,7 +564,7 @@ def test_bad_gallery(
     if kind == "of other weights":
         arguments = [*arguments, "--weights", other_weights]
     elif kind == "damaged":
-        gallery.write_bytes(gallery.read_bytes()[:-5])
+        gallery.write_bytes(gallery.read_bytes()[: 2 * PAGE])
     else:
         gallery.write_text(f"I am a {FORMAT}, honestly.")
     before = gallery.read_bytes()
@@ -544,7 +589,7 @@ def test_bad_photo(run: Run, gallery: Path, photos: Path, command: str, photo: s
 def test_missing_gallery(run: Run, tmp_path: Path, photos: Path, command: str) -> None:
     code, _, stderr = run(*commands(tmp_path, photos / "hopper.jpg")[command])
     assert code == 5
-    assert "There is no gallery file" in stderr
+    assert "There is no gallery" in stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -552,14 +597,14 @@ def test_missing_gallery(run: Run, tmp_path: Path, photos: Path, command: str) -
 def test_file_name_that_is_not_utf8(run: Run, tmp_path: Path, photos: Path) -> None:
     photo = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg"))
     shutil.copy(photos / "hopper.jpg", photo)
-    gallery = tmp_path / "people"
+    gallery = tmp_path / "people.db"
     assert run("enrol", gallery, photo, "--name", "Grace")[0] == 0
     code, stdout, _ = run("identify", gallery, photo)
     assert code == 0
     assert "caf\\udce9.jpg:" in stdout
     code, stdout, _ = run("identify", gallery, photo, "--json")
     assert json.loads(stdout)["photos"][0]["photo"] == str(photo)
-    assert run("gallery", gallery)[1].startswith("Grace: caf\ufffd.jpg\n")
+    assert run("gallery", "list", gallery)[1].startswith("Grace: caf\ufffd.jpg\n")
 
 
 def test_interrupted(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -594,7 +639,7 @@ def test_process_with_an_error(photos: Path) -> None:
 
 
 def test_error_is_one_line_without_escapes(run: Run, tmp_path: Path) -> None:
-    code, _, stderr = run("gallery", tmp_path / "a\n\x1b[31mb")
+    code, _, stderr = run("gallery", "list", tmp_path / "a\n\x1b[31mb.db")
     assert code == 5
     assert is_one_error_line(stderr)
     assert "\x1b" not in stderr
@@ -602,10 +647,10 @@ def test_error_is_one_line_without_escapes(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_json_in_any_encoding(tmp_path: Path, enrolled: Path, encoding: str) -> None:
-    gallery = shutil.copy(enrolled, tmp_path / "people")
-    main(["gallery", str(gallery), "--rename", "Grace", "Zo\xeb \U0001f642"])
+    gallery = shutil.copy(enrolled, tmp_path / "people.db")
+    main(["gallery", "rename", str(gallery), "Grace", "Zo\xeb \U0001f642"])
     result = subprocess.run(
-        [sys.executable, "-m", "facehub", "gallery", str(gallery), "--json"],
+        [sys.executable, "-m", "facehub", "gallery", "list", str(gallery), "--json"],
         env={**os.environ, "PYTHONIOENCODING": encoding},
         capture_output=True,
     )
@@ -616,7 +661,7 @@ def test_json_in_any_encoding(tmp_path: Path, enrolled: Path, encoding: str) -> 
 def test_full_output(enrolled: Path) -> None:
     with open("/dev/full", "w") as full:
         result = subprocess.run(
-            [sys.executable, "-m", "facehub", "gallery", str(enrolled)],
+            [sys.executable, "-m", "facehub", "gallery", "list", str(enrolled)],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -628,7 +673,7 @@ def test_output_that_nobody_reads(enrolled: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     result = subprocess.run(
-        [sys.executable, "-m", "facehub", "gallery", str(enrolled)],
+        [sys.executable, "-m", "facehub", "gallery", "list", str(enrolled)],
         stdout=writer,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,0 +1,234 @@
+"""What the SQLite gallery promises beyond what all galleries do: other processes, crashes, the file."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facehub.errors import GalleryError, GalleryMismatchError, GalleryUnavailableError
+from facehub.gallery import sqlite as module
+from facehub.gallery.base import Entry
+from facehub.gallery.sqlite import SqliteGallery
+
+FINGERPRINT = "sha256:" + 64 * "a"
+SIZE = 8
+E = np.eye(SIZE, dtype=np.float32)
+
+# Enrols people one by one and prints each one that was reported as kept.
+WRITER = """
+import sys
+import numpy as np
+from facehub.gallery.sqlite import SqliteGallery
+
+path, fingerprint, size, first, count = sys.argv[1:]
+gallery = SqliteGallery(path, fingerprint, int(size))
+for number in range(int(first), int(first) + int(count)):
+    rng = np.random.default_rng(number)
+    gallery.add(f"p{number}", rng.normal(size=int(size)), f"{number}.jpg")
+    print(number, flush=True)
+"""
+
+
+def template(number: int) -> np.ndarray:
+    vector = np.random.default_rng(number).normal(size=SIZE)
+    return vector / np.linalg.norm(vector)
+
+
+def writer(path: Path, first: int, count: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WRITER, str(path), FINGERPRINT, str(SIZE), str(first)]
+    return subprocess.Popen([*command, str(count)], stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> SqliteGallery:
+    return SqliteGallery(tmp_path / "people.db", FINGERPRINT, SIZE)
+
+
+def test_reopened(people: SqliteGallery) -> None:
+    people.add_many(Entry(f"p{i % 50}", template(i), f"{i}.jpg") for i in range(200))
+    with SqliteGallery(people.path, FINGERPRINT, SIZE) as again:
+        assert again.people() == people.people()
+        probes = np.stack([template(i) for i in range(200)]).astype(np.float32)
+        assert [c[0].source for c in again.search(probes, 1)] == [f"{i}.jpg" for i in range(200)]
+
+
+def test_changes_of_another_process_are_seen_at_the_next_search(people: SqliteGallery) -> None:
+    other = SqliteGallery(people.path, FINGERPRINT, SIZE)
+
+    def names() -> list[str]:
+        return [c.name for c in other.search(E[:1])[0]]
+
+    people.add("Ann", E[0])
+    assert names() == ["Ann"]
+    people.add("Bob", E[1])
+    people.rename("Ann", "Eve")
+    assert names() == ["Eve", "Bob"]
+    people.remove("Eve")
+    people.add("Cid", E[0] + E[2])  # takes the free place
+    assert names() == ["Cid", "Bob"]
+    people.merge("Cid", "Bob")
+    assert [(c.name, c.example) for c in other.search(E[:1])[0]] == [("Bob", 1)]
+
+
+def test_processes_that_enrol_at_once_keep_everybody(people: SqliteGallery) -> None:
+    writers = [writer(people.path, 25 * number, 25) for number in range(4)]
+    while any(process.poll() is None for process in writers):
+        for name in people:  # answers are right meanwhile
+            number = int(name[1:])
+            ((best,),) = people.search(template(number)[None].astype(np.float32), 1)
+            assert best.name == name
+        time.sleep(0.05)
+    assert [process.communicate() and process.returncode for process in writers] == [0] * 4
+    assert sorted(int(name[1:]) for name in people) == list(range(100))
+    assert people.n_templates == 100
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_what_was_reported_survives_a_kill(people: SqliteGallery) -> None:
+    randomness, reported = random.Random(0), set()
+    for attempt in range(3):
+        process = writer(people.path, 10_000 * attempt, 10_000)
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        time.sleep(randomness.uniform(0, 0.1))
+        process.send_signal(signal.SIGKILL)
+        reported |= {int(line) for line in [first, *process.stdout.read().split("\n")] if line}
+        process.wait()
+    kept = {int(name[1:]) for name in people}
+    assert len(reported) > 3
+    assert reported <= kept
+    assert len(kept - reported) <= 3  # killed between the transaction and the report
+    for number in kept:
+        (example,) = people.examples(f"p{number}")
+        np.testing.assert_allclose(example.template, template(number), atol=1e-6)
+
+
+def test_other_weights_are_refused_at_once_and_in_every_change(people: SqliteGallery) -> None:
+    people.add("Ann", E[0])
+    other = "sha256:" + 64 * "b"
+    with pytest.raises(GalleryMismatchError, match="other weights"):
+        SqliteGallery(people.path, other, SIZE)
+    with sqlite3.connect(people.path) as db:
+        db.execute("UPDATE gallery SET fingerprint = ?", (other,))
+    for change in (
+        lambda: people.add("Bob", E[1]),
+        lambda: people.remove("Ann"),
+        lambda: people.rename("Ann", "Eve"),
+        lambda: people.merge("Ann", "Eve"),
+    ):
+        with pytest.raises(GalleryMismatchError, match="other weights"):
+            change()
+    assert list(people) == ["Ann"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_files_are_private(people: SqliteGallery) -> None:
+    people.add("Ann", E[0])
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in people.path.parent.iterdir()}
+    assert modes == {"people.db": 0o600, "people.db-wal": 0o600, "people.db-shm": 0o600}
+    people.close()
+    assert [path.name for path in people.path.parent.iterdir()] == ["people.db"]
+
+
+def test_purge_leaves_no_trace(people: SqliteGallery) -> None:
+    people.add_many([Entry("Ann Secret", template(1), "secret.jpg"), Entry("Bob", template(2))])
+    digest = bytes.fromhex(people.examples("Ann Secret")[0].digest)
+    wanted = (b"Ann Secret", b"secret.jpg", digest, template(1).astype(np.float32).tobytes())
+
+    def found() -> list[bool]:
+        files = b"".join(p.read_bytes() for p in people.path.parent.iterdir())
+        return [each in files for each in wanted]
+
+    assert all(found())
+    people.remove("Ann Secret")
+    people.purge()
+    assert not any(found())
+    assert list(people) == ["Bob"]
+
+
+def test_purge_within_a_transaction(people: SqliteGallery) -> None:
+    with people.transaction(), pytest.raises(GalleryError, match="within a transaction"):
+        people.purge()
+
+
+def test_a_free_place_is_taken_again(people: SqliteGallery) -> None:
+    people.add_many(Entry(f"p{i}", template(i)) for i in range(20))
+    size = people.path.stat().st_size
+    for i in range(20):
+        people.remove(f"p{i}")
+        people.add(f"q{i}", template(100 + i))
+    assert people._value("SELECT count(*) FROM template") == 20
+    people.purge()
+    assert people.path.stat().st_size <= size
+
+
+def test_blocks(people: SqliteGallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Templates in several blocks, removed here and there, read one by one and at once."""
+    monkeypatch.setattr(module, "BLOCK", 16)
+    people.add_many(Entry(f"p{i}", template(i)) for i in range(100))
+    for i in range(0, 100, 3):
+        people.remove(f"p{i}")
+    people.add_many(Entry(f"q{i}", template(i)) for i in range(200, 260))
+    for entry in people.export():
+        np.testing.assert_allclose(entry.template, template(int(entry.name[1:])), atol=1e-6)
+    probes = np.stack([template(i) for i in (1, 50, 98, 200, 259)]).astype(np.float32)
+    names = [c[0].name for c in people.search(probes, 1)]
+    assert names == ["p1", "p50", "p98", "q200", "q259"]
+
+
+def test_a_writer_that_waits_too_long(
+    people: SqliteGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WAIT", 0.05)
+    other = SqliteGallery(people.path, FINGERPRINT, SIZE)
+    with people.transaction(), pytest.raises(GalleryUnavailableError, match="is in use"):
+        other.add("Ann", E[0])
+    assert other.add("Ann", E[0])
+
+
+def test_an_export_is_of_one_moment(people: SqliteGallery) -> None:
+    people.add_many([Entry("Ann", E[0]), Entry("Bob", E[1])])
+    entries = people.export()
+    first = next(entries)
+    people.remove("Bob")
+    people.add("Cid", E[2])
+    assert [first.name, *(entry.name for entry in entries)] == ["Ann", "Bob"]
+
+
+def test_after_closing(people: SqliteGallery) -> None:
+    people.close()
+    with pytest.raises(GalleryUnavailableError, match="has been closed"):
+        people.add("Ann", E[0])
+    with pytest.raises(GalleryUnavailableError, match="has been closed"):
+        people.search(E[:1])
+
+
+@pytest.mark.parametrize("content", [b"no gallery", b"SQLite format 3\0" + bytes(100)])
+def test_another_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "people.db"
+    path.write_bytes(content)
+    with pytest.raises(GalleryError, match="damaged or not a facehub gallery"):
+        SqliteGallery(path, FINGERPRINT, SIZE)
+    assert path.read_bytes() == content
+
+
+def test_another_database(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "other.db") as db:
+        db.execute("CREATE TABLE gallery (x)")
+    with pytest.raises(GalleryError):
+        SqliteGallery(tmp_path / "other.db", FINGERPRINT, SIZE)
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(GalleryUnavailableError, match="No such file or directory"):
+        SqliteGallery(tmp_path / "nothing" / "people.db", FINGERPRINT, SIZE)
