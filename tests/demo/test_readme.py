@@ -36,7 +36,7 @@ def test_python_snippet(capsys: pytest.CaptureFixture[str]) -> None:
     assert decision == "same"
     assert float(similarity) == pytest.approx(0.99, abs=0.01)  # as the comment says
     assert [line.split(" (")[0] for line in lines[1:]] == ["Eileen Collins", "Grace Hopper"]
-    assert Path("people.safetensors").is_file()
+    assert Path("people.db").is_file()
 
 
 def test_command_line_snippet(capsys: pytest.CaptureFixture[str]) -> None:
