@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +21,11 @@ except ImportError:  # no wheel for this platform: all passes are in float32
 
 NOBODY = -1
 CODED_FROM = 20_000  # templates from which the pass in 8 bits pays
-CODED_PROBES = 4  # at once; more are quicker as one float32 product
 ROUNDING = 3e-5  # of a float32 product of unit vectors: 512 times the unit roundoff
 _ROOM = 8  # a growing matrix gets an eighth more than it needs
 _CHUNK = 2**24  # similarities held at once
-_ROWS = 2**16  # coded or compared anew at once
+_CODED_ROWS = 2**13  # multiplied at once
+_ROWS = 2**10  # coded or compared anew at once: a cache holds them
 
 
 @dataclass(frozen=True)
@@ -114,25 +115,26 @@ class TemplateMatrix:
         """
         if not self.n:
             return [[] for _ in probes]
-        if numkong is None or self.n < CODED_FROM or len(probes) > CODED_PROBES:
-            return [self._ranked(probe, *pass_, k) for probe, pass_ in self._in_float(probes)]
-        if self._codes is None:
-            self._codes = _Codes(self._rows, self.n)
-        scores, bounds = self._codes.scores(probes, self.n)
+        step = max(1, _CHUNK // self.n)
         return [
-            self._ranked(probe, row, scale, bound, k)
-            for probe, row, (scale, bound) in zip(probes, scores, bounds, strict=True)
+            self._ranked(probe, scores, scale, bound, k)
+            for begin in range(0, len(probes), step)
+            for probe, scores, scale, bound in self._first_pass(probes[begin : begin + step])
         ]
 
-    def _in_float(
+    def _first_pass(
         self, probes: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, float, float]]]:
-        rows = self._rows[: self.n]
-        step = max(1, _CHUNK // self.n)
-        for begin in range(0, len(probes), step):
-            part = probes[begin : begin + step]
-            for probe, scores in zip(part, part @ rows.T, strict=True):
-                yield probe, (scores, 1.0, ROUNDING)
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, float, float]]:
+        """Each probe with what `_ranked` takes."""
+        if numkong is None or self.n < CODED_FROM:
+            for probe, scores in zip(probes, probes @ self._rows[: self.n].T, strict=True):
+                yield probe, scores, 1.0, ROUNDING
+            return
+        if self._codes is None:
+            self._codes = _Codes(self._rows, self.n)
+        coarse, bounds = self._codes.scores(probes, self.n)
+        for probe, scores, (scale, bound) in zip(probes, coarse, bounds, strict=True):
+            yield probe, scores, scale, bound
 
     def _ranked(
         self, probe: np.ndarray, coarse: np.ndarray, scale: float, bound: float, k: int
@@ -212,16 +214,29 @@ class _Codes:
         coded = np.rint(probes / steps[:, None]).astype(np.int8)
         near = coded * steps[:, None]
         errors = np.linalg.norm(probes - near, axis=1) + np.linalg.norm(near, axis=1) * self._error
-        out = np.empty((len(probes), n), np.int32)
-        threads = os.cpu_count() or 1
-        numkong.cdist(coded, self.rows[:n], metric="dot", out=out, threads=threads)
-        scales = steps * self._step
-        return out, [(float(s), float(e) + ROUNDING) for s, e in zip(scales, errors, strict=True)]
+        packed = numkong.dots_pack(coded)
+        found = np.empty((len(probes), n), np.int32)
+
+        def multiply(begin: int) -> None:
+            rows = self.rows[begin : min(begin + _CODED_ROWS, n)]
+            found[:, begin : begin + len(rows)] = np.asarray(numkong.dots_packed(rows, packed)).T
+
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            list(threads.map(multiply, range(0, n, _CODED_ROWS)))
+        bounds = [
+            (float(step) * self._step, float(error) + ROUNDING)
+            for step, error in zip(steps, errors, strict=True)
+        ]
+        return found, bounds
 
     def _code(self, rows: np.ndarray, out: np.ndarray) -> float:
         """Code rows; returns the largest distance between a row and what its code stands for."""
-        np.clip(np.rint(rows / self._step), -127, 127, out=out, casting="unsafe")
-        return float(np.linalg.norm(rows - out * np.float32(self._step), axis=1).max())
+        steps = np.rint(rows * np.float32(1 / self._step))
+        np.clip(steps, -127, 127, out=steps)
+        out[:] = steps
+        steps *= np.float32(-self._step)
+        steps += rows
+        return float(np.sqrt(np.einsum("ij,ij->i", steps, steps).max()))
 
 
 def _grown(values: np.ndarray, capacity: int) -> np.ndarray:

@@ -155,20 +155,17 @@ class SqliteGallery:
         new: list[tuple[int, int, bytes, Example]] = []  # person, place, digest
         added = []
         with self._writing():
-            people: dict[str, int] = {}
-            fresh: set[tuple[int, bytes]] = set()
+            people: dict[str, tuple[int, set[bytes]]] = {}
             place = int(self._value("SELECT place FROM gallery"))
             for name, example in checked:
-                person = people.get(name)
-                if person is None:
-                    person = people[name] = self._person(name)
+                if name not in people:
+                    people[name] = self._person_and_digests(name)
+                person, digests = people[name]
                 digest = bytes.fromhex(example.digest)
-                is_new = (person, digest) not in fresh and not self._value(
-                    "SELECT 1 FROM template WHERE person = ? AND digest = ?", person, digest
-                )
+                is_new = digest not in digests
                 if is_new:
                     place += 1
-                    fresh.add((person, digest))
+                    digests.add(digest)
                     new.append((person, place, digest, example))
                 added.append(is_new)
             if new:
@@ -328,12 +325,15 @@ class SqliteGallery:
             raise unknown(name)
         return int(person)
 
-    def _person(self, name: str) -> int:
-        """The number of a person, who is added if new."""
-        person = self._value("SELECT id FROM person WHERE name = ?", name)
-        if person is None:
-            person = self._db.execute("INSERT INTO person (name) VALUES (?)", (name,)).lastrowid
-        return int(person)
+    def _person_and_digests(self, name: str) -> tuple[int, set[bytes]]:
+        """The number of a person, who is added if new, and of which templates."""
+        row = self._db.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            number = self._db.execute("INSERT INTO person (name) VALUES (?)", (name,)).lastrowid
+            assert number is not None
+            return number, set()
+        found = self._db.execute("SELECT digest FROM template WHERE person = ?", row)
+        return row[0], {digest for (digest,) in found}
 
     def _candidate(self, person: int, similarity: float, slot: int) -> Candidate:
         name, source, number = self._db.execute(

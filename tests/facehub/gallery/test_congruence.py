@@ -397,7 +397,6 @@ def test_the_pass_in_8_bits_gives_the_same_answers(
     probes = np.concatenate([probes, own])
     expected = people.search(probes, 7)
     monkeypatch.setattr(matrix, "CODED_FROM", 1)
-    monkeypatch.setattr(matrix, "CODED_PROBES", 100)
     assert people.search(probes, 7) == expected
     people.remove(expected[0][0].name)
     people.add("new", probes[0])

@@ -1,0 +1,191 @@
+"""Galleries side by side in one run: NumPy alone, faiss where it is installed, SQLite.
+
+    python benchmarks/galleries.py --count 1000000 [--embeddings embeddings.npz]
+
+Templates are drawn around the identities of a file that `facehub embed` wrote, or around random
+ones; four a person. Every answer of the gallery is compared with NumPy's exact one. Times are the
+best of several; ratios are to NumPy in the same run, as machines differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from facehub.gallery.base import Entry
+from facehub.gallery.sqlite import SqliteGallery
+
+SIZE = 512
+EACH = 4  # templates a person
+FINGERPRINT = "sha256:" + 64 * "0"
+BATCH = 20_000
+TOP = 5
+
+
+def main() -> None:
+    """Print one line for each measurement."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=100_000, help="templates")
+    parser.add_argument("--embeddings", type=Path, help=".npz of `facehub embed`")
+    parser.add_argument("--probes", type=int, default=1000, help="whose answers are compared")
+    args = parser.parse_args()
+    rng = np.random.default_rng(0)
+    centres = _centres(args.embeddings, rng)
+    rows = np.concatenate(list(_rows(args.count, centres, rng)))
+    probes = _near(rows[rng.integers(args.count, size=args.probes)], 0.5, rng)
+    print(f"{args.count:,} templates of {args.count // EACH:,} people")
+
+    product = _best(lambda: _numpy(rows, probes[:1]))
+    product32 = _best(lambda: _numpy(rows, probes[:32]), 3)
+    print(f"{'NumPy: product, 1 probe':<44}{1e3 * product:10.1f} ms")
+    print(f"{'NumPy: product, 32 probes':<44}{1e3 * product32:10.1f} ms")
+    _faiss(rows, probes, product, product32)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "people.db"
+        started = time.perf_counter()
+        with SqliteGallery(path, FINGERPRINT, SIZE) as gallery:
+            for begin in range(0, args.count, BATCH):
+                part = rows[begin : begin + BATCH]
+                gallery.add_many(
+                    Entry(f"p{(begin + i) // EACH}", row, "") for i, row in enumerate(part)
+                )
+        _line("SQLite: enrol all", time.perf_counter() - started)
+        print(f"{'SQLite: file':<44}{path.stat().st_size / 2**20:10.0f} MiB")
+        print(f"{'  of which the templates are':<44}{rows.nbytes / 2**20:10.0f} MiB")
+        exact = [_people(rows, probe) for probe in probes]
+        matrix = rows.nbytes
+        del rows
+        gc.collect()
+        _sqlite(path, probes, exact, matrix, product, product32, rng)
+
+
+def _sqlite(
+    path: Path,
+    probes: np.ndarray,
+    exact: list[list[str]],
+    matrix: int,
+    product: float,
+    product32: float,
+    rng: np.random.Generator,
+) -> None:
+    before = _memory()
+    started = time.perf_counter()
+    gallery = SqliteGallery(path, FINGERPRINT, SIZE)
+    gallery.search(probes[:1])
+    _line("SQLite: open and first search", time.perf_counter() - started)
+    held = (_memory() - before) / matrix
+    print(f"{'SQLite: memory, of the matrix':<44}{held:10.2f} times")
+    one = _best(lambda: gallery.search(probes[:1], TOP))
+    many = _best(lambda: gallery.search(probes[:32], TOP), 3)
+    _line("SQLite: 1 probe", one, product)
+    _line("SQLite: 32 probes", many, product32)
+
+    new = iter(_near(probes, 0.1, rng))
+
+    def enrol() -> None:
+        gallery.add("new", next(new))
+        gallery.search(probes[:1], TOP)
+
+    _line("SQLite: enrol one, then search", _best(enrol), one)
+
+    def remove() -> None:
+        gallery.remove("new", gallery.examples("new")[0].digest)
+        gallery.search(probes[:1], TOP)
+
+    _line("SQLite: remove one, then search", _best(remove), one)
+    if "new" in gallery:
+        gallery.remove("new")
+    wrong = 0
+    for probe, names in zip(probes, exact, strict=True):
+        (found,) = gallery.search(probe[None], TOP)
+        wrong += [candidate.name for candidate in found] != names
+    print(f"{'SQLite: answers unlike NumPy':<44}{wrong:10} of {len(probes)}")
+    gallery.close()
+
+
+def _faiss(rows: np.ndarray, probes: np.ndarray, product: float, product32: float) -> None:
+    try:
+        import faiss
+    except ImportError:
+        print("faiss is not installed")
+        return
+    index = faiss.IndexScalarQuantizer(
+        SIZE, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+    )
+    index.train(rows[:100_000])
+    index.add(rows)
+
+    def search(some: np.ndarray) -> None:
+        for probe, slots in zip(some, index.search(some, 200)[1], strict=True):
+            rows[slots] @ probe
+
+    _line("faiss SQ8 and rerank: 1 probe", _best(lambda: search(probes[:1])), product)
+    _line("faiss SQ8 and rerank: 32 probes", _best(lambda: search(probes[:32]), 3), product32)
+
+
+def _numpy(rows: np.ndarray, probes: np.ndarray) -> None:
+    np.argpartition(probes @ rows.T, -4 * TOP, axis=1)
+
+
+def _people(rows: np.ndarray, probe: np.ndarray) -> list[str]:
+    best = (rows @ probe).reshape(-1, EACH).max(axis=1)
+    order = np.argpartition(best, -TOP)[-TOP:]
+    return [f"p{number}" for number in order[np.argsort(-best[order], kind="stable")]]
+
+
+def _centres(file: Path | None, rng: np.random.Generator) -> np.ndarray:
+    if file is None:
+        return _near(np.zeros((1, SIZE), np.float32), 1, rng, n=50_000)
+    with np.load(file) as found:
+        embeddings: np.ndarray = found["embeddings"]
+    return embeddings
+
+
+def _rows(count: int, centres: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """`EACH` templates around each new person, who lies around one of the centres."""
+    for begin in range(0, count, BATCH):
+        n = min(BATCH, count - begin) // EACH
+        people = _near(centres[rng.integers(len(centres), size=n)], 0.8, rng)
+        yield _near(np.repeat(people, EACH, axis=0), 0.5, rng)
+
+
+def _near(
+    rows: np.ndarray, distance: float, rng: np.random.Generator, n: int | None = None
+) -> np.ndarray:
+    """Unit vectors so far from others, float32."""
+    noise = rng.standard_normal((n or len(rows), SIZE), np.float32) / np.float32(SIZE**0.5)
+    moved = rows + np.float32(distance) * noise
+    near: np.ndarray = moved / np.linalg.norm(moved, axis=1, keepdims=True)
+    return near
+
+
+def _best(call: Callable[[], None], repeats: int = 7) -> float:
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def _line(what: str, seconds: float, of: float | None = None) -> None:
+    ratio = "" if of is None else f"{seconds / of:8.2f} times"
+    print(f"{what:<44}{1e3 * seconds:10.1f} ms{ratio}")
+
+
+def _memory() -> int:
+    """Bytes of this process that are in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    main()
