@@ -7,6 +7,7 @@ processes share. `open_gallery` opens one by its address.
 from __future__ import annotations
 
 import hashlib
+import math
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -188,10 +189,14 @@ def check_entries(entries: Iterable[Entry], size: int) -> list[tuple[str, Exampl
     Raises:
         GalleryError: a name or a template is not usable.
     """
-    return [
-        (clean_name(entry.name), make_example(entry.template, entry.source, size))
-        for entry in entries
-    ]
+    names: dict[str, str] = {}
+    checked = []
+    for entry in entries:
+        name = names.get(entry.name)
+        if name is None:
+            name = names[entry.name] = clean_name(entry.name)
+        checked.append((name, make_example(entry.template, entry.source, size)))
+    return checked
 
 
 def make_example(template: np.ndarray, source: str, size: int) -> Example:
@@ -203,13 +208,14 @@ def make_example(template: np.ndarray, source: str, size: int) -> Example:
     row = np.array(template, np.float32)
     if row.shape != (size,):
         raise GalleryError(f"A template must have shape ({size},), not {row.shape}.")
-    length = float(np.linalg.norm(row.astype(np.float64)))
+    length = math.sqrt(float(np.einsum("i,i->", row, row, dtype=np.float64)))
     if not np.isfinite(length) or length < 1e-6:
         raise GalleryError("A template must be finite and not zero.")
     if abs(length - 1) > UNIT:
         row /= np.float32(length)
     row.setflags(write=False)
-    source = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in source)
+    if not source.isprintable():
+        source = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in source)
     return Example(row, source)
 
 
