@@ -13,6 +13,8 @@ from train.data.pack import PackedFaces
 from train.evaluation.validate import embed_at
 from train.step import TrainingStep
 
+PROJECTED = 8192  # faces that the map to the teachers' vectors is fitted to
+
 
 def start_from(
     source: str,
@@ -26,8 +28,8 @@ def start_from(
 
     Of a run: all but the map to its teachers' vectors and what a margin keeps count of, as the next
     teachers and margin may be others. Of an encoder's weights, the encoder; each identity's centre
-    is then its faces' mean embedding. A depthwise head goes on from an average one, whose
-    embeddings it gives at first.
+    is then its faces' mean embedding. The map to the teachers' vectors is fitted to some faces. A
+    depthwise head goes on from an average one, whose embeddings it gives at first.
 
     Args:
         source: run folder, folder of weights, or "owner/name" on the Hub.
@@ -63,3 +65,11 @@ def start_from(
         module.encoder.eval()
         embeddings = embed_at(module.encoder, faces.crops, training, size)
         module.head.init_centres(torch.from_numpy(embeddings), torch.from_numpy(labels))
+    if module.teacher is not None:
+        some = np.sort(np.random.default_rng(0).permutation(len(training))[:PROJECTED])
+        module.encoder.eval()
+        features = embed_at(module.encoder, faces.crops, training[some], size, normalized=False)
+        device = module.head.weight.device
+        module.teacher.init_projection(
+            torch.from_numpy(features).to(device), torch.from_numpy(some).to(device)
+        )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
 
 from facehub.model.spec import ModelSpec
-from facehub.template import AlignmentTemplate
+from facehub.template import DEFAULT_TEMPLATE, AlignmentTemplate
+from train.data.landmarks import find_landmarks
+from train.data.realign import realign_crops
 
 CHUNK = 512  # crops that are read, fitted and embedded before the next ones
 
@@ -65,29 +66,41 @@ def embed_crops(
     embedder: CropEmbedder,
     crops: np.ndarray,
     *,
-    fit: Callable[[np.ndarray, AlignmentTemplate], np.ndarray] = fit_crops,
+    landmarks: np.ndarray | None = None,
     mirrored: bool = False,
 ) -> np.ndarray:
-    """Fit and embed many crops, with a progress bar on a terminal.
+    """Embed many crops, aligned as the network wants them, with progress bars on a terminal.
+
+    Where its template has five points, crops get its own alignment by `realign_crops`, else its
+    size by `fit_crops`.
 
     Args:
         embedder: any face network.
-        crops: uint8 (N, H, W, 3), RGB, N at least 1; may be memory-mapped.
-        fit: gives crops the size, and perhaps the alignment, of a network's template.
+        crops: uint8 (N, H, W, 3), RGB, N at least 1; may be memory-mapped. Of the network's size,
+            or aligned by facehub's template.
+        landmarks: float32 (N, 5, 2), where they are known, see `find_landmarks`.
         mirrored: whether the mirror image's embedding is added, and the sum L2-normalised.
 
     Returns:
         float32 (N, embedding_size), unit rows.
 
     Raises:
-        ValueError: see `fit`.
+        ValueError: see `fit_crops`.
         WeightsError: the network does not give finite embeddings.
     """
-    chunks = (crops[start : start + CHUNK] for start in range(0, len(crops), CHUNK))
+    template = embedder.spec.template
+    is_ours = crops.shape[1:3] == (DEFAULT_TEMPLATE.height, DEFAULT_TEMPLATE.width)
+    realigned = is_ours and template.nose is not None
+    if realigned and landmarks is None:
+        landmarks = find_landmarks(crops)
     with tqdm(total=len(crops), unit="img", leave=False, disable=None) as progress:
         rows = []
-        for chunk in chunks:
-            fitted = fit(chunk, embedder.spec.template)
+        for start in range(0, len(crops), CHUNK):
+            chunk = crops[start : start + CHUNK]
+            if realigned and landmarks is not None:
+                fitted = realign_crops(chunk, landmarks[start : start + CHUNK], template)
+            else:
+                fitted = fit_crops(chunk, template)
             vectors = embedder.embed(fitted)
             if mirrored:
                 vectors = vectors + embedder.embed(fitted[:, :, ::-1])

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from facehub.detect.base import FaceDetector
-from facehub.detect.mediapipe import default_detector
 from facehub.io.files import write_atomically
 from train.data.crops import CropEmbedder, embed_crops
+from train.data.landmarks import landmarks_of
 from train.data.openvino import OpenVinoEmbedder
 from train.data.pack import open_pack
-from train.data.realign import realign_crops
 from train.evaluation.embedder import load_embedder
 
 
@@ -27,8 +26,9 @@ def embed_teacher(
 ) -> dict[str, int]:
     """Embed every packed face with a network and write what `teachers` in a config names.
 
-    Faces get the network's own alignment by `realign_crops`. A vector is the sum of those of the
-    face and of its mirror image, L2-normalised (flip TTA), whatever the network's config says.
+    Faces get the network's own alignment, see `embed_crops`; the data set keeps the landmarks for
+    the next teacher. A vector is the sum of those of the face and of its mirror image,
+    L2-normalised (flip TTA), whatever the network's config says.
 
     Args:
         teacher: weight folder of any network (`facehub model add` makes one of an ONNX file), or
@@ -36,7 +36,7 @@ def embed_teacher(
         faces: packed data set.
         target: `.npz` to write: names, float16 (M, T), unit rows.
         source: the network's name, authors and licence, for the model card.
-        detector: finds the landmarks; None for MediaPipe.
+        detector: finds landmarks; None for MediaPipe.
 
     Returns:
         Counts: faces, and the length of a vector.
@@ -52,13 +52,10 @@ def embed_teacher(
         network = OpenVinoEmbedder(teacher)
     else:
         network = load_embedder(teacher, flip=False)
-    finder = detector or default_detector()
-    vectors = embed_crops(
-        network,
-        pack.crops,
-        fit=lambda crops, template: realign_crops(crops, template, finder),
-        mirrored=True,
-    )
+    landmarks = None
+    if network.spec.template.nose is not None:
+        landmarks = landmarks_of(faces, pack.crops, detector)
+    vectors = embed_crops(network, pack.crops, landmarks=landmarks, mirrored=True)
     if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
         raise ValueError(f"{teacher} gives vectors of length 0")
     file = io.BytesIO()

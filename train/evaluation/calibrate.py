@@ -50,7 +50,7 @@ def calibrate_weights(
 
     Args:
         folder: a ResNet18 or any ONNX network.
-        faces: aligned faces, see `open_source`; made to fit the network's template by `fit_crops`.
+        faces: aligned faces, see `open_source`; fitted to the network, see `embed_crops`.
         dataset, target_fmr, uncertain_fmr: see `calibrate`.
         precision: in which the network runs, see `load_embedder`; None for float32.
         everyone: whether all identities are used, see `read_heldout`.

@@ -65,7 +65,7 @@ def evaluate_heldout(
     """Evaluate on held-out identities.
 
     Args:
-        faces: aligned faces, see `open_source`; made to fit the network's template by `fit_crops`.
+        faces: aligned faces, see `open_source`; fitted to the network, see `embed_crops`.
         recognizer: gives the network and its threshold.
         dataset: what to call the faces; None for the name of their folder or file.
         everyone: whether all identities are used, see `read_heldout`.

@@ -17,6 +17,8 @@ def embed_at(
     rows: np.ndarray,
     size: tuple[int, int],
     batch_size: int = 128,
+    *,
+    normalized: bool = True,
 ) -> np.ndarray:
     """Embed crops at the input size in use, which may be smaller than the crops.
 
@@ -26,9 +28,10 @@ def embed_at(
         rows: int (M,), which of the crops to embed.
         size: (height, width).
         batch_size: crops read and embedded in one pass.
+        normalized: False for the features before the L2 normalisation, without a mirror image.
 
     Returns:
-        float32 (M, 512), unit rows.
+        float32 (M, 512), unit rows if normalised.
     """
     device = encoder.embedding.weight.device
     found = []
@@ -36,7 +39,8 @@ def embed_at(
         x = encoder.preprocess(torch.from_numpy(crops[rows[start : start + batch_size]]))
         if x.shape[2:] != size:
             x = functional.interpolate(x, size, mode="bilinear", antialias=True)
-        found.append(encoder(x.to(device)).cpu().numpy())
+        vectors = encoder(x.to(device)) if normalized else encoder.features(x.to(device))
+        found.append(vectors.cpu().numpy())
     return np.concatenate(found)
 
 

@@ -16,6 +16,8 @@ from torch.nn import functional
 
 from train.config import Relation
 
+RIDGE = 0.02  # of the features' variance
+
 
 class Distillation(nn.Module):
     """Two losses against the teachers' vectors; the module is dropped after training.
@@ -42,6 +44,22 @@ class Distillation(nn.Module):
         self.mean_square = 2 * float(self.vectors.var(0).sum())
         self.relation = relation
         self.project = nn.Linear(size, vectors.shape[1])
+
+    @torch.no_grad()
+    def init_projection(self, features: Tensor, indices: Tensor) -> None:
+        """Fit the map by ridge regression, so that what starts well is not disturbed at first.
+
+        Args:
+            features: float32 (N, size), before the L2 normalisation.
+            indices: int64 (N,), positions of the faces in `vectors`.
+        """
+        features, wanted = features.double(), self.vectors[indices].double()
+        mean, offset = features.mean(0), wanted.mean(0)
+        centred = features - mean
+        ridge = RIDGE * len(features) * centred.var() * torch.eye(features.shape[1]).to(centred)
+        weight = torch.linalg.solve(centred.T @ centred + ridge, centred.T @ (wanted - offset)).T
+        self.project.weight.copy_(weight)
+        self.project.bias.copy_(offset - weight @ mean)
 
     def forward(self, features: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
         """(projection loss, relation loss) of a batch.

@@ -76,3 +76,14 @@ def test_load_teacher_by_name(tmp_path: Path) -> None:
     assert load_teacher(path, np.array(["b/2", "a/1"])).tolist() == [[3, 4], [1, 2]]
     with pytest.raises(ValueError, match="lacks 1 faces, c/3 for one"):
         load_teacher(path, np.array(["a/1", "c/3"]))
+
+
+def test_the_map_is_fitted_to_what_the_features_tell() -> None:
+    torch.manual_seed(0)
+    features, mixed = 3 + torch.randn(500, 4), torch.randn(4, 6)
+    vectors = 7 + features @ mixed
+    loss = Distillation(vectors, 4)
+    indices = torch.arange(500)
+    untrained = loss(features, indices)[0].item()
+    loss.init_projection(features[:400], indices[:400])
+    assert loss(features[400:], indices[400:])[0].item() < 0.01 * untrained
