@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from facehub.detect.base import Search
 from facehub.errors import GalleryMismatchError
 from facehub.gallery.base import Gallery
 from facehub.io.images import ImageSource
+from facehub.model.calibration import Calibration
 from facehub.pipeline import FaceRecognizer, default_recognizer
 from facehub.results import Candidate, EmbeddedFace, IdentifiedFace
 
@@ -47,28 +49,56 @@ def identify(
     if limit is None:
         limit = recognizer.spec.threshold_for(gallery.n_templates)
     return identify_faces(
-        recognizer.faces(image, search=search), gallery, threshold=limit, top_k=top_k
+        recognizer.faces(image, search=search),
+        gallery,
+        threshold=limit,
+        top_k=top_k,
+        calibration=recognizer.spec.calibration,
     )
 
 
 def identify_faces(
-    probes: Sequence[EmbeddedFace], gallery: Gallery, *, threshold: float | None, top_k: int = 5
+    probes: Sequence[EmbeddedFace],
+    gallery: Gallery,
+    *,
+    threshold: float | None,
+    top_k: int = 5,
+    calibration: Calibration | None = None,
 ) -> list[IdentifiedFace]:
-    """As `identify`, for the faces of one picture that have been found and embedded already."""
+    """As `identify`, for the faces of one picture that have been found and embedded already.
+
+    Args:
+        probes, gallery, top_k: see `identify`.
+        threshold: lowest similarity that names a person; None names nobody.
+        calibration: of the weights; gives candidates their odds.
+    """
     if not probes:
         return []
     # With as many candidates as faces, each face finds a free person if there is one for it.
     ranked = gallery.search(np.stack([p.embedding for p in probes]), max(top_k, len(probes)))
     names = assign(ranked, threshold)
+    templates = gallery.n_templates
     return [
         IdentifiedFace(
             probe,
             None if best is None else best.name,
             None if best is None else best.similarity,
-            tuple(candidates[:top_k]),
+            tuple(with_odds(c, templates, calibration) for c in candidates[:top_k]),
         )
         for probe, candidates, best in zip(probes, ranked, names, strict=True)
     ]
+
+
+def with_odds(candidate: Candidate, templates: int, calibration: Calibration | None) -> Candidate:
+    """The candidate with its odds in a gallery of so many templates, where they are known."""
+    fmr = None if calibration is None else calibration.fmr_at(candidate.similarity)
+    if calibration is None or fmr is None:
+        return candidate
+    return dataclasses.replace(
+        candidate,
+        fpir=calibration.fpir_at(candidate.similarity, templates),
+        extrapolated=not calibration.was_measured(fmr),
+    )
 
 
 def assign(ranked: list[list[Candidate]], threshold: float | None) -> list[Candidate | None]:

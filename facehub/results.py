@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -142,12 +143,17 @@ class Candidate:
         similarity: cosine similarity of the person's best example, -1 to 1.
         example: position of that example among the person's.
         source: that example's source.
+        fpir: the candidate's odds in this gallery: the share of strangers who reach this similarity
+            with somebody in it, see `Calibration.fpir_at`; None where nothing is known about it.
+        extrapolated: whether the false match rate behind it is beyond what was measured.
     """
 
     name: str
     similarity: float
     example: int
     source: str
+    fpir: float | None = None
+    extrapolated: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -156,6 +162,8 @@ class Candidate:
             "similarity": rounded(self.similarity),
             "example": self.example,
             "source": self.source,
+            "fpir": None if self.fpir is None else float(f"{self.fpir:.3g}"),
+            "extrapolated": self.extrapolated,
         }
 
 
@@ -175,6 +183,11 @@ class IdentifiedFace:
     similarity: float | None
     candidates: tuple[Candidate, ...]
 
+    @property
+    def candidate(self) -> Candidate | None:
+        """Who the face is named after, else the most similar person; None where none is listed."""
+        return next((c for c in self.candidates if self.name in (None, c.name)), None)
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -188,3 +201,9 @@ class IdentifiedFace:
 def rounded(similarity: float | None) -> float | None:
     """Four digits, as all results are printed; None stays None."""
     return None if similarity is None else round(float(similarity), 4)
+
+
+def one_in(rate: float) -> str:
+    """The n of "1 in n" for a rate above 0, two digits of it: 0.00099 gives "1,000"."""
+    n = 1 / rate
+    return f"{round(n, 1 - math.floor(math.log10(n))):,.0f}" if n >= 10 else f"{n:.0f}"

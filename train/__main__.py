@@ -87,6 +87,11 @@ def main(argv: list[str] | None = None) -> int:
         dest="everyone",
         help="use all identities, not one in 20: for a network that was not trained on them",
     )
+    calibrate.add_argument(
+        "--as-labelled",
+        action="store_true",
+        help="also use faces that, by the network, show another person than their label says",
+    )
     add_precision(calibrate, None, "float32, or what an ONNX file has")
     calibrate.set_defaults(run=run_calibrate)
 
@@ -183,6 +188,7 @@ def run_calibrate(args: argparse.Namespace) -> None:
         uncertain_fmr=args.uncertain_fmr,
         precision=args.precision,
         everyone=args.everyone,
+        as_labelled=args.as_labelled,
     )
     print(describe(report))
 

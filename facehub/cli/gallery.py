@@ -27,6 +27,7 @@ from facehub.gallery.copying import compare_galleries, copy_gallery
 from facehub.gallery.file import write_gallery
 from facehub.identification import identify_faces
 from facehub.io.sources import Picture, find_pictures, identity_of, is_hidden, open_source
+from facehub.model.calibration import BEYOND_MEASURED
 from facehub.model.store import (
     default_weights,
     fingerprint_of,
@@ -35,7 +36,7 @@ from facehub.model.store import (
     weights_folder,
 )
 from facehub.pipeline import FaceRecognizer
-from facehub.results import IdentifiedFace, rounded
+from facehub.results import Candidate, IdentifiedFace, one_in, rounded
 from facehub.select import FacePolicy
 
 
@@ -110,7 +111,13 @@ def _identify(
         if isinstance(probes, FaceHubError):
             failures.append((picture.path, probes))
         else:
-            faces = identify_faces(probes, gallery, threshold=threshold, top_k=args.top)
+            faces = identify_faces(
+                probes,
+                gallery,
+                threshold=threshold,
+                top_k=args.top,
+                calibration=recognizer.spec.calibration,
+            )
             found.append((picture.path, faces))
     if args.json:
         print_json(
@@ -138,9 +145,25 @@ def _print_identified(
         for number, face in enumerate(faces, 1):
             best = ", ".join(f"{c.name} {c.similarity:.3f}" for c in face.candidates)
             print(f"  face {number}: {face.name or 'unknown'}  ({best or 'empty gallery'})")
+            if text := _odds(face.candidate):
+                print(f"    {text}")
     if any(faces for _, faces in found):
         limit = "uncalibrated weights: nobody is named" if threshold is None else f"{threshold:.3f}"
         print(f"threshold {limit}")
+
+
+def _odds(candidate: Candidate | None) -> str:
+    """How many strangers are as similar to somebody in the gallery; empty where it is not known."""
+    if candidate is None or candidate.fpir is None:
+        return ""
+    n = one_in(candidate.fpir)
+    who = (
+        "most strangers reach"
+        if candidate.fpir > 0.5
+        else f"at most about 1 in {n} strangers reaches"
+    )
+    beyond = f" ({BEYOND_MEASURED})" if candidate.extrapolated else ""
+    return f"{who} {candidate.similarity:.3f} with somebody in this gallery{beyond}"
 
 
 def run_list(args: argparse.Namespace) -> int:

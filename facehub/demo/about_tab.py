@@ -21,7 +21,7 @@ from facehub.model.spec import ModelSpec
 from facehub.model.store import made_by
 from facehub.pipeline import FaceRecognizer
 
-FMRS = (1e-2, 1e-3, 1e-4)
+FMRS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-8)
 _WIDTH, _HEIGHT, _PAD = 640, 300, 46
 
 
@@ -96,11 +96,15 @@ def _thresholds(calibration: Calibration) -> str:
         "| --- | --- | --- |",
     ]
     for fmr in FMRS:
-        if fmr < calibration.lowest_fmr:
+        if fmr < calibration.reach:
             continue
         threshold = calibration.similarity_at(fmr) or 0.0
         fnmr = calibration.fnmr_at(threshold) or 0.0
-        lines.append(f"| 1 in {1 / fmr:,.0f} | {threshold:.3f} | {100 * fnmr:.1f} % |")
+        shown = f"{threshold:.3f}"
+        if calibration.tail is not None and not calibration.was_measured(fmr):
+            low, high = calibration.tail.interval_at(fmr) or (threshold, threshold)
+            shown += texts.ABOUT_BEYOND.format(low=low, high=high)
+        lines.append(f"| 1 in {1 / fmr:,.0f} | {shown} | {100 * fnmr:.1f} % |")
     return "\n".join(lines)
 
 

@@ -69,7 +69,9 @@ def build(
     def named(gallery: Gallery, photo: Photo) -> list[IdentifiedFace]:
         with as_user_error(), private_errors():
             threshold = spec.threshold_for(gallery.n_templates)
-            return identify_faces(photo.faces, gallery, threshold=threshold, top_k=3)
+            return identify_faces(
+                photo.faces, gallery, threshold=threshold, top_k=3, calibration=spec.calibration
+            )
 
     def on_enrol(
         session: SessionGallery,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -18,7 +17,14 @@ from facehub.gallery.base import Gallery
 from facehub.gallery.review import review_gallery
 from facehub.model.spec import FPIR, ModelSpec
 from facehub.quality import ADVICE
-from facehub.results import Candidate, Decision, IdentifiedFace, QualityIssue, VerificationResult
+from facehub.results import (
+    Candidate,
+    Decision,
+    IdentifiedFace,
+    QualityIssue,
+    VerificationResult,
+    one_in,
+)
 
 MAX_SHOWN = 100  # people on the wall
 MAX_REVIEWED = 2000  # templates, of which all pairs are looked at
@@ -89,11 +95,11 @@ def odds(similarity: float | None, spec: ModelSpec) -> str:
     fmr = calibration.fmr_at(similarity)
     if fmr is None:
         return texts.NOT_CALIBRATED
-    if fmr <= calibration.lowest_fmr * 1.01:
-        return texts.STRANGERS_FEWER.format(n=_rounded(1 / calibration.lowest_fmr))
     if fmr > 0.5:
         return texts.STRANGERS_MOST
-    return texts.STRANGERS.format(n=_rounded(1 / fmr))
+    text = texts.STRANGERS_FEWER if fmr <= calibration.reach * 1.01 else texts.STRANGERS
+    beyond = "" if calibration.was_measured(fmr) else texts.BEYOND
+    return text.format(n=one_in(fmr), beyond=beyond)
 
 
 def as_text(result: VerificationResult, spec: ModelSpec) -> str:
@@ -183,7 +189,7 @@ def identification(
         )
         rows.append(
             f"<tr><td>{_image(face.probe.face.crop, label)}</td><td><b>{escape(label)}</b></td>"
-            f"<td>{candidates}{_warnings(issues)}</td></tr>"
+            f"<td>{candidates}{_candidate_odds(face)}{_warnings(issues)}</td></tr>"
         )
     return (
         f"{boxed(photo, faces, spec)}"
@@ -256,10 +262,15 @@ def _calibration(threshold: float | None, spec: ModelSpec) -> str:
     return texts.CALIBRATION.format(fnmr=fnmr, dataset=found.dataset)
 
 
-def _rounded(n: float) -> str:
-    """Two digits: 1,003 is 1,000 and 26.4 is 26."""
-    digits = 1 - math.floor(math.log10(n))
-    return f"{round(n, digits):,.0f}" if n >= 10 else f"{n:.0f}"
+def _candidate_odds(face: IdentifiedFace) -> str:
+    """A note on how many strangers resemble somebody in the gallery as much."""
+    candidate = face.candidate
+    if candidate is None or candidate.fpir is None:
+        return ""
+    text = texts.ODDS_MOST if candidate.fpir > 0.5 else texts.ODDS
+    beyond = texts.BEYOND if candidate.extrapolated else ""
+    filled = text.format(n=one_in(candidate.fpir), similarity=candidate.similarity, beyond=beyond)
+    return f'<div class="fh-note">{escape(filled)}</div>'
 
 
 def _limit(gallery: Gallery, spec: ModelSpec) -> str:
@@ -274,6 +285,9 @@ def _limit(gallery: Gallery, spec: ModelSpec) -> str:
     )
     if threshold > base:
         text += texts.LIMIT_RAISED.format(base=base)
+        fmr = spec.calibration.fmr_at(threshold)
+        if fmr is not None and not spec.calibration.was_measured(fmr):
+            text += texts.LIMIT_BEYOND
     return text
 
 

@@ -81,7 +81,7 @@ class Settings:
         threshold = self.threshold
         if self.fmr is not None:
             calibration = spec.calibration
-            if calibration is None or not calibration.curve or self.fmr < calibration.lowest_fmr:
+            if calibration is None or not calibration.curve or self.fmr < calibration.reach:
                 raise SettingsError(
                     f"The calibration of these weights does not reach FACEHUB_FMR={self.fmr:g}."
                 )

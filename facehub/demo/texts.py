@@ -1,6 +1,7 @@
 """Every text of the page."""
 
 from facehub.gallery.review import Doubt
+from facehub.model.calibration import BEYOND_MEASURED
 from facehub.results import Decision
 
 TITLE = "facehub"
@@ -58,9 +59,12 @@ VERDICTS = {
 }
 SCORE = "similarity {similarity:.2f}, threshold {threshold:.2f}, uncertain from {low:.2f}"
 SCORE_UNCALIBRATED = "similarity {similarity:.2f}"
-STRANGERS = "About 1 in {n} pairs of strangers score this high with these weights."
-STRANGERS_FEWER = "Fewer than 1 in {n} pairs of strangers score this high with these weights."
+STRANGERS = "About 1 in {n} pairs of strangers score this high with these weights{beyond}."
+STRANGERS_FEWER = (
+    "Fewer than 1 in {n} pairs of strangers score this high with these weights{beyond}."
+)
 STRANGERS_MOST = "Most pairs of strangers score this high with these weights."
+BEYOND = f" ({BEYOND_MEASURED})"
 CALIBRATION = "{fnmr:.0%} of pairs of one person miss the threshold. Measured on {dataset}."
 NOT_CALIBRATED = "The error rates of these weights have not been measured."
 ALIGNED = "aligned face"
@@ -166,6 +170,9 @@ LIMIT = (
     "strangers is taken for somebody in a gallery of {photos}."
 )
 LIMIT_RAISED = " That is higher than the {base:.2f} for one photo, as the gallery is large."
+LIMIT_BEYOND = f" It lies {BEYOND_MEASURED}."
+ODDS = "At most about 1 in {n} strangers reaches {similarity:.2f} with somebody here{beyond}."
+ODDS_MOST = "Most strangers reach {similarity:.2f} with somebody here."
 LIMIT_PLAIN = "A face is named from similarity {threshold:.2f} on."
 LIMIT_UNCALIBRATED = (
     "Nobody is named, as these weights are not calibrated: no similarity is known from which two "
@@ -200,6 +207,7 @@ ABOUT_LFW_TEACHERS = (
 )
 ABOUT_THRESHOLDS = "## Thresholds\nMeasured on {dataset}: {impostor:,} pairs of different people."
 ABOUT_COLUMNS = ("Strangers taken for one person", "Threshold", "Pairs of one person missed")
+ABOUT_BEYOND = f" ({{low:.3f}} to {{high:.3f}}, {BEYOND_MEASURED})"
 ABOUT_CURVE = "Share of pairs that the threshold gets wrong"
 ABOUT_CURVE_LABELS = ("different people accepted (FMR)", "one person rejected (FNMR)")
 ABOUT_CURVE_X = "cosine similarity"

@@ -14,6 +14,7 @@ import numpy as np
 
 from facehub.errors import WeightsError
 from facehub.model.calibration import Calibration
+from facehub.model.tail import Tail
 from facehub.template import AlignmentTemplate
 
 Architecture = Literal["resnet18", "onnx"]
@@ -149,7 +150,8 @@ class ModelSpec:
     def threshold_for(self, comparisons: int, fpir: float = FPIR) -> float | None:
         """The threshold for the best of several comparisons, as with a gallery's templates.
 
-        The best of many impostor scores is higher than the best of a few.
+        The best of many impostor scores is higher than the best of a few. It rises as far as the
+        calibration goes (`Calibration.reach`), beyond what was measured where that has a tail.
 
         Args:
             comparisons: number of templates that a face is compared with.
@@ -162,7 +164,7 @@ class ModelSpec:
         """
         if self.threshold is None or self.calibration is None or comparisons < 1:
             return self.threshold
-        fmr = 1 - (1 - fpir) ** (1 / comparisons)
+        fmr = -math.expm1(math.log1p(-fpir) / comparisons)
         return max(self.threshold, self.calibration.similarity_at(fmr) or -1.0)
 
     def to_json(self) -> str:
@@ -203,7 +205,9 @@ _NESTED: dict[str, type] = {
     "preprocessing": Preprocessing,
     "template": AlignmentTemplate,
     "calibration": Calibration,
+    "tail": Tail,
 }
+_OPTIONAL = ("calibration", "tail")
 
 
 def _build(cls: type, values: Any) -> Any:
@@ -220,7 +224,7 @@ def _build(cls: type, values: Any) -> Any:
     if cls is ModelSpec and values["architecture"] == "onnx":
         kwargs.setdefault("threshold", None)  # nobody knows it: ours is a ResNet18's
     for name in kwargs.keys() & _NESTED.keys():
-        if (name, kwargs[name]) != ("calibration", None):
+        if name not in _OPTIONAL or kwargs[name] is not None:
             kwargs[name] = _build(_NESTED[name], kwargs[name])
     return cls(**kwargs)
 

@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from facehub.errors import WeightsError
-from facehub.model.calibration import Calibration
+from facehub.io.sources import open_source
+from facehub.model.calibration import BEYOND_MEASURED, Calibration
 from facehub.model.onnx import Precision
 from facehub.model.spec import ModelSpec
 from facehub.model.store import write_spec
 from train.data.crops import embed_crops
-from train.data.heldout import read_heldout
+from train.data.heldout import heldout_names, read_heldout
 from train.evaluation.embedder import load_embedder
+from train.evaluation.labels import claimed_by_others
 from train.evaluation.metrics import all_pairs, threshold_at_fmr
+from train.evaluation.tail import fit_tail
 
 CURVE = np.round(np.arange(-4, 19) * 0.05, 2)
 
@@ -29,11 +32,13 @@ class CalibrationReport:
         spec: as it was written.
         faces: number of held-out faces.
         identities: number of people whom they show.
+        left_out: names of the faces of them that were not used, see `claimed_by_others`.
     """
 
     spec: ModelSpec
     faces: int
     identities: int
+    left_out: tuple[str, ...] = ()
 
 
 def calibrate_weights(
@@ -45,6 +50,7 @@ def calibrate_weights(
     uncertain_fmr: float | None = None,
     precision: Precision | None = None,
     everyone: bool = False,
+    as_labelled: bool = False,
 ) -> CalibrationReport:
     """Calibrate a weight folder on held-out identities. Only its `config.json` is rewritten.
 
@@ -54,6 +60,8 @@ def calibrate_weights(
         dataset, target_fmr, uncertain_fmr: see `calibrate`.
         precision: in which the network runs, see `load_embedder`; None for float32.
         everyone: whether all identities are used, see `read_heldout`.
+        as_labelled: whether faces are used that probably show another person than their label
+            says, see `claimed_by_others`.
 
     Raises:
         WeightsError: there are no such weights, or they are damaged.
@@ -64,16 +72,23 @@ def calibrate_weights(
         raise WeightsError(f"There is no folder {folder}.")
     embedder = load_embedder(folder, precision=precision)
     crops, labels = read_heldout(faces, everyone=everyone)
+    embeddings = embed_crops(embedder, crops)
+    claimed = np.zeros(len(labels), bool)
+    if not as_labelled:
+        claimed = claimed_by_others(embeddings, labels)
     spec = calibrate(
         embedder.spec,
-        embed_crops(embedder, crops),
-        labels,
+        embeddings[~claimed],
+        labels[~claimed],
         dataset=dataset,
         target_fmr=target_fmr,
         uncertain_fmr=uncertain_fmr,
+        left_out=int(claimed.sum()),
     )
     write_spec(folder, spec)
-    return CalibrationReport(spec, len(crops), int(labels.max()) + 1)
+    names = heldout_names(open_source(faces), everyone=everyone)
+    left_out = tuple(name for name, is_left in zip(names, claimed, strict=True) if is_left)
+    return CalibrationReport(spec, len(crops), int(labels.max()) + 1, left_out)
 
 
 def describe(report: CalibrationReport) -> str:
@@ -81,14 +96,40 @@ def describe(report: CalibrationReport) -> str:
     spec, found = report.spec, report.spec.calibration
     assert spec.threshold is not None
     assert found is not None
-    return "\n".join(
-        [
-            f"{report.faces} faces of {report.identities} identities",
-            f"uncertain from {spec.threshold - spec.uncertain_margin:.3f}",
-            f"threshold {spec.threshold:.3f}: FMR {found.fmr:.2g}, FNMR {found.fnmr:.4f}",
-            f"{found.impostor_pairs:,} impostor pairs, {found.genuine_pairs:,} genuine pairs",
-        ]
-    )
+    lines = [
+        f"{report.faces} faces of {report.identities} identities",
+        f"uncertain from {spec.threshold - spec.uncertain_margin:.3f}",
+        f"threshold {spec.threshold:.3f}: FMR {found.fmr:.2g}, FNMR {found.fnmr:.4f}",
+        f"{found.impostor_pairs:,} impostor pairs, {found.genuine_pairs:,} genuine pairs",
+    ]
+    if report.left_out:
+        lines.append(
+            f"left out, as another person's pictures claim them: {', '.join(report.left_out)}"
+        )
+    return "\n".join([*lines, *tail_lines(found)])
+
+
+def tail_lines(calibration: Calibration) -> list[str]:
+    """The tail as a person reads it: 95 % intervals in brackets."""
+    tail = calibration.tail
+    if tail is None:
+        return ["too few impostor pairs for lower false match rates: 100,000 are needed"]
+    lines = [
+        f"tail from {tail.start:.3f}: shape {tail.shape:.3f}, scale {tail.scale:.4f}, "
+        f"{tail.pairs:,} pairs"
+    ]
+    for fmr, low, high in tail.intervals:
+        beyond = "" if calibration.was_measured(fmr) else f"  {BEYOND_MEASURED}"
+        lines.append(
+            f"FMR {fmr:.0e}: {tail.similarity_at(fmr):.3f} [{low:.3f}, {high:.3f}]{beyond}"
+        )
+    if tail.check:
+        fmr, predicted, deviation, measured = tail.check
+        lines.append(
+            f"check: FMR {fmr:.0e} predicted at {predicted:.3f} ± {deviation:.3f} from a tenth of "
+            f"the pairs, {measured:.3f} on all of them"
+        )
+    return lines
 
 
 def calibrate(
@@ -99,6 +140,7 @@ def calibrate(
     dataset: str,
     target_fmr: float | None,
     uncertain_fmr: float | None = None,
+    left_out: int = 0,
 ) -> ModelSpec:
     """Measure error rates, and choose the threshold where a target is given.
 
@@ -110,6 +152,7 @@ def calibrate(
         target_fmr: highest false match rate allowed, or None.
         uncertain_fmr: a higher rate, whose threshold begins the "uncertain" band; None leaves the
             band as wide as it is.
+        left_out: number of faces that are not among these, for the record.
 
     Raises:
         ValueError: too few pairs, too few impostor pairs for the target, or no threshold to keep.
@@ -134,6 +177,8 @@ def calibrate(
         return float(fmr), float(np.searchsorted(genuine, limit) / len(genuine))
 
     fmr, fnmr = rates(threshold)
+    tail = fit_tail(similarity, same, labels)
+    at = sorted({*CURVE.tolist(), *([] if tail is None else [tail.start])})
     calibration = Calibration(
         dataset=dataset,
         target_fmr=target_fmr,
@@ -141,7 +186,9 @@ def calibrate(
         fnmr=round(fnmr, 5),
         impostor_pairs=len(impostor),
         genuine_pairs=len(genuine),
-        curve=tuple((s, round(rates(s)[0], 7), round(rates(s)[1], 7)) for s in CURVE.tolist()),
+        curve=tuple((s, round(rates(s)[0], 7), round(rates(s)[1], 7)) for s in at),
+        tail=tail,
+        left_out=left_out,
     )
     return dataclasses.replace(
         spec, threshold=threshold, uncertain_margin=round(margin, 3), calibration=calibration

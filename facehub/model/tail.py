@@ -1,0 +1,86 @@
+"""The tail of the impostor scores: false match rates that no pair was there to show."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Tail:
+    """A generalised Pareto distribution of the highest impostor scores (peaks over threshold).
+
+    From `start` on, FMR(s) = fmr * (1 + shape * (s - start) / scale) ** (-1 / shape); where the
+    shape is 0, fmr * exp(-(s - start) / scale). After Pickands 1975; Coles 2001, chapter 4.
+
+    Attributes:
+        start: cosine similarity where the tail begins.
+        fmr: measured share of impostor pairs above it.
+        shape: below 0 for scores that end somewhere, above 0 for a heavy tail.
+        scale: in units of similarity.
+        pairs: impostor pairs above the start, to which the distribution was fitted.
+        intervals: (fmr, low, high) at falling rates: the similarity at this rate lies between low
+            and high, a 95 % interval over samples of the people.
+        check: (fmr, predicted, deviation, measured), or empty: the similarity at this rate,
+            predicted by tails of a tenth of the pairs (mean and standard deviation over random
+            choices of people), and measured on all of them.
+    """
+
+    start: float
+    fmr: float
+    shape: float
+    scale: float
+    pairs: int
+    intervals: tuple[tuple[float, float, float], ...] = ()
+    check: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("start", "fmr", "shape", "scale"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not math.isfinite(value):
+                raise ValueError(f"a tail's {name} must be a number")
+        if not (-1 <= self.start < 1 and 0 < self.fmr < 1 and -1 < self.shape < 1):
+            raise ValueError("a tail needs a start, an fmr and a shape that are possible")
+        if not self.scale > 0 or type(self.pairs) is not int or self.pairs < 1:
+            raise ValueError("a tail needs a scale above 0, and pairs")
+        # JSON has no tuples: make what was read from a config equal to what was written.
+        intervals = tuple((float(f), float(low), float(high)) for f, low, high in self.intervals)
+        object.__setattr__(self, "intervals", intervals)
+        object.__setattr__(self, "check", tuple(float(value) for value in self.check))
+        rates = [fmr for fmr, _, _ in intervals]
+        if not all(0 < fmr < 1 and -1 <= low <= high <= 1 for fmr, low, high in intervals):
+            raise ValueError("a tail's intervals need a rate and two rising similarities each")
+        if rates != sorted(set(rates), reverse=True):
+            raise ValueError("a tail's intervals need falling rates")
+        if len(self.check) not in (0, 4) or not np.isfinite(self.check).all():
+            raise ValueError("a tail's check has four numbers, or none")
+
+    def fmr_at(self, similarity: float) -> float:
+        """Share of impostor pairs at least so similar; `fmr` below the start."""
+        excess = max(similarity - self.start, 0.0) / self.scale
+        if abs(self.shape) < 1e-9:
+            return self.fmr * math.exp(-excess)
+        base = 1 + self.shape * excess
+        return 0.0 if base <= 0 else self.fmr * base ** (-1 / self.shape)
+
+    def similarity_at(self, fmr: float) -> float:
+        """The similarity that has this false match rate, from `start` to 1."""
+        decades = math.log(self.fmr / min(fmr, self.fmr))
+        grown = decades if abs(self.shape) < 1e-9 else math.expm1(self.shape * decades) / self.shape
+        return min(self.start + self.scale * grown, 1.0)
+
+    def interval_at(self, fmr: float) -> tuple[float, float] | None:
+        """A 95 % interval of the similarity at a rate, interpolated in the rate's logarithm.
+
+        None outside the rates for which there are intervals.
+        """
+        if not self.intervals or not self.intervals[-1][0] <= fmr <= self.intervals[0][0]:
+            return None
+        rates, low, high = (np.array(column) for column in zip(*self.intervals, strict=True))
+        at = -math.log(fmr)
+        return (
+            float(np.interp(at, -np.log(rates), low)),
+            float(np.interp(at, -np.log(rates), high)),
+        )

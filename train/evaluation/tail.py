@@ -1,0 +1,171 @@
+"""Fit the tail of the impostor scores, so that thresholds reach rates that no pair can show."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from facehub.model.calibration import BEYOND
+from facehub.model.tail import Tail
+from train.evaluation.people import pair_rows
+
+SHARE = 1e-3  # of the impostor pairs; `train/README.md` compares others
+FEWEST, MOST = 100, 20_000  # pairs to fit to
+DRAWS = 1000
+CHECKS, CHECK_SHARE = 50, 0.1
+POOL = 10  # times as many pairs as the tail's, so that a part of the people finds its own top there
+DECADES = tuple(10.0**-n for n in range(4, 13))
+# Of -shape / scale, in units of 1 / mean excess; 0 would be the exponential distribution.
+_STEPS = np.concatenate([-np.geomspace(10, 1, 40), np.arange(-0.9975, 1, 0.005)])
+
+
+@dataclass(frozen=True)
+class _Top:
+    """The highest impostor scores.
+
+    Attributes:
+        similarity: float64 (K,), falling.
+        first, second: int (K,), the people of each pair.
+        pictures: int (P,), of each person.
+    """
+
+    similarity: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    pictures: np.ndarray
+
+    def tails(self, weights: np.ndarray, size: int) -> list[Tail]:
+        """Tails of samples of the people, fitted to the highest pairs.
+
+        Args:
+            weights: int (D, P), how often each person is in each sample.
+            size: how many pairs to fit to; the next one's similarity is the start.
+        """
+        start, excess = self.similarity[size], self.similarity[:size] - self.similarity[size]
+        pairs = (weights[:, self.first[:size]] * weights[:, self.second[:size]]).astype(float)
+        totals = _impostors(weights * self.pictures)
+        found = []
+        for n, total, (shape, scale) in zip(
+            pairs.sum(axis=1), totals, fit_pareto(excess, pairs), strict=True
+        ):
+            if n and not np.isnan(shape):
+                found.append(Tail(float(start), float(n / total), shape, scale, int(n)))
+        return found
+
+    def of(self, weights: np.ndarray) -> _Top:
+        """Those of a part of the people.
+
+        Args:
+            weights: int (P,), 1 for who is in the part and 0 for others.
+        """
+        own = np.flatnonzero(weights[self.first] * weights[self.second])
+        return _Top(
+            self.similarity[own], self.first[own], self.second[own], self.pictures * weights
+        )
+
+
+def fit_tail(similarity: np.ndarray, same: np.ndarray, labels: np.ndarray) -> Tail | None:
+    """Fit a generalised Pareto distribution to the highest thousandth of the impostor scores.
+
+    By maximum likelihood. The intervals are the 2.5th and 97.5th percentile over samples of the
+    people, with replacement, as in `rates_over_people`: a profile likelihood takes pairs as
+    independent, and one person's pictures are in hundreds of the highest pairs.
+
+    Args:
+        similarity, same: of all pairs, in the order of `all_pairs`.
+        labels: int (N,), equal for one person.
+
+    Returns:
+        The tail; None where there are too few pairs (100,000 are needed), or where too many are
+        equal.
+    """
+    impostor = np.where(same, -np.inf, similarity)
+    n = len(same) - int(np.count_nonzero(same))
+    size = min(int(n * SHARE), MOST)
+    if size < FEWEST:
+        return None
+    places = np.argpartition(impostor, -POOL * size)[-POOL * size :]
+    places = places[np.argsort(-impostor[places], kind="stable")]
+    _, person, pictures = np.unique(labels, return_inverse=True, return_counts=True)
+    first, second = pair_rows(places, len(labels))
+    top = _Top(impostor[places].astype(float), person[first], person[second], pictures)
+    whole = top.tails(np.ones((1, len(pictures)), int), size)
+    if not whole:
+        return None
+    (tail,) = whole
+    rng = np.random.default_rng(0)
+    draws = rng.multinomial(len(pictures), np.full(len(pictures), 1 / len(pictures)), size=DRAWS)
+    samples = [t for part in np.array_split(draws, DRAWS // 50) for t in top.tails(part, size)]
+    intervals = []
+    for fmr in DECADES:
+        if tail.fmr > fmr >= 1 / n / BEYOND:
+            expected = tail.similarity_at(fmr)
+            low, high = np.percentile([t.similarity_at(fmr) for t in samples], (2.5, 97.5))
+            ends = min(float(low), expected), max(float(high), expected)
+            intervals.append((fmr, round(ends[0], 4), round(ends[1], 4)))
+    return dataclasses.replace(
+        tail,
+        shape=round(tail.shape, 5),
+        scale=round(tail.scale, 6),
+        intervals=tuple(intervals),
+        check=_check(top, n, rng),
+    )
+
+
+def fit_pareto(excess: np.ndarray, weights: np.ndarray) -> list[tuple[float, float]]:
+    """Shape and scale of the generalised Pareto distribution of maximum likelihood.
+
+    With t = -shape / scale fixed, the best shape is the mean of log(1 - t * excess), and the
+    likelihood that is left depends on t alone (Grimshaw 1993). It is looked for among steps of t
+    that all rows of weights share, so that one matrix product serves all of them.
+
+    Args:
+        excess: float (K,), 0 or more: similarities less the start.
+        weights: float (D, K), how often each excess counts, for each of D fits.
+
+    Returns:
+        (shape, scale), D times; NaN where nothing can be fitted.
+    """
+    if not excess.max(initial=0) > 0:
+        return [(np.nan, np.nan)] * len(weights)
+    t = _STEPS / excess.mean()
+    t = t[t < 1 / excess.max()]
+    totals = np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+    shape = weights @ np.log1p(-np.outer(excess, t)) / totals
+    scale = -shape / t
+    possible = (np.abs(shape) < 0.99) & (scale > 0)
+    likelihood = np.where(possible, -np.log(np.where(possible, scale, 1)) - shape - 1, -np.inf)
+    best = likelihood.argmax(axis=1)
+    rows = np.arange(len(weights))
+    found = np.stack([shape[rows, best], scale[rows, best]], axis=1)
+    found[np.isneginf(likelihood[rows, best])] = np.nan
+    return [(float(a), float(b)) for a, b in found]
+
+
+def _check(top: _Top, n: int, rng: np.random.Generator) -> tuple[float, ...]:
+    """Predict the lowest rate that three pairs show from a tenth of the pairs; see `Tail.check`."""
+    fmr = 10.0 ** -int(np.log10(n / 3))
+    people = len(top.pictures)
+    part = round(people * CHECK_SHARE**0.5)
+    predicted = []
+    for _ in range(CHECKS):
+        weights = np.zeros(people, int)
+        weights[rng.choice(people, part, replace=False)] = 1
+        own = top.of(weights)
+        size = int(_impostors(own.pictures[None])[0] * SHARE)
+        if 0 < size < len(own.similarity):
+            predicted += [t.similarity_at(fmr) for t in own.tails(weights[None], size)]
+    if not predicted:
+        return ()
+    measured = top.similarity[int(n * fmr)]
+    found = (float(np.mean(predicted)), float(np.std(predicted)), float(measured))
+    return (fmr, *(round(value, 4) for value in found))
+
+
+def _impostors(pictures: np.ndarray) -> np.ndarray:
+    """Pairs of pictures of different people: float (D,), from int (D, P) pictures a person."""
+    counts = pictures.astype(float)
+    found: np.ndarray = (counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)) / 2
+    return found
