@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -12,8 +14,10 @@ from huggingface_hub import constants
 
 from facehub.demo import about_tab
 from facehub.demo.settings import Settings
+from facehub.model.calibration import Calibration
 from facehub.model.spec import ModelSpec
 from facehub.model.store import MODEL_VARIABLE
+from facehub.model.tail import Tail
 from facehub.pipeline import FaceRecognizer
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
@@ -92,3 +96,14 @@ def test_an_evaluation_without_a_threshold(tmp_path: Path) -> None:
     text = json.dumps(page.get_config_file(), default=str)
     assert "right in 98.8 % of pairs" in text
     assert "At the threshold" not in text
+
+
+def test_thresholds_that_are_extrapolated_are_called_so() -> None:
+    curve = ((0.0, 1.0, 0.0), (0.4, 1e-3, 0.3), (0.9, 0.0, 1.0))
+    tail = Tail(0.4, 1e-3, 0.0, 0.1 / math.log(10), 400, ((1e-4, 0.4, 0.6), (1e-8, 0.7, 1.0)))
+    found = Calibration("made up", None, 0.01, 0.2, 1_000_000, 9, curve, tail)
+    lines = about_tab._thresholds(found).splitlines()
+    assert "| 1 in 1,000,000 | 0.700 | 72.0 % |" in lines
+    beyond = "0.900 (0.700 to 1.000, beyond what was measured)"
+    assert f"| 1 in 100,000,000 | {beyond} | 100.0 % |" in lines
+    assert "1 in 100,000,000" not in about_tab._thresholds(replace(found, tail=None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from facehub.gallery.memory import MemoryGallery
 from facehub.identification import identify_faces
 from facehub.model.calibration import Calibration
 from facehub.model.spec import ModelSpec
+from facehub.model.tail import Tail
 from facehub.pipeline import default_recognizer
 from facehub.results import Decision, VerificationResult
 
@@ -60,6 +62,49 @@ def test_the_sentence_comes_from_the_calibration(similarity: float, sentence: st
     assert sentence in html
     assert "20% of pairs of one person miss the threshold" in html  # 0.5: 0.1 + 0.4 / 4
     assert html.index("fh-pair") < html.index("<h2>") < html.index("fh-bar") < html.index(sentence)
+
+
+TAIL = Tail(0.4, 0.02, 0.0, 0.1 / math.log(10), 200)  # ten times fewer every 0.1
+
+
+@pytest.mark.parametrize(
+    ("similarity", "sentence"),
+    [
+        (0.5, "About 1 in 500 pairs of strangers score this high with these weights."),
+        (
+            0.8,
+            "About 1 in 500,000 pairs of strangers score this high with these weights (beyond what "
+            "was measured).",
+        ),
+        (
+            0.95,
+            "Fewer than 1 in 1,000,000 pairs of strangers score this high with these weights "
+            "(beyond what was measured).",
+        ),
+    ],
+)
+def test_an_extrapolated_rate_is_called_one(similarity: float, sentence: str) -> None:
+    config = dataclasses.replace(CONFIG, calibration=dataclasses.replace(CALIBRATION, tail=TAIL))
+    assert render.odds(similarity, config) == sentence
+
+
+def test_identification_tells_a_candidate_s_odds(examples: Path) -> None:
+    recognizer = default_recognizer()
+    session = SessionGallery(Gallery(recognizer.fingerprint))
+    session.enrol("Grace", examples / "grace_hopper.jpg", "g", recognizer)
+    photo = read_photo(examples / "both.jpg", recognizer)
+    calibration = dataclasses.replace(CALIBRATION, tail=TAIL)
+    config = dataclasses.replace(CONFIG, calibration=calibration)
+    faces = identify_faces(photo.faces, session.gallery, threshold=0.5, calibration=calibration)
+    html = render.identification(photo, faces, session.now, config)
+    assert "At most about 1 in 1,000,000 strangers reaches" in html
+    assert "with somebody here (beyond what was measured)." in html
+    assert "1 in" not in render.identification(
+        photo,
+        identify_faces(photo.faces, session.gallery, threshold=0.5),
+        session.now,
+        UNCALIBRATED,
+    )
 
 
 @pytest.mark.parametrize("calibration", [None, dataclasses.replace(CALIBRATION, curve=())])

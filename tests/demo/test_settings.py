@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from facehub.model.onnx import PRECISION_VARIABLE
 from facehub.model.runtime import THREADS_VARIABLE
 from facehub.model.spec import ModelSpec
 from facehub.model.store import MODEL_VARIABLE
+from facehub.model.tail import Tail
 from facehub.pipeline import FaceRecognizer, default_recognizer
 from facehub.verification import verify
 from tests.demo.routes import ask, picture, upload
@@ -85,6 +88,14 @@ def test_bad_values(environment: dict[str, str], message: str) -> None:
 def test_an_fmr_that_the_calibration_does_not_reach() -> None:
     with pytest.raises(SettingsError, match="does not reach FACEHUB_FMR=1e-05"):
         Settings(fmr=1e-5).apply(CONFIG)
+
+
+def test_an_fmr_that_only_the_tail_reaches() -> None:
+    tail = Tail(0.5, 0.01, 0.0, 0.1 / math.log(10), 100)
+    spec = replace(CONFIG, calibration=replace(CONFIG.calibration, tail=tail))
+    assert Settings(fmr=1e-5).apply(spec).threshold == pytest.approx(0.8)
+    with pytest.raises(SettingsError, match="does not reach FACEHUB_FMR=1e-07"):
+        Settings(fmr=1e-7).apply(spec)
 
 
 def test_bad_settings_end_the_app_with_one_line() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from pathlib import Path
 
 import cv2
@@ -14,6 +16,7 @@ from facehub import (
     Gallery,
     GalleryError,
     GalleryMismatchError,
+    IdentifiedFace,
     ImageFormatError,
     LowQualityError,
     MemoryGallery,
@@ -23,7 +26,9 @@ from facehub import (
     enrol,
     identify,
 )
-from facehub.identification import assign
+from facehub.identification import assign, with_odds
+from facehub.model.calibration import Calibration
+from facehub.model.tail import Tail
 
 
 @pytest.fixture
@@ -258,3 +263,49 @@ def test_identify_uses_the_gallery_s_threshold(
     found = identify(astronaut, gallery, recognizer=recognizer)[0]
     assert found.name is None
     assert found.candidates[0].name == "Near"
+
+
+# --- odds -----------------------------------------------------------------------------------------
+
+CURVE = ((0.0, 1.0, 0.0), (0.4, 1e-3, 0.2), (0.8, 1e-5, 0.6))
+TAIL = Tail(0.4, 1e-3, 0.0, 0.1 / math.log(10), 100)
+CALIBRATION = Calibration("made up", None, 0.01, 0.2, 100_000, 9, CURVE, TAIL)
+
+
+def test_candidates_carry_their_odds() -> None:
+    """Two templates; at 0.5 the tail has an FMR of 1e-4, at 0.65 one that no pair showed."""
+    probe = np.eye(4, dtype=np.float32)[0]
+    gallery = Gallery("sha256:0", size=4)
+    for name, similarity in (("Near", 0.65), ("Far", 0.5)):
+        gallery.add(name, np.array([similarity, (1 - similarity**2) ** 0.5, 0, 0]))
+    ((near, far),) = gallery.search(probe[None])
+    assert (near.fpir, near.extrapolated) == (None, False)
+    near, far = (with_odds(c, gallery.n_templates, CALIBRATION) for c in (near, far))
+    assert (near.name, near.extrapolated, far.extrapolated) == ("Near", True, False)
+    assert far.fpir == pytest.approx(1 - (1 - 1e-4) ** 2, rel=1e-3)
+    assert near.fpir == pytest.approx(2 * 10**-5.5, rel=1e-3)
+    assert far.to_dict()["fpir"] == 2e-4
+    assert near.to_dict()["extrapolated"] is True
+    unmeasured = dataclasses.replace(CALIBRATION, curve=(), tail=None)
+    assert with_odds(far, 2, unmeasured) is far
+
+
+def test_the_library_s_results_have_odds(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+    gallery = recognizer.empty_gallery()
+    enrol(gallery, "Eileen", astronaut, recognizer=recognizer)
+    (face,) = identify(astronaut, gallery, recognizer=recognizer)
+    assert face.candidate is not None
+    assert 0 < face.candidate.fpir < 1e-5
+    calibration = recognizer.spec.calibration
+    assert face.candidate.fpir == calibration.fpir_at(face.candidate.similarity, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "expected"),
+    [("A", "A.9 B.8", "A"), ("B", "A.9 B.8", "B"), (None, "A.3 B.2", "A"), ("C", "A.9", None)],
+)
+def test_the_candidate_that_the_result_is_about(
+    name: str | None, listed: str, expected: str | None
+) -> None:
+    face = IdentifiedFace(None, name, None, tuple(ranked(listed)[0]))
+    assert (face.candidate and face.candidate.name) == expected

@@ -28,10 +28,10 @@ def claimed_by_others(embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
     _, person, count = np.unique(labels, return_inverse=True, return_counts=True)
     sums = np.zeros((len(count), embeddings.shape[1]), np.float32)
     np.add.at(sums, person, embeddings)
-    genuine = np.concatenate([_pairs(embeddings[person == p]) for p in np.flatnonzero(count > 1)])
-    if not len(genuine):
+    genuine = [_pairs(embeddings[person == p]) for p in np.flatnonzero(count > 1)]
+    if not genuine:
         return claimed
-    limit = np.median(genuine)
+    limit = np.median(np.concatenate(genuine))
     means = embeddings @ sums.T / count
     means[:, count < CLAIMANTS] = -np.inf
     means[np.arange(n), person] = -np.inf

@@ -8,10 +8,13 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from facehub.model.calibration import BEYOND_MEASURED, Calibration
+from facehub.model.spec import FPIR, ModelSpec
 from facehub.model.store import read_spec
 from train.release.history import DATASETS, Dataset, describe_commands, describe_training
 
 TEMPLATE = Path(__file__).parents[2] / "model_card.md"
+GALLERIES = (1_000, 10_000, 100_000, 1_000_000)  # templates
 ONNX_FILE, INT8_FILE = "model.onnx", "model_int8.onnx"
 
 
@@ -56,7 +59,10 @@ def render_card(folder: Path, repo: str) -> str:
                 "fnmr": f"{100 * c.fnmr:.1f} %",
                 "impostor_pairs": f"{c.impostor_pairs:,}",
                 "genuine_pairs": f"{c.genuine_pairs:,}",
+                "left_out": c.left_out,
             },
+            tail=_tail(spec, c),
+            fpir=f"{100 * FPIR:g} %",
             evaluated_on=_evaluated_on(evaluation),
             n_pictures=f"{evaluation['n_pictures']:,}",
             aligned_crops=evaluation.get("alignment") == "crop",
@@ -113,6 +119,33 @@ def _metadata(repo: str, evaluation: dict[str, Any], dataset: Dataset) -> ModelC
             ),
         ],
     )
+
+
+def _tail(spec: ModelSpec, calibration: Calibration) -> dict[str, Any] | None:
+    """What thresholds rest on where no pair was there to show the rate."""
+    tail = calibration.tail
+    if tail is None:
+        return None
+    rows = []
+    for templates in GALLERIES:
+        threshold = spec.threshold_for(templates)
+        fmr = None if threshold is None else calibration.fmr_at(threshold)
+        if threshold is None or fmr is None or fmr < calibration.reach * 1.01:
+            continue
+        low, high = tail.interval_at(fmr) or (threshold, threshold)
+        measured = "" if calibration.was_measured(fmr) else BEYOND_MEASURED
+        fnmr = f"{100 * (calibration.fnmr_at(threshold) or 0):.0f} %"
+        interval = f"{threshold:.3f} [{low:.3f}, {high:.3f}]"
+        rows.append((f"{templates:,}", f"{fmr:.1e}", interval, fnmr, measured))
+    found: dict[str, Any] = {"start": f"{tail.start:.3f}", "pairs": f"{tail.pairs:,}", "rows": rows}
+    if tail.check:
+        rate, predicted, deviation, measured_at = tail.check
+        found["check"] = {
+            "fmr": f"{rate:.0e}",
+            "predicted": f"{predicted:.3f} ± {deviation:.3f}",
+            "measured": f"{measured_at:.3f}",
+        }
+    return found
 
 
 def _interval(found: dict[str, float]) -> str:

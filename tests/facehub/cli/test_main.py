@@ -244,9 +244,14 @@ def test_identify(
 ) -> None:
     code, stdout, _ = run("identify", gallery, photos / "both.png")
     assert code == 0
-    head, left, right, threshold = stdout.splitlines()
+    head, left, odds, right, _, threshold = stdout.splitlines()
     assert head == f"{photos / 'both.png'}:"
     assert left.startswith("  face 1: Eileen  (Eileen 0.")
+    assert re.fullmatch(
+        r"    at most about 1 in [\d,]+ strangers reaches 0\.\d{3} with somebody in this gallery"
+        r"( \(beyond what was measured\))?",
+        odds,
+    )
     assert right.startswith("  face 2: Grace  (Grace 0.9")
     assert threshold == f"threshold {recognizer.spec.threshold:.3f}"
 
@@ -262,6 +267,8 @@ def test_identify_json(run: Run, gallery: Path, photos: Path) -> None:
     assert grace["issues"] == ["several_faces"]
     (candidate,) = grace["candidates"]
     assert candidate.pop("similarity") == grace["similarity"] > 0.9
+    assert 0 < candidate.pop("fpir") < 1e-5  # of two templates
+    assert isinstance(candidate.pop("extrapolated"), bool)
     assert candidate == {"name": "Grace", "example": 0, "source": "hopper.jpg"}
 
 
@@ -269,7 +276,7 @@ def test_identify_nobody_known(run: Run, tmp_path: Path, photos: Path) -> None:
     run("enrol", tmp_path / "people.db", photos / "astronaut.png", "--name", "Eileen")
     code, stdout, _ = run("identify", tmp_path / "people.db", photos / "hopper.jpg")
     assert code == 1
-    assert re.search(r"face 1: unknown  \(Eileen 0\.\d{3}\)", stdout)
+    assert re.search(r"face 1: unknown  \(Eileen 0\.\d{3}\)\n", stdout)
     code, stdout, _ = run(
         "identify", tmp_path / "people.db", photos / "hopper.jpg", "--threshold", 0.1
     )

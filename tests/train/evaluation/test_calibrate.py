@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from facehub import ModelSpec
-from train.evaluation.calibrate import calibrate
+from train.evaluation.calibrate import CalibrationReport, calibrate, describe
 
 SPEC = ModelSpec(threshold=0.98, fingerprint="sha256:0")
 
@@ -77,6 +79,42 @@ def test_survives_the_config_file() -> None:
 def test_too_few_impostor_pairs() -> None:
     with pytest.raises(ValueError, match="4 impostor pairs cannot show a"):
         calibrate(SPEC, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.2)
+
+
+def test_enough_pairs_get_a_tail() -> None:
+    """It goes on where the curve is, reaches below what the pairs show, and is told in words."""
+    rng = np.random.default_rng(0)
+    rows = np.repeat(rng.normal(size=(120, 16)), 5, axis=0) + 0.5 * rng.normal(size=(600, 16))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    labels = np.repeat(np.arange(120), 5)
+    spec = calibrate(
+        SPEC, rows.astype(np.float32), labels, dataset="made", target_fmr=1e-2, left_out=1
+    )
+    found = spec.calibration
+    assert found.left_out == 1
+    assert found.tail.start in [similarity for similarity, _, _ in found.curve]
+    assert found.fmr_at(found.tail.start - 1e-6) == pytest.approx(1e-3, rel=0.01)
+    assert found.fmr_at(found.tail.start + 1e-6) == pytest.approx(1e-3, rel=0.01)
+    assert spec.threshold_for(1000) > found.tail.start
+    assert ModelSpec.from_json(spec.to_json()) == spec
+    lines = describe(CalibrationReport(spec, 601, 120, ("p/7.webp",))).splitlines()
+    assert lines[4] == "left out, as another person's pictures claim them: p/7.webp"
+    assert lines[5].startswith(f"tail from {found.tail.start:.3f}: shape ")
+    assert lines[7].startswith("FMR 1e-05: 0.")
+    assert not lines[7].endswith("beyond what was measured")
+    assert lines[8].startswith("FMR 1e-06: 0.")
+    assert lines[8].endswith("]  beyond what was measured")
+    assert re.fullmatch(
+        r"check: FMR 1e-04 predicted at 0\.\d{3} ± 0\.\d{3} from a tenth of the pairs, 0\.\d{3} on "
+        r"all of them",
+        lines[-1],
+    )
+
+
+def test_too_few_pairs_for_a_tail() -> None:
+    spec = calibrate(SPEC, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.25)
+    assert spec.calibration.tail is None
+    assert "100,000 are needed" in describe(CalibrationReport(spec, 4, 2))
 
 
 @pytest.mark.parametrize("labels", [[1, 1, 1, 1], [1, 2, 3, 4]], ids=["one", "all different"])

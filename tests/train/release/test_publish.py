@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from huggingface_hub import ModelCard, hf_hub_download
 from facehub import FaceEncoder, FaceRecognizer, ModelSpec, verify
 from facehub.model.spec import Head, Stem
 from facehub.model.store import read_spec, read_weights, write_spec
+from facehub.model.tail import Tail
 from tests.local_hub import LocalHub
 from train.__main__ import main
 from train.config import TrainConfig
@@ -191,6 +193,34 @@ def test_card_is_filled_from_the_evaluation(run: Path, faces: Path) -> None:
     assert "12.34 % (std over folds 0.00; 2,000 pairs: 100.00 % [99.81, 100.00])" in text
     assert "impostor pairs) | 50.00 % |" in text  # pairs that share pictures have no interval
     assert "rank-1 90.0 ± 2.0 %, FNIR 40.0 ± 3.0 % at FPIR 1 %" in text
+
+
+def test_card_with_a_tail(run: Path) -> None:
+    """What galleries need, and what of it is beyond what was measured; nothing without a tail."""
+    folder = run / "weights"
+    before = render_card(folder, NAME)
+    assert "Pareto" not in before
+    assert "left out" not in before
+    spec = read_spec(folder)
+    assert spec.calibration is not None
+    curve = ((0.0, 1.0, 0.0), (0.4, 1e-3, 0.3), (0.9, 0.0, 1.0))
+    intervals = tuple((10.0**-n, 0.1 * n, 0.1 * n + 0.1) for n in range(4, 9))
+    tail = Tail(0.4, 1e-3, 0.0, 0.1 / math.log(10), 400, intervals, (1e-6, 0.71, 0.02, 0.72))
+    calibration = replace(
+        spec.calibration, curve=curve, tail=tail, impostor_pairs=1_000_000, left_out=2
+    )
+    write_spec(folder, replace(spec, threshold=0.41, calibration=calibration))
+    text = render_card(folder, NAME)
+    assert "network takes them for another person than their label names: 2." in text
+    assert "so that at most 1 % of strangers are taken for\nsomebody" in text
+    assert "From a tenth of the pairs it predicts FMR 1e-06 at 0.710 ± 0.020; all of them" in text
+    rows = text[text.index("| templates |") :].split("\n\n")[0].splitlines()[2:]
+    assert rows[0] == "| 1,000 | 1.0e-05 | 0.600 [0.500, 0.600] | 58 % |  |"
+    assert (
+        rows[2] == "| 100,000 | 1.0e-07 | 0.800 [0.700, 0.800] | 86 % | beyond what was measured |"
+    )
+    assert "\n\n| templates |" in text
+    assert "\n\nLFW, " in text
 
 
 def test_card_with_groups(run: Path) -> None:
