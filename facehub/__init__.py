@@ -35,6 +35,7 @@ from facehub.io.images import load_image
 from facehub.model.calibration import Calibration
 from facehub.model.onnx import OnnxEmbedder
 from facehub.model.spec import ModelSpec
+from facehub.model.tail import Tail
 from facehub.pipeline import FaceRecognizer, default_recognizer
 from facehub.results import (
     Candidate,

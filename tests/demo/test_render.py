@@ -90,7 +90,7 @@ def test_an_extrapolated_rate_is_called_one(similarity: float, sentence: str) ->
 
 def test_identification_tells_a_candidate_s_odds(examples: Path) -> None:
     recognizer = default_recognizer()
-    session = SessionGallery(Gallery(recognizer.fingerprint))
+    session = SessionGallery(MemoryGallery(recognizer.fingerprint))
     session.enrol("Grace", examples / "grace_hopper.jpg", "g", recognizer)
     photo = read_photo(examples / "both.jpg", recognizer)
     calibration = dataclasses.replace(CALIBRATION, tail=TAIL)

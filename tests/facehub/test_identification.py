@@ -275,7 +275,7 @@ CALIBRATION = Calibration("made up", None, 0.01, 0.2, 100_000, 9, CURVE, TAIL)
 def test_candidates_carry_their_odds() -> None:
     """Two templates; at 0.5 the tail has an FMR of 1e-4, at 0.65 one that no pair showed."""
     probe = np.eye(4, dtype=np.float32)[0]
-    gallery = Gallery("sha256:0", size=4)
+    gallery = MemoryGallery("sha256:0", size=4)
     for name, similarity in (("Near", 0.65), ("Far", 0.5)):
         gallery.add(name, np.array([similarity, (1 - similarity**2) ** 0.5, 0, 0]))
     ((near, far),) = gallery.search(probe[None])

@@ -11,7 +11,7 @@ from facehub.model.calibration import BEYOND
 from facehub.model.tail import Tail
 from train.evaluation.people import pair_rows
 
-SHARE = 1e-3  # of the impostor pairs; `train/README.md` compares others
+SHARE = 1e-3  # of the impostor pairs; `docs/thresholds.md` compares others
 FEWEST, MOST = 100, 20_000  # pairs to fit to
 DRAWS = 1000
 CHECKS, CHECK_SHARE = 50, 0.1
@@ -66,8 +66,10 @@ class _Top:
         )
 
 
-def fit_tail(similarity: np.ndarray, same: np.ndarray, labels: np.ndarray) -> Tail | None:
-    """Fit a generalised Pareto distribution to the highest thousandth of the impostor scores.
+def fit_tail(
+    similarity: np.ndarray, same: np.ndarray, labels: np.ndarray, *, share: float = SHARE
+) -> Tail | None:
+    """Fit a generalised Pareto distribution to the highest impostor scores.
 
     By maximum likelihood. The intervals are the 2.5th and 97.5th percentile over samples of the
     people, with replacement, as in `rates_over_people`: a profile likelihood takes pairs as
@@ -76,17 +78,18 @@ def fit_tail(similarity: np.ndarray, same: np.ndarray, labels: np.ndarray) -> Ta
     Args:
         similarity, same: of all pairs, in the order of `all_pairs`.
         labels: int (N,), equal for one person.
+        share: of the impostor pairs, how many to fit to.
 
     Returns:
-        The tail; None where there are too few pairs (100,000 are needed), or where too many are
-        equal.
+        The tail; None where it would be fitted to fewer than 100 pairs, or all of them are equal.
     """
     impostor = np.where(same, -np.inf, similarity)
     n = len(same) - int(np.count_nonzero(same))
-    size = min(int(n * SHARE), MOST)
+    size = min(int(n * share), MOST)
     if size < FEWEST:
         return None
-    places = np.argpartition(impostor, -POOL * size)[-POOL * size :]
+    pool = min(POOL * size, n)
+    places = np.argpartition(impostor, -pool)[-pool:]
     places = places[np.argsort(-impostor[places], kind="stable")]
     _, person, pictures = np.unique(labels, return_inverse=True, return_counts=True)
     first, second = pair_rows(places, len(labels))
@@ -110,7 +113,7 @@ def fit_tail(similarity: np.ndarray, same: np.ndarray, labels: np.ndarray) -> Ta
         shape=round(tail.shape, 5),
         scale=round(tail.scale, 6),
         intervals=tuple(intervals),
-        check=_check(top, n, rng),
+        check=_check(top, n, share, rng),
     )
 
 
@@ -144,7 +147,7 @@ def fit_pareto(excess: np.ndarray, weights: np.ndarray) -> list[tuple[float, flo
     return [(float(a), float(b)) for a, b in found]
 
 
-def _check(top: _Top, n: int, rng: np.random.Generator) -> tuple[float, ...]:
+def _check(top: _Top, n: int, share: float, rng: np.random.Generator) -> tuple[float, ...]:
     """Predict the lowest rate that three pairs show from a tenth of the pairs; see `Tail.check`."""
     fmr = 10.0 ** -int(np.log10(n / 3))
     people = len(top.pictures)
@@ -154,7 +157,7 @@ def _check(top: _Top, n: int, rng: np.random.Generator) -> tuple[float, ...]:
         weights = np.zeros(people, int)
         weights[rng.choice(people, part, replace=False)] = 1
         own = top.of(weights)
-        size = int(_impostors(own.pictures[None])[0] * SHARE)
+        size = int(_impostors(own.pictures[None])[0] * share)
         if 0 < size < len(own.similarity):
             predicted += [t.similarity_at(fmr) for t in own.tails(weights[None], size)]
     if not predicted:
