@@ -89,6 +89,7 @@ __all__ = [
     "OnnxEmbedder",
     "QualityIssue",
     "SqliteGallery",
+    "Tail",
     "VerificationResult",
     "WeightsError",
     "__version__",
