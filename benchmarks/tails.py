@@ -3,8 +3,9 @@
 python benchmarks/tails.py VECTORS.npz --judge VECTORS.npz [--faces CELEBA.zip]
 
 Both files are as `python -m train teach` writes them, of two networks: names (PERSON/PICTURE) and
-embeddings, or codes and scale. What all pairs show is measured without those that the judge takes
-for one person: the highest pairs are mostly people under two names.
+embeddings, or codes and scale. The highest of all pairs are mostly mistakes of the labels. What all
+pairs show is therefore measured without pictures that another person's claim (by the rule of
+`train/evaluation/labels.py`, in one pass), and without pairs that the judge takes for one person.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from facehub.io.sources import open_source
-from train.evaluation.labels import claimed_by_others
+from train.evaluation.labels import CLAIMANTS, claimed_by_others
 from train.evaluation.metrics import all_pairs
 from train.evaluation.tail import fit_tail
 
@@ -42,7 +43,8 @@ def main() -> None:
     judged = np.stack([judge[names[row]] for row in rows])
     labels = np.unique([names[row].split("/")[-2] for row in rows], return_inverse=True)[1]
     people = int(labels.max()) + 1
-    top, n = highest_pairs(vectors, judged, labels)
+    kept = ~claimed(vectors, labels)
+    top, n = highest_pairs(vectors[kept], judged[kept], labels[kept])
     found = [float(top[int(n * fmr)]) for fmr in FMRS]
     print(f"{len(rows):,} faces of {people:,} people, {n:,.0f} impostor pairs")
     print(
@@ -67,6 +69,29 @@ def read_vectors(file: Path) -> tuple[list[str], np.ndarray]:
     return names, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+def claimed(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """As `claimed_by_others`, for more people than a matrix of all means has room for."""
+    counts = np.bincount(labels)
+    means = np.zeros((len(counts), vectors.shape[1]), np.float32)
+    np.add.at(means, labels, vectors)
+    means /= counts[:, None]
+    limit = one_person(vectors, labels)
+    found = np.zeros(len(labels), bool)
+    for start in range(0, len(labels), ROWS):
+        block = vectors[start : start + ROWS] @ means.T
+        block[:, counts < CLAIMANTS] = -1
+        block[np.arange(len(block)), labels[start : start + ROWS]] = -1
+        found[start : start + ROWS] = block.max(axis=1) >= limit
+    return found
+
+
+def one_person(vectors: np.ndarray, labels: np.ndarray) -> float:
+    """The median similarity of pairs of one person: of neighbours in the order of people."""
+    order = np.argsort(labels, kind="stable")
+    pairs = itertools.pairwise(order)
+    return float(np.median([vectors[a] @ vectors[b] for a, b in pairs if labels[a] == labels[b]]))
+
+
 def highest_pairs(
     vectors: np.ndarray, judged: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, float]:
@@ -74,16 +99,14 @@ def highest_pairs(
     some = np.random.default_rng(0).choice(len(labels), min(4000, len(labels)), replace=False)
     similarity, same = all_pairs(vectors[some], labels[some])
     cut = np.quantile(similarity[~same], 1 - 2 * FMRS[0])
-    order = np.argsort(labels, kind="stable")
-    pairs = [judged[a] @ judged[b] for a, b in itertools.pairwise(order) if labels[a] == labels[b]]
-    one_person = np.median(pairs)
+    limit = one_person(judged, labels)
     kept = []
     for start in range(0, len(labels), ROWS):
         block = vectors[start : start + ROWS] @ vectors[start:].T
         a, b = np.nonzero(block > cut)
         a, b, found = a + start, b + start, block[a, b]
         ours = (b > a) & (labels[a] != labels[b])
-        ours[ours] = (judged[a[ours]] * judged[b[ours]]).sum(axis=1) < one_person
+        ours[ours] = (judged[a[ours]] * judged[b[ours]]).sum(axis=1) < limit
         kept.append(found[ours])
     counts = np.bincount(labels).astype(float)
     return np.sort(np.concatenate(kept))[::-1], (counts.sum() ** 2 - (counts**2).sum()) / 2
