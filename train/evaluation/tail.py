@@ -110,6 +110,8 @@ def fit_tail(
             intervals.append((fmr, round(ends[0], 4), round(ends[1], 4)))
     return dataclasses.replace(
         tail,
+        start=round(tail.start, 6),
+        fmr=round(tail.fmr, 7),
         shape=round(tail.shape, 5),
         scale=round(tail.scale, 6),
         intervals=tuple(intervals),
