@@ -6,12 +6,16 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facehub import FaceRecognizer
+from facehub.io.sources import open_source
 from facehub.model.store import read_spec
 from tests.train.networks import mean_weights
 from train.__main__ import main
+from train.data.heldout import heldout_names
+from train.evaluation import calibrate as calibration
 
 
 @pytest.fixture
@@ -109,6 +113,30 @@ def test_calibrate(weights: Path, faces: Path, capsys: pytest.CaptureFixture[str
     assert lines[1] == f"uncertain from {after.threshold - after.uncertain_margin:.3f}"
     assert lines[2].startswith(f"threshold {after.threshold:.3f}: FMR ")
     assert lines[3] == "135 impostor pairs, 18 genuine pairs"
+
+
+def test_calibrate_leaves_out_what_others_claim(
+    weights: Path,
+    faces: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(
+        calibration, "claimed_by_others", lambda _, labels: np.arange(len(labels)) == 3
+    )
+    arguments = ["calibrate", str(weights), str(faces), "--dataset", "noise", "--fmr", "0.1"]
+    assert main(arguments) == 0
+    found = read_spec(weights).calibration
+    assert (found.genuine_pairs, found.impostor_pairs, found.left_out) == (16, 120, 1)
+    fourth = heldout_names(open_source(faces))[3]
+    assert (
+        f"left out, as another person's pictures claim them: {fourth}"
+        in capsys.readouterr().out.splitlines()
+    )
+    assert main([*arguments, "--as-labelled"]) == 0
+    found = read_spec(weights).calibration
+    assert (found.genuine_pairs, found.impostor_pairs, found.left_out) == (18, 135, 0)
+    assert "left out" not in capsys.readouterr().out
 
 
 def test_calibrate_keeps_the_threshold(weights: Path, faces: Path) -> None:
