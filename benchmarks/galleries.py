@@ -15,6 +15,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,56 +38,69 @@ def main() -> None:
     parser.add_argument("--probes", type=int, default=1000, help="whose answers are compared")
     args = parser.parse_args()
     rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "people.db"
+        _sqlite(path, _alone(args, path, rng), rng)
+
+
+@dataclass(frozen=True, eq=False)
+class Alone:
+    """What NumPy does with the same templates.
+
+    Attributes:
+        probes: float32 (M, 512).
+        answers: names for each probe, best first.
+        one: seconds of the product for one probe, and the choice of the best.
+        many: the same for 32.
+        matrix: bytes of the templates.
+    """
+
+    probes: np.ndarray
+    answers: list[list[str]]
+    one: float
+    many: float
+    matrix: int
+
+
+def _alone(args: argparse.Namespace, path: Path, rng: np.random.Generator) -> Alone:
+    """Measure NumPy and faiss; the gallery is filled with the same templates."""
     centres = _centres(args.embeddings, rng)
     rows = np.concatenate(list(_rows(args.count, centres, rng)))
     probes = _near(rows[rng.integers(args.count, size=args.probes)], 0.5, rng)
     print(f"{args.count:,} templates of {args.count // EACH:,} people")
-
-    product = _best(lambda: _numpy(rows, probes[:1]))
-    product32 = _best(lambda: _numpy(rows, probes[:32]), 3)
-    print(f"{'NumPy: product, 1 probe':<44}{1e3 * product:10.1f} ms")
-    print(f"{'NumPy: product, 32 probes':<44}{1e3 * product32:10.1f} ms")
-    _faiss(rows, probes, product, product32)
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "people.db"
-        started = time.perf_counter()
-        with SqliteGallery(path, FINGERPRINT, SIZE) as gallery:
-            for begin in range(0, args.count, BATCH):
-                part = rows[begin : begin + BATCH]
-                gallery.add_many(
-                    Entry(f"p{(begin + i) // EACH}", row, "") for i, row in enumerate(part)
-                )
-        _line("SQLite: enrol all", time.perf_counter() - started)
-        print(f"{'SQLite: file':<44}{path.stat().st_size / 2**20:10.0f} MiB")
-        print(f"{'  of which the templates are':<44}{rows.nbytes / 2**20:10.0f} MiB")
-        exact = [_people(rows, probe) for probe in probes]
-        matrix = rows.nbytes
-        del rows
-        gc.collect()
-        _sqlite(path, probes, exact, matrix, product, product32, rng)
+    one = _best(lambda: _numpy(rows, probes[:1]))
+    many = _best(lambda: _numpy(rows, probes[:32]), 3)
+    _line("NumPy: product, 1 probe", one)
+    _line("NumPy: product, 32 probes", many)
+    _faiss(rows, probes, one, many)
+    started = time.perf_counter()
+    with SqliteGallery(path, FINGERPRINT, SIZE) as gallery:
+        for begin in range(0, args.count, BATCH):
+            part = rows[begin : begin + BATCH]
+            gallery.add_many(
+                Entry(f"p{(begin + i) // EACH}", row, "") for i, row in enumerate(part)
+            )
+    _line("SQLite: enrol all", time.perf_counter() - started)
+    print(f"{'SQLite: file':<44}{path.stat().st_size / 2**20:10.0f} MiB")
+    print(f"{'  of which the templates are':<44}{rows.nbytes / 2**20:10.0f} MiB")
+    answers = [_people(rows, probe) for probe in probes]
+    return Alone(probes, answers, one, many, rows.nbytes)
 
 
-def _sqlite(
-    path: Path,
-    probes: np.ndarray,
-    exact: list[list[str]],
-    matrix: int,
-    product: float,
-    product32: float,
-    rng: np.random.Generator,
-) -> None:
+def _sqlite(path: Path, alone: Alone, rng: np.random.Generator) -> None:
+    gc.collect()
     before = _memory()
+    probes = alone.probes
     started = time.perf_counter()
     gallery = SqliteGallery(path, FINGERPRINT, SIZE)
     gallery.search(probes[:1])
     _line("SQLite: open and first search", time.perf_counter() - started)
-    held = (_memory() - before) / matrix
+    held = (_memory() - before) / alone.matrix
     print(f"{'SQLite: memory, of the matrix':<44}{held:10.2f} times")
     one = _best(lambda: gallery.search(probes[:1], TOP))
     many = _best(lambda: gallery.search(probes[:32], TOP), 3)
-    _line("SQLite: 1 probe", one, product)
-    _line("SQLite: 32 probes", many, product32)
+    _line("SQLite: 1 probe", one, alone.one)
+    _line("SQLite: 32 probes", many, alone.many)
 
     new = iter(_near(probes, 0.1, rng))
 
@@ -104,7 +118,7 @@ def _sqlite(
     if "new" in gallery:
         gallery.remove("new")
     wrong = 0
-    for probe, names in zip(probes, exact, strict=True):
+    for probe, names in zip(probes, alone.answers, strict=True):
         (found,) = gallery.search(probe[None], TOP)
         wrong += [candidate.name for candidate in found] != names
     print(f"{'SQLite: answers unlike NumPy':<44}{wrong:10} of {len(probes)}")
@@ -167,7 +181,7 @@ def _near(
     return near
 
 
-def _best(call: Callable[[], None], repeats: int = 7) -> float:
+def _best(call: Callable[[], object], repeats: int = 7) -> float:
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
