@@ -15,10 +15,13 @@
     ├── DeviceError              the device or number of threads asked for is not to be had
     └── GalleryError             a gallery is damaged, or cannot do what was asked
         ├── GalleryMismatchError
-        └── GalleryUnavailableError
+        ├── GalleryNameError     a person's name cannot be used
+        ├── GalleryUnavailableError
+        ├── NameTakenError
+        └── NotInGalleryError    no such person or example
 
-The library raises them; only the edges (`facehub/cli/`, `facehub/demo/`) turn them into messages.
-Each message is a sentence that a user can act on.
+The library raises them; only the edges (`facehub/cli/`, `facehub/demo/`, `facehub/service/`) turn
+them into messages. Each message is a sentence that a user can act on.
 """
 
 
@@ -84,3 +87,15 @@ class GalleryUnavailableError(GalleryError):
 
 class GalleryMismatchError(GalleryError):
     """A gallery holds templates from other weights than the ones in use."""
+
+
+class GalleryNameError(GalleryError):
+    """A person's name is empty or too long."""
+
+
+class NameTakenError(GalleryError):
+    """There is already a person of that name."""
+
+
+class NotInGalleryError(GalleryError):
+    """There is no such person or example."""

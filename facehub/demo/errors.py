@@ -1,9 +1,8 @@
-"""Turn errors into what the page, a client of its endpoints, or the log shows."""
+"""Turn errors into what the page, or a client of its endpoints, shows."""
 
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,13 +34,3 @@ def private_errors() -> Iterator[None]:
     except GalleryUnavailableError as error:
         print(error, file=sys.stderr)
         raise GalleryUnavailableError(texts.UNAVAILABLE) from None
-
-
-def print_frames() -> None:
-    """Print where the exception at hand was raised, and its type; its text may name people."""
-    error = sys.exception()
-    while error is not None:
-        print("Traceback (most recent call last):", file=sys.stderr)
-        traceback.print_tb(error.__traceback__)
-        print(type(error).__name__, file=sys.stderr)
-        error = error.__cause__ or error.__context__

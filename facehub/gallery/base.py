@@ -16,7 +16,13 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from facehub.errors import GalleryError, GalleryMismatchError
+from facehub.errors import (
+    GalleryError,
+    GalleryMismatchError,
+    GalleryNameError,
+    NameTakenError,
+    NotInGalleryError,
+)
 from facehub.results import Candidate
 
 MAX_NAME = 100
@@ -219,19 +225,19 @@ def make_example(template: np.ndarray, source: str, size: int) -> Example:
     return Example(row, source)
 
 
-def unknown(name: str) -> GalleryError:
+def unknown(name: str) -> NotInGalleryError:
     """There is no person of this name."""
-    return GalleryError(f"There is no person named {name} in the gallery.")
+    return NotInGalleryError(f"There is no person named {name} in the gallery.")
 
 
-def taken(name: str) -> GalleryError:
+def taken(name: str) -> NameTakenError:
     """There is one already."""
-    return GalleryError(f"There is already a person named {name}.")
+    return NameTakenError(f"There is already a person named {name}.")
 
 
-def no_example(name: str) -> GalleryError:
+def no_example(name: str) -> NotInGalleryError:
     """The person has no such example, or no longer."""
-    return GalleryError(f"{name} has no such example.")
+    return NotInGalleryError(f"{name} has no such example.")
 
 
 def themselves(name: str) -> GalleryError:
@@ -251,13 +257,13 @@ def clean_name(name: str) -> str:
     """A person's name as the gallery keeps it: NFC, single spaces, no control characters.
 
     Raises:
-        GalleryError: empty or longer than 100 characters.
+        GalleryNameError: empty or longer than 100 characters.
     """
     cleaned = tidy(name)
     if not cleaned:
-        raise GalleryError("A person needs a name.")
+        raise GalleryNameError("A person needs a name.")
     if len(cleaned) > MAX_NAME:
-        raise GalleryError(f"A name has at most {MAX_NAME} characters.")
+        raise GalleryNameError(f"A name has at most {MAX_NAME} characters.")
     return cleaned
 
 

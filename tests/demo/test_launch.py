@@ -12,7 +12,7 @@ import pytest
 
 from facehub.demo import launch
 from facehub.demo.page import examples_folder
-from facehub.demo.settings import SettingsError
+from facehub.hosting import SettingsError
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,8 +14,9 @@ import pytest
 
 from facehub.demo.page import build, launch_options
 from facehub.demo.session import SessionGallery
-from facehub.demo.settings import Settings, SettingsError
+from facehub.demo.settings import Settings
 from facehub.errors import GalleryError
+from facehub.hosting import SettingsError
 from facehub.model.calibration import Calibration
 from facehub.model.onnx import PRECISION_VARIABLE
 from facehub.model.runtime import THREADS_VARIABLE
@@ -51,7 +52,7 @@ def test_all_variables() -> None:
         }
     )
     auth = (("ada", "secret"), ("bob", "a:b"))
-    assert found == Settings(0.4, None, 8, 5, "/tmp/g.db", auth, 10, 3)
+    assert found == Settings(0.4, None, 8, 10, 3, 5, "/tmp/g.db", auth)
     assert found.apply(CONFIG).threshold == 0.4
     options = launch_options(found)
     assert options["max_file_size"] == 8 * 2**20
@@ -113,8 +114,8 @@ def test_bad_settings_end_the_app_with_one_line() -> None:
 
 
 def test_the_readme_names_every_variable() -> None:
-    source = (ROOT / "facehub" / "demo" / "settings.py").read_text()
-    used = set(re.findall(r'"(FACEHUB_[A-Z_]+)"', source))
+    files = [ROOT / "facehub" / name for name in ("hosting.py", "demo/settings.py")]
+    used = {name for f in files for name in re.findall(r'"(FACEHUB_[A-Z_]+)"', f.read_text())}
     used |= {MODEL_VARIABLE, PRECISION_VARIABLE, THREADS_VARIABLE}
     table = set(re.findall(r"^\| `(FACEHUB_[A-Z_]+)`", (ROOT / "README.md").read_text(), re.M))
     assert table == used

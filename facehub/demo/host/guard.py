@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facehub.demo import texts
 from facehub.demo.host.sweeper import reopen
-from facehub.demo.host.uploads import MAX_FOLDER, folder_size
+from facehub.demo.host.uploads import folder_size
+from facehub.hosting import MAX_UPLOADS
 
 # They write a visitor's page or recording to the disk, or fetch any address they are given.
 BLOCKED = re.compile(
@@ -69,7 +70,7 @@ class Guard:
             self._unchecked += len(message.get("body", b""))
             if self._full or self._unchecked >= CHECK_EVERY:
                 self._unchecked = 0
-                self._full = await run_sync(folder_size) > MAX_FOLDER
+                self._full = await run_sync(folder_size) > MAX_UPLOADS
                 if self._full:
                     raise MultiPartException(texts.UPLOADS_FULL)
             return message

@@ -11,8 +11,9 @@ from gradio import processing_utils, queueing, route_utils, routes, state_holder
 from starlette.formparsers import MultiPartException
 
 from facehub.demo import texts
-from facehub.demo.errors import print_frames, user_error
+from facehub.demo.errors import user_error
 from facehub.demo.host.uploads import upload_folder
+from facehub.hosting import print_frames
 
 
 def patch_gradio() -> None:

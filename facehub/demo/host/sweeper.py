@@ -14,8 +14,8 @@ import gradio as gr
 from anyio.to_thread import run_sync
 from gradio.state_holder import SessionState, StateHolder
 
-from facehub.demo.errors import print_frames
 from facehub.demo.host.uploads import sweep
+from facehub.hosting import print_frames
 
 EVERY = 5.0  # seconds
 CLOSED_LIFETIME = 300.0  # seconds that a session outlives its page: connections break on phones

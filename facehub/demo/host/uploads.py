@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from facehub.demo import texts
+from facehub.hosting import MAX_UPLOADS
 
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108  # kept in memory by Linux, not on a disk
 PREFIX = "facehub-uploads-"
-MAX_FOLDER = 2**30  # bytes of all uploads together
 LIFETIME = 600.0  # seconds; of an upload that nothing was done with
 
 
@@ -25,7 +25,7 @@ LIFETIME = 600.0  # seconds; of an upload that nothing was done with
 def upload_folder() -> str:
     """This process's folder for uploads, in memory where possible, removed when it ends."""
     memory = (
-        os.access(MEMORY_FOLDER, os.W_OK) and shutil.disk_usage(MEMORY_FOLDER).free >= MAX_FOLDER
+        os.access(MEMORY_FOLDER, os.W_OK) and shutil.disk_usage(MEMORY_FOLDER).free >= MAX_UPLOADS
     )
     folder = tempfile.mkdtemp(prefix=PREFIX, dir=MEMORY_FOLDER if memory else None)
     with suppress(OSError, ImportError):

@@ -126,7 +126,7 @@ def test_a_full_folder_takes_no_more_uploads(
 ) -> None:
     waiting = Path(upload(page_url, examples / "grace_hopper.jpg"))
     before = uploads()
-    monkeypatch.setattr(guard, "MAX_FOLDER", folder_size() - 1)
+    monkeypatch.setattr(guard, "MAX_UPLOADS", folder_size() - 1)
     monkeypatch.setattr(guard, "CHECK_EVERY", 1)
     answer = httpx.post(f"{page_url}gradio_api/upload", files={"files": ("a.jpg", b"x")})
     assert answer.status_code == 400

@@ -1,0 +1,123 @@
+"""What the page and the service have in common: a host's settings, and bounds of what is sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from facehub.errors import FaceHubError
+from facehub.model.spec import ModelSpec
+
+MAX_UPLOADS = 2**30  # bytes of all pictures together that are held for requests
+
+
+class SettingsError(FaceHubError):
+    """A setting of the host has a value that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Environment variables, read and checked; all methods raise SettingsError.
+
+    Args:
+        variables: name and value.
+    """
+
+    variables: Mapping[str, str]
+
+    def text(self, name: str) -> str:
+        """A variable without white space around it; empty where it is not set."""
+        return self.variables.get(name, "").strip()
+
+    def number(self, name: str, low: float, high: float) -> float | None:
+        """A number between two bounds; None where it is not set."""
+        text = self.text(name)
+        if not text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise SettingsError(f"{name} must be a number from {low:g} to {high:g}, not {text!r}.")
+        return value
+
+    def whole(self, name: str, default: int, high: int) -> int:
+        """A whole number from 1 up."""
+        value = self.number(name, 1, high)
+        if value is not None and value != int(value):
+            raise SettingsError(f"{name} must be a whole number, not {value:g}.")
+        return default if value is None else int(value)
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """Settings that the page and the service share.
+
+    Attributes:
+        threshold: instead of the weights' own, or None.
+        fmr: the threshold is set for this false match rate instead, or None.
+        max_upload_mb: largest uploaded file.
+        queue_size: requests that may wait; further ones are told that the server is busy.
+        workers: requests computed at once.
+    """
+
+    threshold: float | None = None
+    fmr: float | None = None
+    max_upload_mb: int = 32
+    queue_size: int = 64
+    workers: int = max(2, os.cpu_count() or 2)
+
+    @classmethod
+    def shared(cls, environment: Environment) -> dict[str, Any]:
+        """The values of these settings that an environment gives.
+
+        Raises:
+            SettingsError: one of them cannot be used.
+        """
+        threshold = environment.number("FACEHUB_THRESHOLD", -1, 1)
+        fmr = environment.number("FACEHUB_FMR", 1e-9, 1)
+        if threshold is not None and fmr is not None:
+            raise SettingsError("Set FACEHUB_THRESHOLD or FACEHUB_FMR, not both.")
+        return {
+            "threshold": threshold,
+            "fmr": fmr,
+            "max_upload_mb": environment.whole("FACEHUB_MAX_UPLOAD_MB", cls.max_upload_mb, 1000),
+            "queue_size": environment.whole("FACEHUB_QUEUE_SIZE", cls.queue_size, 10_000),
+            "workers": environment.whole("FACEHUB_WORKERS", cls.workers, 64),
+        }
+
+    def apply(self, spec: ModelSpec) -> ModelSpec:
+        """The weights' spec with the host's threshold; the same object where none is set.
+
+        Raises:
+            SettingsError: an FMR is asked for, but the weights carry no calibration for it.
+        """
+        threshold = self.threshold
+        if self.fmr is not None:
+            calibration = spec.calibration
+            if calibration is None or not calibration.curve or self.fmr < calibration.reach:
+                raise SettingsError(
+                    f"The calibration of these weights does not reach FACEHUB_FMR={self.fmr:g}."
+                )
+            threshold = calibration.similarity_at(self.fmr)
+        return spec if threshold is None else dataclasses.replace(spec, threshold=threshold)
+
+
+def print_frames(error: BaseException | None = None) -> None:
+    """Print where an exception was raised, and its type; its text may name people.
+
+    Args:
+        error: the exception; None for the one at hand.
+    """
+    error = error or sys.exception()
+    while error is not None:
+        print("Traceback (most recent call last):", file=sys.stderr)
+        traceback.print_tb(error.__traceback__)
+        print(type(error).__name__, file=sys.stderr)
+        error = error.__cause__ or error.__context__

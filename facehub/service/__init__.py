@@ -1,0 +1,1 @@
+"""The JSON service: `facehub serve`."""

@@ -1,0 +1,73 @@
+"""Put the service together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from facehub._version import __version__
+from facehub.gallery.base import Gallery
+from facehub.identification import check_gallery
+from facehub.pipeline import FaceRecognizer
+from facehub.service.access import Service
+from facehub.service.documents import document
+from facehub.service.keys import KeyRing
+from facehub.service.limits import Gate, RateLimits
+from facehub.service.metrics import Metrics
+from facehub.service.observer import Observer
+from facehub.service.problems import add_handlers
+from facehub.service.routes import router
+from facehub.service.settings import Settings
+
+DESCRIPTION = (
+    "Face verification (1:1) and identification (1:N). Pictures are JPEG, PNG or WebP; nothing is "
+    "kept of them but the templates of people who are enrolled. Errors are problem details "
+    "(RFC 9457); their `error` names the error's class."
+)
+
+
+def create_app(
+    recognizer: FaceRecognizer, settings: Settings, galleries: Mapping[str, Gallery]
+) -> FastAPI:
+    """The service as an ASGI application.
+
+    Args:
+        recognizer: weights in use. It is not changed: the service has its own with the settings'
+            threshold.
+        settings: of the host.
+        galleries: opened already, by the name that requests call them by; the caller closes them.
+
+    Raises:
+        SettingsError: the file of keys cannot be used, or a setting does not fit the weights.
+        GalleryMismatchError: a gallery is of other weights.
+    """
+    threshold = settings.apply(recognizer.spec).threshold
+    if threshold is not None and threshold != recognizer.spec.threshold:
+        recognizer = recognizer.with_threshold(threshold)
+    for gallery in galleries.values():
+        check_gallery(gallery, recognizer)
+    gate = Gate(settings.workers, settings.queue_size, settings.deadline)
+    metrics = Metrics(gate)
+    keys = KeyRing(settings.keys)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        gate.close()
+
+    app = FastAPI(
+        title="facehub",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # they would load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.service = Service(recognizer, settings, galleries, keys, RateLimits(), gate, metrics)
+    add_handlers(app)
+    app.include_router(router)
+    app.add_middleware(Observer, metrics=metrics)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,135 @@
+"""How much the service does at once, and how often a key may ask."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from facehub.hosting import MAX_UPLOADS
+from facehub.service.errors import BusyError, RateLimitError
+from facehub.service.keys import Key
+
+Answer = TypeVar("Answer")
+
+
+class RateLimits:
+    """A token bucket for each key: it holds a tenth of a minute's requests, one at least.
+
+    Used by the event loop only.
+
+    Args:
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and when that was so
+
+    def take(self, key: Key) -> None:
+        """Count one request.
+
+        Raises:
+            RateLimitError: the key has none left; says when it has one again.
+        """
+        room, rate = max(1.0, key.rate / 10), key.rate / 60
+        now = self._clock()
+        left, since = self._buckets.get(key.digest, (room, now))
+        left = min(room, left + (now - since) * rate)
+        if left >= 1:
+            self._buckets[key.digest] = (left - 1, now)
+            return
+        self._buckets[key.digest] = (left, now)
+        raise RateLimitError(max(1, math.ceil((1 - left) / rate)))
+
+
+class Visit:
+    """A request that was let in, and the bytes of its body."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate, self.held = gate, 0
+
+    def hold(self, count: int) -> None:
+        """Count bytes that were received.
+
+        Raises:
+            BusyError: all requests together hold too much.
+        """
+        if self._gate.held + count > self._gate.max_held:
+            raise BusyError("The server holds too many pictures at the moment.")
+        self.held += count
+        self._gate.held += count
+
+
+class Gate:
+    """Lets a bounded number of requests in, and computes a few of them at once.
+
+    All but the work itself runs in the event loop.
+
+    Args:
+        workers: requests computed at once.
+        queue_size: requests that may wait besides.
+        deadline: seconds that a request may wait for its turn. Work that has begun is finished:
+            nobody is told that an enrolment failed which then succeeds.
+        max_held: bytes of all bodies together.
+
+    Attributes:
+        inside: requests that were let in.
+        held: bytes of their bodies.
+    """
+
+    def __init__(
+        self, workers: int, queue_size: int, deadline: float, max_held: int = MAX_UPLOADS
+    ) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="facehub")
+        self._room = workers + queue_size
+        self.deadline, self.max_held = deadline, max_held
+        self.inside, self.held = 0, 0
+
+    @contextmanager
+    def enter(self) -> Iterator[Visit]:
+        """Let a request in, before its body is read.
+
+        Raises:
+            BusyError: as many as may wait are waiting.
+        """
+        if self.inside >= self._room:
+            raise BusyError("The server is busy.")
+        visit = Visit(self)
+        self.inside += 1
+        try:
+            yield visit
+        finally:
+            self.inside -= 1
+            self.held -= visit.held
+
+    async def run(self, work: Callable[[], Answer]) -> Answer:
+        """Do work in a thread when its turn comes.
+
+        Raises:
+            BusyError: its turn did not come in time.
+        """
+        future = self._pool.submit(work)
+        answer = asyncio.wrap_future(future)
+        answer.add_done_callback(_retrieve)
+        try:
+            await asyncio.wait({answer}, timeout=self.deadline)
+            if future.cancel():
+                raise BusyError("The server is busy: the request waited for too long.")
+            return await answer
+        finally:
+            future.cancel()
+
+    def close(self) -> None:
+        """Finish what has begun, and drop what waits."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _retrieve(answer: asyncio.Future[Any]) -> None:
+    """Else asyncio logs the text of an exception that nobody waits for any longer."""
+    if not answer.cancelled():
+        answer.exception()

@@ -1,0 +1,130 @@
+"""What the service takes and answers, as OpenAPI describes it.
+
+The answers have the form of the library's results (`to_dict` in `facehub/results.py`); a test holds
+them together.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from facehub.results import Decision, QualityIssue
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Face(_Strict):
+    """A face. Image coordinates are pixels, x right, y down; angles are degrees."""
+
+    box: tuple[float, float, float, float] = Field(description="x0, y0, x1, y1")
+    inter_eye: float
+    yaw: float
+    pitch: float
+    roll: float
+    issues: list[QualityIssue]
+
+
+class EmbeddedFace(Face):
+    """A face with its embedding, L2-normalised. Biometric data: guard it like the photo."""
+
+    embedding: list[float]
+
+
+class Embeddings(_Strict):
+    """Every face of a picture, from left to right."""
+
+    fingerprint: str = Field(description="of the weights: only equal ones can be compared")
+    faces: list[EmbeddedFace]
+
+
+class Verification(_Strict):
+    """Whether two pictures show one person."""
+
+    decision: Decision
+    similarity: float | None = Field(description="cosine, -1 to 1; null where it cannot tell")
+    threshold: float | None
+    uncertain_margin: float
+    reason: str | None = Field(description="why it cannot tell")
+    first: Face | None
+    second: Face | None
+
+
+class Candidate(_Strict):
+    """A person that a face resembles."""
+
+    name: str
+    similarity: float
+    example: int = Field(description="which of the person's, from 0")
+    source: str
+
+
+class IdentifiedFace(Face):
+    """A face and who it may be."""
+
+    name: str | None = Field(description="null for unknown")
+    similarity: float | None
+    candidates: list[Candidate] = Field(description="best first, also below the threshold")
+
+
+class Identification(_Strict):
+    """Who is in a picture: every face, from left to right."""
+
+    threshold: float | None = Field(description="similarity from which a face is named")
+    faces: list[IdentifiedFace]
+
+
+class Person(_Strict):
+    """A person of a gallery."""
+
+    name: str
+    templates: int
+
+
+class People(_Strict):
+    """One page of a gallery's people, in the order of enrolment."""
+
+    total: int
+    offset: int
+    people: list[Person]
+
+
+class Enrolment(_Strict):
+    """What became of a photo."""
+
+    name: str
+    digest: str = Field(description="SHA-256 of the template, which names it in the gallery")
+    added: bool = Field(description="false where the person had this very photo already")
+    face: Face
+
+
+class Rename(_Strict):
+    """Whom to rename."""
+
+    name: str
+    new_name: str
+
+
+class Remove(_Strict):
+    """Whom to remove, or which one of their examples."""
+
+    name: str
+    digest: str | None = Field(None, description="of one example; null for the whole person")
+
+
+class Health(_Strict):
+    """That the service runs."""
+
+    status: str
+    version: str
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457), with the name of the error's class."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str
