@@ -23,6 +23,7 @@ from facehub.cli.gallery import (
     run_purge,
 )
 from facehub.cli.output import EXIT_BAD_INPUT, line, report_error
+from facehub.cli.serve import add_keys_arguments, add_serve_arguments, run_keys, run_serve
 from facehub.errors import FaceHubError
 from facehub.template import TEMPLATES
 
@@ -76,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_model_commands(commands)
     demo = _command(commands, "demo", _run_demo, "open the demo page", _OUTPUT)
     demo.set_defaults(json=False)
+    add_serve_arguments(_command(commands, "serve", run_serve, "answer requests as a service"))
+    text = "list or change the API keys of a service"
+    add_keys_arguments(_command(commands, "keys", run_keys, text, _OUTPUT))
     return parser
 
 
