@@ -39,7 +39,7 @@ def add_keys_arguments(parser: argparse.ArgumentParser) -> None:
     change.add_argument("--add", metavar="NAME", help="make a key; prints its token, once")
     change.add_argument("--remove", metavar="NAME", help="remove a key")
     parser.add_argument(
-        "--scopes", type=_scopes, default=["read"], help=f"of {', '.join(Scope)} (default: read)"
+        "--scopes", type=_scopes, default=[Scope.READ], help=f"of {', '.join(Scope)} (default: read)"
     )
     parser.add_argument(
         "--rate", type=int, default=DEFAULT_RATE, help="requests a minute (default: %(default)s)"
@@ -114,5 +114,8 @@ def _words(text: str) -> list[str]:
 
 
 def _scopes(text: str) -> list[Scope]:
-    """From "read,enrol"; argparse words the ValueError of another scope."""
-    return [Scope(word) for word in _words(text)]
+    """From "read,enrol"."""
+    try:
+        return [Scope(word) for word in _words(text)]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; there are {', '.join(Scope)}") from error

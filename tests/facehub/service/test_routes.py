@@ -1,0 +1,280 @@
+"""Every endpoint: what it answers, what it changes, and what each error looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facehub import FaceRecognizer, GalleryError, identify, verify
+from facehub.service import schemas
+from facehub.service.keys import Scope
+from tests.facehub.service.conftest import Running, Start
+from tests.facehub.service.fakes import BLACK, BLUE, GREEN, RED, picture
+
+NAME = "Grace Hopper"
+PEOPLE = "/v1/galleries/people/people"
+SEARCH = "/v1/galleries/people/search"
+
+
+def enrol(running: Running, name: str, *colours: tuple[int, int, int], **options: Any) -> Any:
+    files = {"picture": picture(*colours)}
+    return running.ask("POST", PEOPLE, files=files, data={"name": name, **options})
+
+
+def check_problem(answer: Any, status: int, error: str) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    found = schemas.Problem.model_validate(answer.json())
+    assert (found.status, found.error, found.type) == (status, error, "about:blank")
+    assert found.title
+    assert found.detail
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("second", "decision"), [(RED, "same"), (GREEN, "different")])
+def test_verify(running: Running, second: tuple[int, int, int], decision: str) -> None:
+    files = {"first": picture(RED), "second": picture(second)}
+    answer = running.ask("POST", "/v1/verify", files=files)
+    assert answer.status_code == 200
+    assert answer.json()["decision"] == decision
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_verify_where_a_picture_shows_several(running: Running) -> None:
+    files = {"first": picture(RED), "second": picture(GREEN, RED)}
+    answers = [
+        running.ask("POST", f"/v1/verify{policy}", files=files).json()["decision"]
+        for policy in ("", "?policy=best_pair")
+    ]
+    assert answers == ["cannot_tell", "same"]
+
+
+def test_enrol_search_list_rename_remove(running: Running) -> None:
+    first = enrol(running, " Ada ", RED, source="a.png")
+    assert first.status_code == 201
+    assert (first.json()["name"], first.json()["added"]) == ("Ada", True)
+    assert enrol(running, "Bob", GREEN).status_code == 201
+    (example,) = running.galleries["people"].examples("Ada")
+    assert (example.digest, example.source) == (first.json()["digest"], "a.png")
+
+    for options in (
+        {"content": picture(GREEN, BLUE), "headers": {"Content-Type": "image/png"}},
+        {"files": {"picture": picture(GREEN, BLUE)}},
+    ):
+        headers = {**running.headers["read"], **options.pop("headers", {})}
+        found = running.client.post(f"{SEARCH}?top_k=1", headers=headers, **options).json()
+        assert [face["name"] for face in found["faces"]] == ["Bob", None]
+        assert [len(face["candidates"]) for face in found["faces"]] == [1, 1]
+        assert found["threshold"] == 0.5
+
+    page = running.ask("GET", f"{PEOPLE}?offset=1&limit=1", "read").json()
+    assert page == {"total": 2, "offset": 1, "people": [{"name": "Bob", "templates": 1}]}
+    renamed = running.ask("POST", f"{PEOPLE}/rename", json={"name": "Bob", "new_name": " Bea"})
+    assert renamed.json() == {"name": "Bea", "templates": 1}
+    assert list(running.galleries["people"]) == ["Ada", "Bea"]
+    gone = {"name": "Ada", "digest": first.json()["digest"]}
+    removed = running.ask("POST", f"{PEOPLE}/remove", "admin", json=gone)
+    assert (removed.status_code, removed.content) == (204, b"")
+    assert list(running.galleries["people"]) == ["Bea"]
+    assert list(running.galleries["staff"]) == []
+
+
+def test_a_photo_that_is_there_is_not_added_again(running: Running) -> None:
+    first, again = enrol(running, "Ada", RED), enrol(running, "Ada", RED)
+    assert (again.status_code, again.json()["added"]) == (200, False)
+    assert again.json()["digest"] == first.json()["digest"]
+    assert running.galleries["people"].people() == {"Ada": 1}
+
+
+def test_embed_is_off(running: Running) -> None:
+    check_problem(
+        running.ask("POST", "/v1/embed", files={"picture": picture(RED)}), 403, "ForbiddenError"
+    )
+
+
+def test_embed_where_it_is_allowed(start: Start) -> None:
+    running = start(allow_embed=True)
+    files = {"picture": picture(RED, GREEN)}
+    found = running.ask("POST", "/v1/embed", "embed", files=files).json()
+    assert [len(face["embedding"]) for face in found["faces"]] == [4, 4]
+    assert found["faces"][0]["embedding"][0] == pytest.approx(0.990, abs=1e-3)
+
+
+def test_answers_are_those_of_the_library(
+    start: Start, recognizer: FaceRecognizer, examples: Path
+) -> None:
+    """With the real weights: same numbers, and no field more or less than in `schemas`."""
+    running = start(recognizer)
+    one, other, both = (
+        (examples / f"{name}.jpg").read_bytes() for name in ("eileen_collins", "grace_hopper", "both")
+    )
+    answer = running.ask("POST", "/v1/verify", files={"first": one, "second": other}).json()
+    assert answer == verify(one, other, recognizer=recognizer).to_dict()
+    form = {"files": {"picture": other}, "data": {"name": "Grace"}}
+    assert running.ask("POST", PEOPLE, **form).status_code == 201
+    found = running.ask("POST", SEARCH, files={"picture": both}).json()
+    gallery = running.galleries["people"]
+    faces = [face.to_dict() for face in identify(both, gallery, recognizer=recognizer)]
+    assert found["faces"] == faces
+    assert [face["name"] for face in faces] == [None, "Grace"]
+
+
+def test_the_threshold_of_the_host(start: Start) -> None:
+    running = start(threshold=-1)
+    files = {"first": picture(RED), "second": picture(GREEN)}
+    answer = running.ask("POST", "/v1/verify", files=files).json()
+    assert (answer["decision"], answer["threshold"]) == ("same", -1)
+
+
+def test_healthz_needs_no_key_and_says_little(running: Running) -> None:
+    answer = running.client.get("/healthz")
+    assert set(answer.json()) == {"status", "version"}
+    assert answer.json()["status"] == "ok"
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "error"),
+    [
+        (b"", 422, "ImageDecodeError"),
+        (b"text", 415, "ImageFormatError"),
+        (picture(RED)[:60], 422, "ImageDecodeError"),
+        (picture(BLACK), 422, "NoFaceError"),
+        (picture(RED, GREEN), 422, "MultipleFacesError"),
+    ],
+    ids=["empty", "text", "cut off", "nobody", "two"],
+)
+def test_pictures_that_cannot_be_enrolled(
+    running: Running, content: bytes, status: int, error: str
+) -> None:
+    form = {"files": {"picture": ("a.png", content)}, "data": {"name": "Ada"}}
+    check_problem(running.ask("POST", PEOPLE, **form), status, error)
+    assert len(running.galleries["people"]) == 0
+
+
+def test_names_that_cannot_be_used(running: Running) -> None:
+    enrol(running, "Ada", RED)
+    enrol(running, "Bob", GREEN)
+    check_problem(enrol(running, " \n", RED), 422, "GalleryNameError")
+    check_problem(enrol(running, "x" * 101, RED), 422, "GalleryNameError")
+    for change, status, error in (
+        ({"name": "Eve", "new_name": "Eva"}, 404, "NotInGalleryError"),
+        ({"name": "Ada", "new_name": "Bob"}, 409, "NameTakenError"),
+        ({"name": "Ada", "new_name": ""}, 422, "GalleryNameError"),
+        ({"name": "Ada"}, 422, "InvalidRequestError"),
+        ({"name": "Ada", "new_name": "Eva", "more": 1}, 422, "InvalidRequestError"),
+        ([], 422, "InvalidRequestError"),
+    ):
+        check_problem(running.ask("POST", f"{PEOPLE}/rename", json=change), status, error)
+    for gone in ({"name": "Eve"}, {"name": "Ada", "digest": "0" * 64}):
+        check_problem(
+            running.ask("POST", f"{PEOPLE}/remove", json=gone), 404, "NotInGalleryError"
+        )
+    assert running.galleries["people"].people() == {"Ada": 1, "Bob": 1}
+
+
+def test_wrong_requests(running: Running) -> None:
+    files = {"picture": picture(RED)}
+    check_problem(running.ask("GET", "/v1/nothing"), 404, "NotFoundError")
+    check_problem(running.ask("PUT", "/v1/verify"), 405, "MethodNotAllowedError")
+    check_problem(running.ask("GET", f"{PEOPLE}?limit=1001"), 422, "InvalidRequestError")
+    check_problem(running.ask("GET", f"{PEOPLE}?offset=-1"), 422, "InvalidRequestError")
+    wrong = f"{SEARCH}?top_k=secret"
+    answer = running.ask("POST", wrong, files=files)
+    check_problem(answer, 422, "InvalidRequestError")
+    assert "secret" not in answer.text
+    answer = running.ask("POST", "/v1/galleries/none/search", files=files)
+    check_problem(answer, 404, "GalleryNotFoundError")
+
+
+def test_a_gallery_that_cannot_be_used_names_no_path(
+    running: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise GalleryError(f"/srv/people.db cannot be used: ({NAME}) exists.")
+
+    monkeypatch.setattr(running.galleries["people"], "people", broken)
+    answer = running.ask("GET", PEOPLE)
+    check_problem(answer, 503, "GalleryError")
+    assert int(answer.headers["retry-after"]) > 0
+    assert "srv" not in answer.text
+    told = capfd.readouterr().err
+    assert "GalleryError" in told
+    assert "test_routes.py" in told
+    assert NAME not in told
+
+
+def test_an_unexpected_error_tells_nothing(
+    running: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError(NAME)
+
+    monkeypatch.setattr(running.galleries["people"], "people", broken)
+    answer = running.ask("GET", PEOPLE)
+    check_problem(answer, 500, "InternalServerError")
+    out, err = capfd.readouterr()
+    assert NAME not in answer.text + out + err
+    assert "KeyError" in err
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+NEEDED = {
+    ("POST", "/v1/verify"): Scope.READ,
+    ("POST", "/v1/embed"): Scope.EMBED,
+    ("GET", PEOPLE): Scope.READ,
+    ("POST", PEOPLE): Scope.ENROL,
+    ("POST", f"{PEOPLE}/rename"): Scope.ADMIN,
+    ("POST", f"{PEOPLE}/remove"): Scope.ADMIN,
+    ("POST", SEARCH): Scope.READ,
+    ("GET", "/metrics"): Scope.METRICS,
+}
+
+
+def test_each_endpoint_needs_its_scope(running: Running) -> None:
+    """An empty request with the scope is refused for something else, or answered."""
+    for (method, path), needed in NEEDED.items():
+        check_problem(running.client.request(method, path), 401, "UnauthorizedError")
+        for scope in Scope:
+            answer = running.ask(method, path, scope.value)
+            refused = answer.status_code == 403 and "scope" in answer.json()["detail"]
+            assert refused == (scope is not needed), (method, path, scope)
+
+
+def test_no_endpoint_is_left_out_above(running: Running) -> None:
+    paths = running.client.get("/openapi.json").json()["paths"]
+    found = {(method.upper(), path) for path, each in paths.items() for method in each}
+    found.remove(("GET", "/healthz"))
+    assert {(method, path.replace("galleries/people", "galleries/{gallery}")) for method, path in NEEDED} == found
+
+
+@pytest.mark.parametrize("value", ["Bearer wrong", "Bearer ", "Basic YTpi", "Bearer \u00fc"])
+def test_a_wrong_key(running: Running, value: str) -> None:
+    answer = running.client.get(PEOPLE, headers={"Authorization": value.encode("latin-1")})
+    check_problem(answer, 401, "UnauthorizedError")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_key_of_one_gallery_is_not_told_of_others(running: Running) -> None:
+    assert running.ask("GET", "/v1/galleries/staff/people", "staff").status_code == 200
+    other, none = (
+        running.ask("GET", f"/v1/galleries/{name}/people", "staff") for name in ("people", "none")
+    )
+    check_problem(other, 404, "GalleryNotFoundError")
+    assert other.json() == none.json()
+
+
+def test_a_key_has_a_limit(start: Start) -> None:
+    running = start(rate=20)  # two at once
+    answers = [running.ask("GET", PEOPLE, "read") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    check_problem(answers[2], 429, "RateLimitError")
+    assert answers[2].headers["retry-after"] == "3"  # a request each 3 s
+    assert running.ask("GET", PEOPLE, "all").status_code == 200
