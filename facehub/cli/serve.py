@@ -39,7 +39,10 @@ def add_keys_arguments(parser: argparse.ArgumentParser) -> None:
     change.add_argument("--add", metavar="NAME", help="make a key; prints its token, once")
     change.add_argument("--remove", metavar="NAME", help="remove a key")
     parser.add_argument(
-        "--scopes", type=_scopes, default=[Scope.READ], help=f"of {', '.join(Scope)} (default: read)"
+        "--scopes",
+        type=_scopes,
+        default=[Scope.READ],
+        help=f"of {', '.join(Scope)} (default: read)",
     )
     parser.add_argument(
         "--rate", type=int, default=DEFAULT_RATE, help="requests a minute (default: %(default)s)"

@@ -12,6 +12,8 @@ from facehub.gallery.address import check_changeable, open_gallery
 from facehub.gallery.base import Gallery
 from facehub.pipeline import FaceRecognizer
 from facehub.service.app import create_app
+from facehub.service.keys import read_keys
+from facehub.service.observer import LOG
 from facehub.service.settings import Settings
 
 
@@ -28,7 +30,8 @@ def serve(recognizer: FaceRecognizer, settings: Settings, *, host: str, port: in
         SettingsError: the file of keys cannot be used, or a setting does not fit the weights.
         GalleryError: a gallery cannot be used.
     """
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    read_keys(settings.keys)  # before a gallery is made
+    _log()
     with opened(settings.galleries, recognizer) as galleries:
         app = create_app(recognizer, settings, galleries)
         uvicorn.run(
@@ -39,6 +42,16 @@ def serve(recognizer: FaceRecognizer, settings: Settings, *, host: str, port: in
             server_header=False,
             timeout_graceful_shutdown=settings.deadline,
         )
+
+
+def _log() -> None:
+    """Log requests; not what `python_multipart` says of them, which quotes their content."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A recogniser that takes a coloured strip for a face: all of the chain but MediaPipe and a network.
+"""A recogniser that takes a coloured strip for a face: the chain without MediaPipe and network.
 
 A picture has a face for each 100 pixels of width, except where it is black. Equal colours are one
 person.

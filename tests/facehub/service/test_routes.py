@@ -110,7 +110,8 @@ def test_answers_are_those_of_the_library(
     """With the real weights: same numbers, and no field more or less than in `schemas`."""
     running = start(recognizer)
     one, other, both = (
-        (examples / f"{name}.jpg").read_bytes() for name in ("eileen_collins", "grace_hopper", "both")
+        (examples / f"{name}.jpg").read_bytes()
+        for name in ("eileen_collins", "grace_hopper", "both")
     )
     answer = running.ask("POST", "/v1/verify", files={"first": one, "second": other}).json()
     assert answer == verify(one, other, recognizer=recognizer).to_dict()
@@ -173,9 +174,7 @@ def test_names_that_cannot_be_used(running: Running) -> None:
     ):
         check_problem(running.ask("POST", f"{PEOPLE}/rename", json=change), status, error)
     for gone in ({"name": "Eve"}, {"name": "Ada", "digest": "0" * 64}):
-        check_problem(
-            running.ask("POST", f"{PEOPLE}/remove", json=gone), 404, "NotInGalleryError"
-        )
+        check_problem(running.ask("POST", f"{PEOPLE}/remove", json=gone), 404, "NotInGalleryError")
     assert running.galleries["people"].people() == {"Ada": 1, "Bob": 1}
 
 
@@ -252,7 +251,9 @@ def test_no_endpoint_is_left_out_above(running: Running) -> None:
     paths = running.client.get("/openapi.json").json()["paths"]
     found = {(method.upper(), path) for path, each in paths.items() for method in each}
     found.remove(("GET", "/healthz"))
-    assert {(method, path.replace("galleries/people", "galleries/{gallery}")) for method, path in NEEDED} == found
+    assert {
+        (method, path.replace("galleries/people", "galleries/{gallery}")) for method, path in NEEDED
+    } == found
 
 
 @pytest.mark.parametrize("value", ["Bearer wrong", "Bearer ", "Basic YTpi", "Bearer \u00fc"])

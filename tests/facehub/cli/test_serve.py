@@ -1,0 +1,89 @@
+"""`facehub keys`, and what `facehub serve` refuses; `tests/facehub/service/test_docs.py` serves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from facehub.cli.main import main
+from facehub.service.keys import KeyRing, Scope
+
+
+def test_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "keys.json"
+    words = ["keys", str(file), "--add", "door", "--scopes", "read,enrol"]
+    assert main([*words, "--rate", "60", "--galleries", "staff,people"]) == 0
+    token = capsys.readouterr().out.strip()
+    key = KeyRing(file).find(token)
+    assert key is not None
+    assert (key.name, key.rate) == ("door", 60)
+    assert key.scopes == {Scope.READ, Scope.ENROL}
+    assert key.galleries == {"staff", "people"}
+    assert main(["keys", str(file), "--add", "desk", "--json"]) == 0
+    added = json.loads(capsys.readouterr().out)
+    assert added["name"] == "desk"
+    assert KeyRing(file).find(added["token"]).scopes == {Scope.READ}
+
+    assert main(["keys", str(file)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "door: enrol, read; 60 requests a minute; people, staff",
+        "desk: read; 600 requests a minute; all galleries",
+    ]
+    assert main(["keys", str(file), "--remove", "door", "--json"]) == 0
+    (left,) = json.loads(capsys.readouterr().out)["keys"]
+    assert left == {"name": "desk", "scopes": ["read"], "rate": 600, "galleries": None}
+    assert KeyRing(file).find(token) is None
+
+
+def test_keys_that_cannot_be_made_or_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "keys.json"
+    assert main(["keys", str(file)]) == 5  # nothing to list
+    assert not file.exists()
+    assert main(["keys", str(file), "--add", "door"]) == 0
+    before = file.read_bytes()
+    for words, message in (
+        (["--add", "door"], "already a key door"),
+        (["--add", " "], "needs a name"),
+        (["--add", "desk", "--rate", "0"], "rate must be 1"),
+        (["--add", "desk", "--scopes", ","], "needs a scope"),
+        (["--remove", "desk"], "no key desk"),
+    ):
+        assert main(["keys", str(file), *words]) == 5
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["keys", str(file), "--add", "desk", "--scopes", "root"])
+    assert "there are read, enrol" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
+def test_serve_says_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["serve", "--gallery", "people=people.db"]) == 5
+    assert "keys.json cannot be read" in capsys.readouterr().err
+    assert main(["serve", "--gallery", "people.db"]) == 5
+    assert "NAME=ADDRESS" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_serve_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [n for n in sys.modules if n.startswith("facehub.service.")]:
+        monkeypatch.delitem(sys.modules, name)
+
+    class NoUvicorn:
+        def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+            if name == "uvicorn":
+                raise ModuleNotFoundError("No module named 'uvicorn'", name=name)
+
+    monkeypatch.delitem(sys.modules, "uvicorn", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [NoUvicorn(), *sys.meta_path])
+    assert main(["serve"]) == 5
+    assert "pip install 'facehub[serve]'" in capsys.readouterr().err

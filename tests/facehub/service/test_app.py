@@ -1,0 +1,138 @@
+"""How the service is put together, opened and described."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from facehub import FaceRecognizer, GalleryError, GalleryMismatchError, MemoryGallery
+from facehub.hosting import SettingsError
+from facehub.service import launch, schemas
+from facehub.service.app import create_app
+from facehub.service.keys import Scope, make_key, write_keys
+from facehub.service.settings import Settings
+from tests.facehub.service.conftest import Running, Start
+from tests.facehub.service.fakes import RED, Colours, Strips, picture, recognizer_of_colours
+
+PEOPLE = "/v1/galleries/people/people"
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    file = tmp_path / "keys.json"
+    write_keys(file, [make_key("all", list(Scope))[0]])
+    return file
+
+
+def test_what_is_wrong_is_told_before_it_serves(keys: Path) -> None:
+    recognizer = recognizer_of_colours()
+    with pytest.raises(GalleryMismatchError):
+        create_app(recognizer, Settings(keys=keys), {"people": MemoryGallery("sha256:other", 4)})
+    with pytest.raises(SettingsError, match="FACEHUB_FMR"):
+        create_app(recognizer, Settings(keys=keys, fmr=0.01), {})
+    with pytest.raises(SettingsError, match="cannot be read"):
+        create_app(recognizer, Settings(keys=keys / "none"), {})
+
+
+def test_galleries_are_opened_and_closed(tmp_path: Path) -> None:
+    recognizer = recognizer_of_colours()
+    addresses = {"people": str(tmp_path / "people.db"), "staff": str(tmp_path / "staff.db")}
+    with launch.opened(addresses, recognizer) as galleries:
+        face = recognizer.face(picture(RED))
+        galleries["people"].add("Ada", face.embedding)
+    with pytest.raises(GalleryError):
+        galleries["people"].people()
+    with launch.opened(addresses, recognizer) as galleries:
+        assert galleries["people"].people() == {"Ada": 1}
+        assert galleries["staff"].people() == {}
+    other = FaceRecognizer(Colours("sha256:" + "d" * 64), Strips())
+    with pytest.raises(GalleryMismatchError), launch.opened(addresses, other):
+        pass
+
+
+def test_a_gallery_that_is_a_copy_is_not_served(tmp_path: Path) -> None:
+    recognizer = recognizer_of_colours()
+    file = tmp_path / "people.safetensors"
+    recognizer.empty_gallery().save(file)
+    with (
+        pytest.raises(GalleryError, match="facehub gallery copy"),
+        launch.opened({"people": str(file)}, recognizer),
+    ):
+        pass
+
+
+def test_a_full_service_says_so_and_recovers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = start(workers=1, queue_size=1)
+    release, begun = threading.Event(), threading.Semaphore(0)
+    people = running.galleries["people"].people
+
+    def slow() -> dict[str, int]:
+        begun.release()
+        release.wait(10)
+        return people()
+
+    monkeypatch.setattr(running.galleries["people"], "people", slow)
+    gate = running.client.app.state.service.gate  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(running.ask, "GET", PEOPLE) for _ in range(2)]
+        begun.acquire(timeout=5)
+        while gate.inside < 2:
+            pass
+        refused = running.ask("GET", PEOPLE)
+        assert (refused.status_code, refused.json()["error"]) == (503, "BusyError")
+        assert int(refused.headers["retry-after"]) > 0
+        assert running.client.get("/healthz").status_code == 200
+        release.set()
+        assert [each.result(10).status_code for each in waiting] == [200, 200]
+    assert running.ask("GET", PEOPLE).status_code == 200
+
+
+def test_a_request_that_waits_too_long_is_refused(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = start(workers=1, deadline=1)
+    gate = running.client.app.state.service.gate  # type: ignore[attr-defined]
+    monkeypatch.setattr(gate, "deadline", 0.05)
+    release, begun = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(asyncio.run, gate.run(lambda: (begun.set(), release.wait(10))))
+        assert begun.wait(5)
+        form = {"files": {"picture": picture(RED)}, "data": {"name": "Ada"}}
+        refused = running.ask("POST", PEOPLE, **form)
+        release.set()
+        work.result(10)
+    assert (refused.status_code, refused.json()["error"]) == (503, "BusyError")
+    assert len(running.galleries["people"]) == 0  # what was refused is not done later
+
+
+def test_the_openapi_document(running: Running) -> None:
+    found = running.client.get("/openapi.json").json()
+    assert found["openapi"].startswith("3.1")
+    for path, operations in found["paths"].items():
+        for operation in operations.values():
+            assert operation["operationId"].isidentifier()
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(answer["content"]) == ["application/problem+json"]
+                    (media,) = answer["content"].values()
+                    assert media["schema"]["$ref"].endswith("/Problem")
+            secured = operation.get("security", [])
+            assert bool(secured) == (path != "/healthz")
+    enrol = found["paths"]["/v1/galleries/{gallery}/people"]["post"]
+    (form,) = enrol["requestBody"]["content"].values()
+    assert form["schema"]["required"] == ["picture", "name"]
+    assert {"200", "201", "429", "503"} <= set(enrol["responses"])
+    search = found["paths"]["/v1/galleries/{gallery}/search"]["post"]["requestBody"]["content"]
+    assert {"multipart/form-data", "image/jpeg", "application/octet-stream"} <= set(search)
+    assert set(schemas.Problem.model_fields) == set(
+        found["components"]["schemas"]["Problem"]["properties"]
+    )
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_no_page_that_loads_scripts_from_elsewhere(running: Running, path: str) -> None:
+    assert running.client.get(path).status_code == 404
