@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response, Security
 
 from facehub._version import __version__
+from facehub.detect.base import Search
 from facehub.enrolment import Enrolment, Portrait, add_enrolments
 from facehub.gallery.base import Gallery, clean_name
 from facehub.identification import check_gallery, identify
@@ -80,6 +81,7 @@ async def on_embed(
     request: Request,
     service: Parts,
     _: Annotated[Key, Security(authorize, scopes=[Scope.EMBED.value])],
+    search: Search = "auto",
 ) -> Any:
     """Embed every face of a picture; only where the host allows it."""
     if not service.settings.allow_embed:
@@ -88,7 +90,7 @@ async def on_embed(
         picture = await service.body(request, visit).picture()
 
         def work() -> dict[str, Any]:
-            faces = service.recognizer.faces(picture)
+            faces = service.recognizer.faces(picture, search=search)
             return {
                 "fingerprint": service.recognizer.fingerprint,
                 "faces": [{**f.to_dict(), "embedding": f.embedding.tolist()} for f in faces],
