@@ -140,7 +140,7 @@ class Caller:
 
     def __init__(self, api: Any, url: str, token: str, outcomes: Outcomes) -> None:
         self._api = api
-        self._client = api.AuthenticatedClient(base_url=url, token=token, timeout=120, verify_ssl=False)
+        self._client = _client(api, url, token)
         self._outcomes = outcomes
 
     def __call__(self, operation: str, *args: Any, **kwargs: Any) -> Any:
@@ -225,13 +225,18 @@ def _steps(
 
 def people(api: Any, url: str, token: str) -> dict[str, int]:
     """Templates of each person in the gallery, page by page."""
-    client = api.AuthenticatedClient(base_url=url, token=token, timeout=120, verify_ssl=False)
+    client = _client(api, url, token)
     found: dict[str, int] = {}
     while True:
         page = api.api.default.list_people.sync(GALLERY, client=client, offset=len(found), limit=50)
         found |= {person.name: person.templates for person in page.people}
         if len(found) >= page.total:
             return found
+
+
+def _client(api: Any, url: str, token: str) -> Any:
+    options = {"timeout": 120, "verify_ssl": False}  # which would read certificates for nothing
+    return api.AuthenticatedClient(base_url=url, token=token, **options)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from http import HTTPStatus
 
 from fastapi import FastAPI
@@ -14,13 +15,14 @@ from facehub.errors import (
     FaceError,
     FaceHubError,
     GalleryNameError,
+    GalleryUnavailableError,
     ImageError,
     ImageFormatError,
     ImageTooLargeError,
     NameTakenError,
     NotInGalleryError,
 )
-from facehub.hosting import print_frames
+from facehub.hosting import SettingsError, print_frames
 from facehub.service.errors import ServiceError
 
 MEDIA_TYPE = "application/problem+json"
@@ -76,9 +78,10 @@ async def _on_error(_: Request, error: Exception) -> Response:
     for kind, status in _STATUSES:
         if isinstance(error, kind):
             return problem(status, name, detail)
-    # A store that cannot be reached, a file of keys that is damaged: the text may hold a path or an
-    # address of the host.
-    print_frames(error)
+    if isinstance(error, GalleryUnavailableError | SettingsError):
+        print(error, file=sys.stderr)  # its path or address is for the host only
+    else:
+        print_frames(error)
     return problem(503, name, UNAVAILABLE, {"Retry-After": "10"})
 
 
