@@ -31,6 +31,14 @@ Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
+class Form:
+    """The fields of a form, by name: files, and texts."""
+
+    files: dict[str, bytes]
+    texts: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Body:
     """The body of one request.
 
@@ -66,29 +74,31 @@ class Body:
             ServiceError: another type, too large, too late, or there is none.
         """
         if self._type == FORM:
-            return (await self.form("picture"))["picture"]
+            return (await self.form("picture")).files["picture"]
         self._check_type(*RAW)
         return await self._in_time(self._all(self.max_picture))
 
-    async def form(self, *files: str, texts: tuple[str, ...] = ()) -> dict[str, bytes]:
-        """A form: each file and each text once, texts as UTF-8; a text may be missing.
+    async def form(self, *files: str, texts: tuple[str, ...] = ()) -> Form:
+        """A form: each file once, each text at most once, nothing else.
 
         Raises:
-            ServiceError: another type, too large, too late, a file is missing, or there is more.
+            ServiceError: another type, too large, too late, or other fields.
         """
         self._check_type(FORM)
         limit = len(files) * self.max_picture + MAX_TEXT
-        found: dict[str, bytes] = {}
-        for name, value in await self._in_time(self._items(limit, len(files), len(texts))):
-            known = files if isinstance(value, bytes) else texts
-            if name not in known or name in found:
-                raise InvalidRequestError(f"The form needs {_fields(files, texts)}, each once.")
-            found[name] = value if isinstance(value, bytes) else value.encode()
-            if len(found[name]) > self.max_picture:
-                raise self._too_large(self.max_picture)
-        if not set(files) <= set(found):
-            raise InvalidRequestError(f"The form needs {_fields(files, texts)}, each once.")
-        return found
+        form = Form({}, {})
+        for name, value in await self._in_time(self._items(limit)):
+            if isinstance(value, bytes) and name in files and name not in form.files:
+                form.files[name] = value
+            elif isinstance(value, str) and name in texts and name not in form.texts:
+                form.texts[name] = value
+            else:
+                raise _other_fields(files, texts)
+        if len(form.files) < len(files):
+            raise _other_fields(files, texts)
+        if max(map(len, form.files.values())) > self.max_picture:
+            raise self._too_large(self.max_picture)
+        return form
 
     @property
     def _type(self) -> str:
@@ -98,19 +108,13 @@ class Body:
         if self._type not in allowed:
             raise MediaTypeError(f"Send {' or '.join(allowed)}.")
 
-    async def _items(self, limit: int, files: int, texts: int) -> list[tuple[str, str | bytes]]:
-        parser = MultiPartParser(
-            self.request.headers,
-            self._chunks(limit),
-            max_files=files,
-            max_fields=texts,
-            max_part_size=MAX_TEXT,
-        )
+    async def _items(self, limit: int) -> list[tuple[str, str | bytes]]:
+        parser = MultiPartParser(self.request.headers, self._chunks(limit), max_part_size=MAX_TEXT)
         parser.spool_max_size = limit + 1  # never to a file on the disk
         try:
             form = await parser.parse()
-        except MultiPartException as error:
-            raise BadRequestError(error.message) from None
+        except (MultiPartException, ValueError):  # the latter of an odd charset
+            raise BadRequestError("The form cannot be read.") from None
         try:
             return [
                 (name, await value.read() if isinstance(value, UploadFile) else value)
@@ -147,9 +151,9 @@ class Body:
         return BodyTooLargeError(f"At most {size} can be sent.")
 
 
-def _fields(files: tuple[str, ...], texts: tuple[str, ...]) -> str:
+def _other_fields(files: tuple[str, ...], texts: tuple[str, ...]) -> InvalidRequestError:
     parts = [f"a file “{name}”" for name in files] + [f"a text “{name}”" for name in texts]
-    return " and ".join(parts)
+    return InvalidRequestError(f"The form needs {' and '.join(parts)}, each once.")
 
 
 def _words(error: ValidationError) -> str:

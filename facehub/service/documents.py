@@ -12,6 +12,7 @@ from facehub.service.body import FORM, JSON, RAW
 from facehub.service.problems import MEDIA_TYPE
 from facehub.service.schemas import Problem
 
+_SECONDS = {"schema": {"type": "integer"}, "description": "seconds"}
 _BINARY = {"type": "string", "format": "binary"}
 
 
@@ -37,7 +38,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the media type that errors have."""
+    """The OpenAPI document, with the media type and the header that errors have."""
     if not app.openapi_schema:
         found = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -47,6 +48,8 @@ def document(app: FastAPI) -> dict[str, Any]:
                 for status, answer in operation["responses"].items():
                     if int(status) >= 400:
                         answer["content"] = {MEDIA_TYPE: answer["content"][JSON]}
+                    if int(status) in (429, 503):
+                        answer["headers"] = {"Retry-After": _SECONDS}
         app.openapi_schema = found
     return app.openapi_schema
 

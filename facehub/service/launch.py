@@ -40,6 +40,7 @@ def serve(recognizer: FaceRecognizer, settings: Settings, *, host: str, port: in
             port=port,
             access_log=False,  # it would name addresses; `Observer` logs requests
             server_header=False,
+            ws="none",
             timeout_graceful_shutdown=settings.deadline,
         )
 

@@ -61,10 +61,10 @@ async def on_verify(
 ) -> Any:
     """Compare two pictures."""
     with service.gate.enter() as visit:
-        files = await service.body(request, visit).form("first", "second")
+        form = await service.body(request, visit).form("first", "second")
 
         def work() -> dict[str, Any]:
-            pair = files["first"], files["second"]
+            pair = form.files["first"], form.files["second"]
             return verify(*pair, policy=policy, recognizer=service.recognizer).to_dict()
 
         return await service.gate.run(work)
@@ -134,7 +134,7 @@ async def on_list(
     service: Parts,
     key: Reader,
     gallery: str,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> schemas.People:
     """List people in the order of enrolment."""
@@ -173,12 +173,11 @@ async def on_enrol(
     people = service.gallery(gallery, key)
     with service.gate.enter() as visit:
         form = await service.body(request, visit).form("picture", texts=("name", "source"))
-        name = clean_name(form.get("name", b"").decode())
-        source = form.get("source", b"").decode()
+        name, source = clean_name(form.texts.get("name", "")), form.texts.get("source", "")
 
         def work() -> dict[str, Any]:
             check_gallery(people, service.recognizer)
-            face = service.recognizer.face(form["picture"], policy=policy)
+            face = service.recognizer.face(form.files["picture"], policy=policy)
             (done,) = add_enrolments(people, [Enrolment(Portrait(name, b"", source), face)])
             if done.error is not None:
                 raise done.error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -122,6 +123,11 @@ def test_the_openapi_document(running: Running) -> None:
                     assert media["schema"]["$ref"].endswith("/Problem")
             secured = operation.get("security", [])
             assert bool(secured) == (path != "/healthz")
+            assert all(
+                "Retry-After" in operation["responses"][each]["headers"]
+                for each in ("429", "503")
+                if each in operation["responses"]
+            )
     enrol = found["paths"]["/v1/galleries/{gallery}/people"]["post"]
     (form,) = enrol["requestBody"]["content"].values()
     assert form["schema"]["required"] == ["picture", "name"]
@@ -136,3 +142,14 @@ def test_the_openapi_document(running: Running) -> None:
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
 def test_no_page_that_loads_scripts_from_elsewhere(running: Running, path: str) -> None:
     assert running.client.get(path).status_code == 404
+
+
+def test_it_needs_neither_gradio_nor_the_page() -> None:
+    folder = Path(create_app.__code__.co_filename).parent
+    for path in [*folder.glob("*.py"), folder.parent / "hosting.py"]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            else:
+                modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [m for m in modules if m.startswith(("gradio", "facehub.demo"))], path

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from facehub.service.body import MAX_TEXT, Body
+from facehub.service.body import MAX_TEXT, Body, Form
 from facehub.service.errors import (
     BadRequestError,
     BodyTimeoutError,
@@ -67,7 +67,7 @@ def a_picture(body: Body) -> Awaitable[bytes]:
     return body.picture()
 
 
-def a_form(body: Body) -> Awaitable[dict[str, bytes]]:
+def a_form(body: Body) -> Awaitable[Form]:
     return body.form("picture", texts=("name",))
 
 
@@ -83,8 +83,8 @@ def test_a_raw_picture(kind: str) -> None:
 def test_a_form() -> None:
     body = part("picture", b"ab\r\n--c") + part("name", "Zoë".encode(), False) + b"--b--\r\n"
     chunks = [body[i : i + 7] for i in range(0, len(body), 7)]
-    found = {"picture": b"ab\r\n--c", "name": "Zoë".encode()}
-    assert read(a_form, FORM, *chunks) == found
+    found = read(a_form, FORM, *chunks)
+    assert (found.files, found.texts) == ({"picture": b"ab\r\n--c"}, {"name": "Zoë"})
     assert read(a_picture, FORM, part("picture", b"ab") + b"--b--\r\n") == b"ab"
 
 
@@ -96,7 +96,7 @@ def test_a_large_picture_in_a_form_is_kept_in_memory(monkeypatch: pytest.MonkeyP
     large = bytes(LARGEST)
     body = part("picture", large) + b"--b--\r\n"
     halves = body[: len(body) // 2], body[len(body) // 2 :]
-    assert read(a_form, FORM, *halves)["picture"] == large
+    assert read(a_form, FORM, *halves).files["picture"] == large
 
 
 @pytest.mark.parametrize(
@@ -141,10 +141,19 @@ def test_a_picture_of_a_form_is_bounded_like_a_raw_one() -> None:
     [
         part("name", b"Ada", False),
         part("picture", b"a") + part("other", b"b", False),
+        part("picture", b"a") + part("picture", b"b"),
+        part("picture", b"a") + part("name", b"Ada", False) * 2,
         part("picture", b"a", False),
         part("name", b"a"),
     ],
-    ids=["no picture", "another field", "a text for a file", "a file for a text"],
+    ids=[
+        "no picture",
+        "another field",
+        "two files",
+        "two names",
+        "a text for a file",
+        "a file for a text",
+    ],
 )
 def test_fields_that_are_missing_or_too_many(body: bytes) -> None:
     with pytest.raises(InvalidRequestError, match="The form needs a file “picture”"):
@@ -156,10 +165,10 @@ def test_fields_that_are_missing_or_too_many(body: bytes) -> None:
     [
         ("multipart/form-data", part("picture", b"a")),
         (FORM, b"garbage"),
-        (FORM, part("picture", b"a") + part("picture", b"b") + b"--b--\r\n"),
+        (f"{FORM}; charset=undefined", part("name", b"a", False) + b"--b--\r\n"),
         (FORM, part("name", b"a" * (MAX_TEXT + 1), False) + b"--b--\r\n"),
     ],
-    ids=["no boundary", "garbage", "two files", "a long text"],
+    ids=["no boundary", "garbage", "odd charset", "a long text"],
 )
 def test_forms_that_cannot_be_read(kind: str, body: bytes) -> None:
     with pytest.raises(BadRequestError):

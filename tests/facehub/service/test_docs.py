@@ -58,7 +58,7 @@ def served(tmp_path: Path, free_port: int) -> Iterator[Served]:
         process = subprocess.Popen(line, stdout=log, stderr=log, **options)
     url = f"http://127.0.0.1:{free_port}"
     try:
-        for _ in range(200):
+        for _ in range(600):
             assert process.poll() is None, (tmp_path / "log.txt").read_text()
             try:
                 if httpx.get(f"{url}/healthz").status_code == 200:

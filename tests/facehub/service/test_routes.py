@@ -178,12 +178,22 @@ def test_names_that_cannot_be_used(running: Running) -> None:
     assert running.galleries["people"].people() == {"Ada": 1, "Bob": 1}
 
 
+def test_a_name_of_half_a_character(running: Running) -> None:
+    enrol(running, "Ada", RED)
+    content = b'{"name": "Ada", "new_name": "\\ud800"}'
+    headers = {**running.headers["all"], "Content-Type": "application/json"}
+    answer = running.client.post(f"{PEOPLE}/rename", headers=headers, content=content)
+    check_problem(answer, 422, "InvalidRequestError")
+    assert list(running.galleries["people"]) == ["Ada"]
+
+
 def test_wrong_requests(running: Running) -> None:
     files = {"picture": picture(RED)}
     check_problem(running.ask("GET", "/v1/nothing"), 404, "NotFoundError")
     check_problem(running.ask("PUT", "/v1/verify"), 405, "MethodNotAllowedError")
     check_problem(running.ask("GET", f"{PEOPLE}?limit=1001"), 422, "InvalidRequestError")
-    check_problem(running.ask("GET", f"{PEOPLE}?offset=-1"), 422, "InvalidRequestError")
+    for offset in (-1, 10**30):
+        check_problem(running.ask("GET", f"{PEOPLE}?offset={offset}"), 422, "InvalidRequestError")
     wrong = f"{SEARCH}?top_k=secret"
     answer = running.ask("POST", wrong, files=files)
     check_problem(answer, 422, "InvalidRequestError")
