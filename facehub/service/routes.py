@@ -12,7 +12,7 @@ from facehub.detect.base import Search
 from facehub.enrolment import Enrolment, Portrait, add_enrolments
 from facehub.gallery.base import Gallery, clean_name
 from facehub.identification import check_gallery, identify
-from facehub.results import EmbeddedFace
+from facehub.results import EmbeddedFace, rounded
 from facehub.select import FacePolicy
 from facehub.service import schemas
 from facehub.service.access import Service, authorize, service_of
@@ -122,7 +122,7 @@ async def on_search(
             recognizer = service.recognizer
             limit = recognizer.spec.threshold_for(people.n_templates)
             faces = identify(picture, people, threshold=limit, top_k=top_k, recognizer=recognizer)
-            return {"threshold": limit, "faces": [face.to_dict() for face in faces]}
+            return {"threshold": rounded(limit), "faces": [face.to_dict() for face in faces]}
 
         return await service.gate.run(work)
 

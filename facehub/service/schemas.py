@@ -58,6 +58,8 @@ class Candidate(_Strict):
     similarity: float
     example: int = Field(description="which of the person's, from 0")
     source: str
+    fpir: float | None = Field(description="share of strangers who come this near to somebody here")
+    extrapolated: bool = Field(description="whether that is beyond what was measured")
 
 
 class IdentifiedFace(Face):
