@@ -58,6 +58,6 @@ def check_changeable(address: str | os.PathLike[str]) -> None:
         raise GalleryError(f"{path} cannot be written: there is no folder {path.parent}.")
     if path.suffix.lower() == FILE:
         raise GalleryError(
-            f"{path} is a copy to hand on, not a gallery to change. Make one of it first: "
-            f"facehub gallery copy {path} {path.with_suffix('.db')}"
+            f"{path} is a copy to hand on, not a gallery to change. Make one of it first "
+            f"(facehub gallery copy {path} {path.with_suffix('.db')})."
         )
