@@ -13,12 +13,13 @@
     ├── AssetError               a file of the package is missing or altered
     ├── WeightsError             weights are missing, damaged or of another architecture
     ├── DeviceError              the device or number of threads asked for is not to be had
-    └── GalleryError             a gallery is damaged, or cannot do what was asked
-        ├── GalleryMismatchError
-        ├── GalleryNameError     a person's name cannot be used
-        ├── GalleryUnavailableError
-        ├── NameTakenError
-        └── NotInGalleryError    no such person or example
+    ├── GalleryError             a gallery is damaged, or cannot do what was asked
+    │   ├── GalleryMismatchError
+    │   ├── GalleryNameError     a person's name cannot be used
+    │   ├── GalleryUnavailableError
+    │   ├── NameTakenError
+    │   └── NotInGalleryError    no such person or example
+    └── AlbumError               an album is damaged, or faces cannot be grouped
 
 The library raises them; only the edges (`facehub/cli/`, `facehub/demo/`, `facehub/service/`) turn
 them into messages. Each message is a sentence that a user can act on.
@@ -99,3 +100,7 @@ class NameTakenError(GalleryError):
 
 class NotInGalleryError(GalleryError):
     """There is no such person or example."""
+
+
+class AlbumError(FaceHubError):
+    """An album is damaged, or faces cannot be grouped with these weights."""

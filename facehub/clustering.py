@@ -1,0 +1,269 @@
+"""Group the faces of one person: average linkage with cosine similarity, in bounded memory.
+
+Average linkage merges the two groups whose faces are the most similar on average, again and again,
+as scikit-learn's `AgglomerativeClustering(linkage="average")` does. That one needs a matrix of all
+pairs, 40 GB for 100,000 faces, and cannot keep two faces of one picture apart. Here only lists of
+neighbours are kept: with unit vectors, the mean similarity of all pairs between two groups is the
+scalar product of their sums over the product of their sizes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from facehub.errors import AlbumError
+from facehub.model.spec import ModelSpec
+
+NEIGHBOURS = 64  # kept for each face
+STRANGER_RATE = 0.1  # see `GroupingRule.for_faces`
+_CHUNK = 2**24  # similarities held at once
+_UNIT = 1e-3  # largest error of an embedding's length
+
+
+@dataclass(frozen=True)
+class GroupingRule:
+    """From which mean similarity two groups count as one person.
+
+    Two single faces are one comparison, and among many faces some strangers look alike. The mean of
+    many comparisons goes astray less, so that larger groups need less.
+
+    Attributes:
+        pair: cosine similarity, -1 to 1, from which two single faces are merged.
+        group: the same for large groups, at most `pair`.
+    """
+
+    pair: float
+    group: float
+
+    def __post_init__(self) -> None:
+        if not -1 <= self.group <= self.pair <= 1:
+            raise ValueError("similarities lie between -1 and 1, and group is at most pair")
+
+    @classmethod
+    def for_faces(
+        cls, spec: ModelSpec, count: int, *, threshold: float | None = None
+    ) -> GroupingRule:
+        """The rule for so many faces, from the calibration of the weights.
+
+        `group` is the weights' threshold. `pair` has the false match rate at which `STRANGER_RATE`
+        of the faces would find a stranger among all others, by `ModelSpec.threshold_for`.
+
+        Args:
+            spec: of the weights.
+            count: number of faces.
+            threshold: for both, in place of the calibration's.
+
+        Raises:
+            AlbumError: the weights have no threshold, and none is given.
+        """
+        if threshold is not None:
+            return cls(threshold, threshold)
+        group = spec.threshold
+        pair = spec.threshold_for(max(count - 1, 1), STRANGER_RATE)
+        if group is None or pair is None:
+            raise AlbumError(
+                "These weights are not calibrated: no similarity is known from which two faces "
+                "count as one person. Give a threshold."
+            )
+        return cls(pair, group)
+
+    def limit(self, first: np.ndarray | int, second: np.ndarray | int) -> np.ndarray:
+        """Lowest mean similarity at which groups of these sizes are merged."""
+        larger = np.maximum(first, second).astype(np.float64)
+        return np.asarray(self.group + (self.pair - self.group) / larger)
+
+
+def cluster(
+    embeddings: np.ndarray,
+    rule: GroupingRule,
+    pictures: Sequence[int] | np.ndarray | None = None,
+    *,
+    neighbours: int = NEIGHBOURS,
+) -> np.ndarray:
+    """Say which faces show one person.
+
+    The most similar groups are merged first, as long as the rule allows it. Two faces of one picture
+    are never of one group, however similar. The answer depends on nothing but the arguments.
+
+    Args:
+        embeddings: float32 (N, D), unit rows.
+        rule: from which similarity two groups are merged.
+        pictures: (N,) whole numbers: which picture each face is of; None where all differ.
+        neighbours: most similar faces that are remembered for each face. Memory grows with
+            N * (D + neighbours); with `neighbours` at N or more, the linkage is exact.
+
+    Returns:
+        int64 (N,): the number of each face's group, from 0 in the order of their first faces. A
+        face that resembles no other has a group of its own.
+
+    Raises:
+        ValueError: shapes disagree, or rows are not unit vectors.
+    """
+    rows = np.ascontiguousarray(embeddings, np.float32)
+    if rows.ndim != 2 or neighbours < 1:
+        raise ValueError("embeddings must have shape (N, D), and neighbours be 1 or more")
+    if not np.allclose(np.linalg.norm(rows, axis=1), 1, atol=_UNIT):  # also where not finite
+        raise ValueError("embeddings must be unit vectors")
+    photo = np.arange(len(rows)) if pictures is None else np.unique(pictures, return_inverse=True)[1]
+    if photo.shape != (len(rows),):
+        raise ValueError("every face needs the number of its picture")
+    if not len(rows):
+        return np.empty(0, np.int64)
+    linkage = _Linkage(rows, photo, rule)
+    linkage.merge(*_similar(rows, rows, np.arange(len(rows)), photo, rule.group, neighbours))
+    while True:  # the lists of a large group's faces may name none but each other
+        large = np.flatnonzero(linkage.alive & (linkage.size > neighbours))
+        if not linkage.merge(*linkage.similar_groups(large, neighbours)):
+            break
+    _, first, labels = np.unique(
+        linkage.root(np.arange(len(rows))), return_index=True, return_inverse=True
+    )
+    return np.argsort(np.argsort(first))[labels].astype(np.int64)
+
+
+class _Linkage:
+    """Groups that grow; each is known by the number of its first face in the lists below.
+
+    Attributes:
+        sums: float32 (N, D), the sum of a group's embeddings.
+        size: (N,), faces of a group.
+        alive: bool (N,), whether the number is still that of a group.
+    """
+
+    def __init__(self, rows: np.ndarray, photo: np.ndarray, rule: GroupingRule) -> None:
+        count = len(rows)
+        self.rule = rule
+        self.sums = rows.copy()
+        self.size = np.ones(count, np.int64)
+        self.alive = np.ones(count, bool)
+        self._parent = np.arange(count)
+        self._version = [0] * count
+        self._photos = [{number} for number in photo.tolist()]
+        self._near: list[np.ndarray] = [np.empty(0, np.int32)] * count
+
+    def root(self, faces: np.ndarray) -> np.ndarray:
+        """The groups that these faces, or groups of old, belong to now."""
+        found = self._parent[faces]
+        while not np.array_equal(above := self._parent[found], found):
+            found = above
+        self._parent[faces] = found
+        return found
+
+    def merge(self, first: np.ndarray, second: np.ndarray, similarity: np.ndarray) -> int:
+        """Merge as the rule allows, among these pairs of groups and those that come of them.
+
+        Returns:
+            How often groups were merged.
+        """
+        self._add_pairs(first, second)
+        margin = similarity - self.rule.limit(self.size[first], self.size[second])
+        good = margin >= 0
+        version = self._version
+        heap = [
+            (-m, a, b, version[a], version[b])
+            for m, a, b in zip(
+                margin[good].tolist(), first[good].tolist(), second[good].tolist(), strict=True
+            )
+        ]
+        heapq.heapify(heap)
+        merged = 0
+        while heap:
+            _, a, b, version_a, version_b = heapq.heappop(heap)
+            if version[a] != version_a or version[b] != version_b:
+                continue  # one of them has grown, or is part of another
+            if not self._photos[a].isdisjoint(self._photos[b]):
+                continue
+            merged += 1
+            kept = min(a, b)
+            for found, near in self._join(kept, max(a, b)):
+                low, high = min(near, kept), max(near, kept)
+                heapq.heappush(heap, (-found, low, high, version[low], version[high]))
+        return merged
+
+    def similar_groups(
+        self, groups: np.ndarray, neighbours: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For some groups, the others that may be one person with them: pairs and similarities."""
+        everyone = np.flatnonzero(self.alive)
+        means = self.sums[everyone] / self.size[everyone, None].astype(np.float32)
+        mine = np.searchsorted(everyone, groups)
+        first, second, similarity = _similar(
+            means[mine], means, mine, np.arange(len(everyone)), self.rule.group, neighbours
+        )
+        first, second = everyone[first], everyone[second]
+        apart = np.array(
+            [self._photos[a].isdisjoint(self._photos[b]) for a, b in zip(first, second, strict=True)],
+            bool,
+        )
+        return first[apart], second[apart], similarity[apart]
+
+    def _add_pairs(self, first: np.ndarray, second: np.ndarray) -> None:
+        one, other = np.concatenate([first, second]), np.concatenate([second, first])
+        order = np.argsort(one, kind="stable")
+        starts = np.flatnonzero(np.diff(one[order], prepend=-1))
+        parts = np.split(other[order].astype(np.int32), starts[1:]) if len(starts) else []
+        for group, near in zip(one[order][starts].tolist(), parts, strict=True):
+            self._near[group] = np.concatenate([self._near[group], near])
+
+    def _join(self, kept: int, gone: int) -> list[tuple[float, int]]:
+        """Merge two groups; returns margins to the neighbours that the rule still allows."""
+        self.sums[kept] += self.sums[gone]
+        self.size[kept] += self.size[gone]
+        self.alive[gone] = False
+        self._parent[gone] = kept
+        self._version[kept] += 1
+        self._version[gone] += 1
+        less, more = sorted((self._photos[kept], self._photos[gone]), key=len)
+        more |= less
+        self._photos[kept], self._photos[gone] = more, set()
+        near = np.unique(self.root(np.concatenate([self._near[kept], self._near[gone]])))
+        near = near[near != kept]
+        self._near[kept], self._near[gone] = near.astype(np.int32), np.empty(0, np.int32)
+        mean = self.sums[near] @ self.sums[kept] / (self.size[near] * self.size[kept])
+        margin = mean - self.rule.limit(self.size[near], int(self.size[kept]))
+        good = margin >= 0
+        return list(zip(margin[good].tolist(), near[good].tolist(), strict=True))
+
+
+def _similar(
+    some: np.ndarray,
+    rows: np.ndarray,
+    own: np.ndarray,
+    photo: np.ndarray,
+    least: float,
+    neighbours: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of different pictures that are similar, a block of rows at a time.
+
+    Args:
+        some: float32 (M, D).
+        rows: float32 (N, D).
+        own: (M,), which of `rows` each of `some` is.
+        photo: (N,), the picture of each of `rows`.
+        least: lowest similarity.
+        neighbours: most pairs for each of `some`.
+
+    Returns:
+        The lower and the higher number of each pair, and its similarity; each pair once.
+    """
+    pairs, similarities = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    step = max(1, _CHUNK // len(rows))
+    for begin in range(0, len(some), step):
+        scores = some[begin : begin + step] @ rows.T
+        row, column = np.nonzero(scores >= least)
+        mine = own[begin + row]
+        apart = photo[mine] != photo[column]
+        row, column, mine = row[apart], column[apart], mine[apart]
+        similarity = scores[row, column]
+        order = np.lexsort((column, -similarity, row))  # each row's best first
+        starts = np.searchsorted(row[order], row[order])  # where each one's row begins
+        kept = order[np.arange(len(order)) - starts < neighbours]
+        low, high = np.minimum(mine, column)[kept], np.maximum(mine, column)[kept]
+        pairs.append(low * len(rows) + high)
+        similarities.append(similarity[kept])
+    number, first = np.unique(np.concatenate(pairs), return_index=True)
+    return number // len(rows), number % len(rows), np.concatenate(similarities)[first]
