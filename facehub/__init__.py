@@ -3,11 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from facehub._version import __version__
+from facehub.album import Album, AlbumFace, AlbumGroup, make_album
 from facehub.align import align_faces
+from facehub.clustering import GroupingRule, cluster
 from facehub.detect.base import FaceDetector
 from facehub.detect.mediapipe import MediaPipeDetector
 from facehub.enrolment import enrol
 from facehub.errors import (
+    AlbumError,
     ArchiveError,
     AssetError,
     DeviceError,
@@ -57,6 +60,10 @@ if TYPE_CHECKING:
 
 # Without `FaceEncoder`, so that `from facehub import *` works where PyTorch is not installed.
 __all__ = [
+    "Album",
+    "AlbumError",
+    "AlbumFace",
+    "AlbumGroup",
     "AlignmentTemplate",
     "ArchiveError",
     "AssetError",
@@ -79,6 +86,7 @@ __all__ = [
     "GalleryMismatchError",
     "GalleryNameError",
     "GalleryUnavailableError",
+    "GroupingRule",
     "IdentifiedFace",
     "ImageDecodeError",
     "ImageError",
@@ -100,10 +108,12 @@ __all__ = [
     "WeightsError",
     "__version__",
     "align_faces",
+    "cluster",
     "default_recognizer",
     "enrol",
     "identify",
     "load_image",
+    "make_album",
     "open_gallery",
     "review_gallery",
     "verify",

@@ -86,8 +86,8 @@ def cluster(
 ) -> np.ndarray:
     """Say which faces show one person.
 
-    The most similar groups are merged first, as long as the rule allows it. Two faces of one picture
-    are never of one group, however similar. The answer depends on nothing but the arguments.
+    The most similar groups are merged first, as long as the rule allows it. Two faces of one
+    picture are never of one group, however similar. The same arguments give the same answer.
 
     Args:
         embeddings: float32 (N, D), unit rows.
@@ -108,15 +108,17 @@ def cluster(
         raise ValueError("embeddings must have shape (N, D), and neighbours be 1 or more")
     if not np.allclose(np.linalg.norm(rows, axis=1), 1, atol=_UNIT):  # also where not finite
         raise ValueError("embeddings must be unit vectors")
-    photo = np.arange(len(rows)) if pictures is None else np.unique(pictures, return_inverse=True)[1]
+    photo = (
+        np.arange(len(rows)) if pictures is None else np.unique(pictures, return_inverse=True)[1]
+    )
     if photo.shape != (len(rows),):
         raise ValueError("every face needs the number of its picture")
     if not len(rows):
         return np.empty(0, np.int64)
     linkage = _Linkage(rows, photo, rule)
     linkage.merge(*_similar(rows, rows, np.arange(len(rows)), photo, rule.group, neighbours))
-    while True:  # the lists of a large group's faces may name none but each other
-        large = np.flatnonzero(linkage.alive & (linkage.size > neighbours))
+    # The lists of a large group's faces may name none but each other.
+    while len(large := np.flatnonzero(linkage.alive & (linkage.size > neighbours))):
         if not linkage.merge(*linkage.similar_groups(large, neighbours)):
             break
     _, first, labels = np.unique(
@@ -147,7 +149,7 @@ class _Linkage:
 
     def root(self, faces: np.ndarray) -> np.ndarray:
         """The groups that these faces, or groups of old, belong to now."""
-        found = self._parent[faces]
+        found: np.ndarray = self._parent[faces]
         while not np.array_equal(above := self._parent[found], found):
             found = above
         self._parent[faces] = found
@@ -196,7 +198,10 @@ class _Linkage:
         )
         first, second = everyone[first], everyone[second]
         apart = np.array(
-            [self._photos[a].isdisjoint(self._photos[b]) for a, b in zip(first, second, strict=True)],
+            [
+                self._photos[a].isdisjoint(self._photos[b])
+                for a, b in zip(first, second, strict=True)
+            ],
             bool,
         )
         return first[apart], second[apart], similarity[apart]

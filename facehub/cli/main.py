@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from facehub._version import __version__
+from facehub.cli.album import run_cluster
 from facehub.cli.faces import run_embed, run_info, run_verify
 from facehub.cli.gallery import (
     run_change,
@@ -99,6 +100,16 @@ def _add_face_commands(commands: Any) -> None:
     embed = _command(commands, "embed", run_embed, "write the embedding of every face to a file")
     embed.add_argument("photos", type=Path, nargs="+", help=_PHOTOS)
     embed.add_argument("-o", "--output", type=Path, required=True, help="file to write (.npz)")
+    album = _command(commands, "cluster", run_cluster, "group the faces of photos by person")
+    album.add_argument("photos", type=Path, nargs="+", help=_PHOTOS)
+    album.add_argument(
+        "-o", "--output", type=Path, required=True, help="file to write (.json or .csv)"
+    )
+    album.add_argument(
+        "--threshold",
+        type=_similarity,
+        help=f"{_LIMIT}, on average (default: the weights' own, raised for many faces)",
+    )
     _command(commands, "info", run_info, "say which weights, threshold and precision are in use")
 
 

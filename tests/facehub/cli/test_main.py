@@ -502,6 +502,7 @@ def test_weights_option_and_variable(
         ["identify", "g", "a.jpg", "--top", "0"],
         ["gallery", "rename", "g.db", "A"],
         ["embed", "a.jpg"],
+        ["cluster", "a.jpg"],
     ],
     ids=" ".join,
 )
@@ -517,7 +518,16 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert exit_.value.code == 0
     stdout = capsys.readouterr().out
-    for word in ("verify", "enrol", "identify", "gallery", "embed", "info", "exit codes:"):
+    for word in (
+        "verify",
+        "enrol",
+        "identify",
+        "gallery",
+        "embed",
+        "cluster",
+        "info",
+        "exit codes:",
+    ):
         assert word in stdout
 
 
