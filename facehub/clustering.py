@@ -196,15 +196,7 @@ class _Linkage:
         first, second, similarity = _similar(
             means[mine], means, mine, np.arange(len(everyone)), self.rule.group, neighbours
         )
-        first, second = everyone[first], everyone[second]
-        apart = np.array(
-            [
-                self._photos[a].isdisjoint(self._photos[b])
-                for a, b in zip(first, second, strict=True)
-            ],
-            bool,
-        )
-        return first[apart], second[apart], similarity[apart]
+        return everyone[first], everyone[second], similarity
 
     def _add_pairs(self, first: np.ndarray, second: np.ndarray) -> None:
         one, other = np.concatenate([first, second]), np.concatenate([second, first])
