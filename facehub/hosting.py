@@ -54,6 +54,13 @@ class Environment:
             raise SettingsError(f"{name} must be a whole number, not {value:g}.")
         return default if value is None else int(value)
 
+    def switch(self, name: str, default: bool) -> bool:
+        """Whether it is "on"; "off" is the other choice."""
+        text = self.text(name)
+        if text.lower() not in ("", "on", "off"):
+            raise SettingsError(f"{name} must be on or off, not {text!r}.")
+        return text.lower() == "on" if text else default
+
 
 @dataclass(frozen=True)
 class HostSettings:

@@ -1,6 +1,7 @@
-// Gradio takes files only: a folder dropped on the photos to enrol becomes its pictures and zips.
-// A picture's name tells the folder that it lies in, whom it shows, as in a zip. SLASH stands there
-// for "/", which no file's name may hold; SUFFIXES are those of pictures.
+// Gradio takes files only: a folder dropped on photos to enrol or to group becomes its pictures and
+// zips. A picture's name tells the folder that it lies in, whom it shows, as in a zip. SLASH stands
+// there for "/", which no file's name may hold; SUFFIXES are those of pictures. DROPS names the
+// inputs, and for each the notice that nothing was of use.
 
 async function usable(entry, folder) {
   try {
@@ -28,9 +29,9 @@ async function usable(entry, folder) {
 // While files are on their way, Gradio takes its input off the page: what is dropped then waits.
 let given = Promise.resolve();
 
-async function give(files) {
+async function give(zone, files) {
   let input;
-  while (!(input = document.querySelector("#photos input[type=file]"))) await pause();
+  while (!(input = document.querySelector(`#${zone} input[type=file]`))) await pause();
   const chosen = new DataTransfer();
   for (const file of files) chosen.items.add(file);
   input.files = chosen.files;
@@ -40,11 +41,13 @@ async function give(files) {
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 100));
 
+const zoneAt = (target) => Object.keys(DROPS).find((zone) => target.closest?.(`#${zone}`));
+
 // A drop beside Gradio's own zone would leave the page, and its list of files refuses drops.
 document.addEventListener(
   "dragover",
   (event) => {
-    if (!event.target.closest?.("#photos")) return;
+    if (!zoneAt(event.target)) return;
     event.preventDefault();
     event.stopPropagation();
   },
@@ -54,16 +57,16 @@ document.addEventListener(
 document.addEventListener(
   "drop",
   async (event) => {
-    const photos = event.target.closest?.("#photos");
-    if (!photos) return;
+    const zone = zoneAt(event.target);
+    if (!zone) return;
     event.preventDefault();
     event.stopPropagation();
     event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true }));
     const items = [...(event.dataTransfer?.items ?? [])];
     const entries = items.map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     const found = (await Promise.all(entries.map((entry) => usable(entry, null)))).flat();
-    document.querySelector("#nothing-dropped .fh-card").hidden = found.length > 0;
-    if (found.length) given = given.then(() => give(found));
+    document.querySelector(`#${DROPS[zone]} .fh-card`).hidden = found.length > 0;
+    if (found.length) given = given.then(() => give(zone, found));
   },
   true,
 );

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,24 @@ LIVE_AT_ONCE = 2
 MAX_CHOICES = 1000  # people to choose from; of a larger gallery, the first
 
 
+@dataclass(frozen=True)
+class IdentifyTab:
+    """What another tab needs to change the gallery.
+
+    Attributes:
+        held: the state of the session's gallery and that of the searched picture.
+        changed: what shows the gallery.
+        after_change: takes the values of `held`, gives those of `changed`.
+    """
+
+    held: list[Any]
+    changed: list[Any]
+    after_change: Callable[[SessionGallery, Photo | None], tuple[Any, ...]]
+
+
 def build(
     page: gr.Blocks, recognizer: FaceRecognizer, examples: Path, shared: SessionGallery | None
-) -> None:
+) -> IdentifyTab:
     """Lay out the tab inside the current `gr.Blocks`.
 
     Args:
@@ -288,3 +304,4 @@ def build(
         show_progress="hidden",
         api_visibility="private",
     )
+    return IdentifyTab(held, changed, after_change)

@@ -10,7 +10,16 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from facehub.demo import about_tab, api, identify_tab, render, texts, verify_tab
+from facehub.demo import (
+    about_tab,
+    album_tab,
+    album_wall,
+    api,
+    identify_tab,
+    render,
+    texts,
+    verify_tab,
+)
 from facehub.demo.host.guard import MAX_BODY, Guard
 from facehub.demo.host.patches import patch_gradio
 from facehub.demo.host.sweeper import sweeping
@@ -21,6 +30,7 @@ from facehub.io.images import SUFFIXES
 from facehub.pipeline import FaceRecognizer
 
 SCRIPTS = [Path(__file__).with_name(name) for name in ("folders.js", "confirm.js")]
+DROPS = {"photos": "nothing-dropped", "album-photos": "album-nothing-dropped"}
 SESSIONS = 300  # held at once; the least recently used is evicted
 
 
@@ -53,7 +63,9 @@ def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Bl
         with gr.Tab(texts.VERIFY_TAB):
             verify_tab.build(recognizer, examples)
         with gr.Tab(texts.IDENTIFY_TAB):
-            identify_tab.build(page, recognizer, examples, shared)
+            identify = identify_tab.build(page, recognizer, examples, shared)
+        with gr.Tab(texts.ALBUM_TAB):
+            album_tab.build(recognizer, identify, downloads=settings.downloads)
         with gr.Tab(texts.ABOUT_TAB):
             about_tab.build(recognizer, settings)
         gr.Markdown(texts.LIMITS)
@@ -73,7 +85,7 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
     max_file_size = settings.max_upload_mb * 2**20
     return {
         "theme": theme,
-        "css": render.CSS,
+        "css": render.CSS + album_wall.CSS,
         "head": _head(),
         "max_file_size": max_file_size,
         "state_session_capacity": SESSIONS,
@@ -100,6 +112,7 @@ def _head() -> str:
     """The scripts, after the constants that they share with Python."""
     constants = {
         "CONFIRM": {"delete": texts.CONFIRM_DELETE, "replace": texts.CONFIRM_REPLACE},
+        "DROPS": DROPS,
         "SLASH": SLASH,
         "SUFFIXES": sorted(SUFFIXES),
     }

@@ -6,7 +6,7 @@ import functools
 import itertools
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -134,11 +134,15 @@ class SessionGallery:
             recognizer: weights in use.
         """
         with ExitStack() as zips:
-            portraits = _portraits(name.strip(), files, zips)
+            shown = portraits(name.strip(), files, zips)
             if self.is_full:  # then nothing needs to be computed
                 full = GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
-                portraits = (replace(portrait, image=full) for portrait in portraits)
-            found = _embed(portraits, recognizer)
+                shown = (replace(portrait, image=full) for portrait in shown)
+            found = _embed(shown, recognizer)
+        return self.add_found(found)
+
+    def add_found(self, found: Sequence[Enrolment]) -> EnrolmentReport:
+        """Add faces that were found already; what cannot be added is told."""
         sources = [enrolment.portrait.source for enrolment in found]
         try:
             done = self._add(found)
@@ -250,8 +254,14 @@ def _embed(portraits: Iterable[Portrait], recognizer: FaceRecognizer) -> list[En
     return list(embed_portraits(portraits, recognizer, workers=1))
 
 
-def _portraits(name: str, files: Iterable[str | bytes], zips: ExitStack) -> Iterator[Portrait]:
-    """The first `MAX_TRIED` photos of uploads; `zips` closes the zips among them."""
+def portraits(name: str, files: Iterable[str | bytes], zips: ExitStack) -> Iterator[Portrait]:
+    """The first `MAX_TRIED` photos of uploads.
+
+    Args:
+        name: whom they show; empty to take each file's name, see `SessionGallery.enrol_many`.
+        files: paths of pictures or of zips of pictures, or pictures as bytes.
+        zips: closes the zips among them.
+    """
     for tried, portrait in enumerate(_all_portraits(files, zips)):
         if tried == MAX_TRIED:
             error = GalleryError(texts.TOO_MANY.format(limit=MAX_TRIED))

@@ -20,11 +20,13 @@ class Settings(HostSettings):
         session_minutes: after which an unused session is forgotten.
         gallery: address of a gallery that all sessions share, other processes too, or None.
         auth: (user, password) pairs; empty: no login.
+        downloads: whether visitors may download an album.
     """
 
     session_minutes: int = 60
     gallery: str | None = None
     auth: tuple[tuple[str, str], ...] = ()
+    downloads: bool = True
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> Settings:
@@ -42,6 +44,7 @@ class Settings(HostSettings):
             ),
             gallery=gallery or None,
             auth=_auth(environment.text("FACEHUB_AUTH")),
+            downloads=environment.switch("FACEHUB_DOWNLOADS", cls.downloads),
         )
 
 

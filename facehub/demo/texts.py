@@ -179,6 +179,36 @@ LIMIT_UNCALIBRATED = (
     "faces count as one person. The host of this page can set one with FACEHUB_THRESHOLD."
 )
 
+# --- Album ----------------------------------------------------------------------------------------
+ALBUM_TAB = "Album"
+ALBUM_STEP = "### Whose faces are in these photos?"
+ALBUM_PHOTOS = "Photos or zips; folders can be dropped here"
+ALBUM_FIND = "Group the faces"
+ALBUM_GROUPS = "Choose one group to name it, or several to merge them"
+ALBUM_GROUP = "Group {number}"
+ALBUM_NAME = "Name of the chosen group"
+ALBUM_SET_NAME = "Name"
+ALBUM_SEND = "Add named groups to the gallery"
+ALBUM_FORGET = "Forget the album"
+ALBUM_DOWNLOAD = "Download {file}"
+ALBUM_EMPTY = (
+    "Choose photos, then press Group the faces. They are grouped by person; the album lasts for "
+    "this session only."
+)
+ALBUM_NO_FACE = "No face was found in these photos."
+ALBUM_FOUND = (
+    "{faces} faces from {photos}: {groups} groups of several faces, {singles} single faces."
+)
+ALBUM_FULL = "An album holds at most {limit} faces here; the photos after that were left out."
+ALBUM_CHOOSE = "Choose a group first."
+ALBUM_ONE = "Choose one group to name."
+ALBUM_TWO = "Choose two groups or more to merge."
+ALBUM_GONE = "A chosen group is no longer in the album. Choose again."
+ALBUM_TAKEN = "There is already a group named {name}: choose both and press Merge."
+ALBUM_NO_NAME = "Name a group first: groups without a name are not added."
+ALBUM_EXPIRED = "There is no album, or the session has expired: choose the photos again."
+ALBUM_SENT = "Gallery of the Identify tab: {report}"
+
 # --- About ----------------------------------------------------------------------------------------
 ABOUT_TAB = "About"
 ABOUT = """## What this is

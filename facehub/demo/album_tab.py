@@ -1,0 +1,131 @@
+"""The Album tab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from facehub.demo import album_wall, render, texts
+from facehub.demo.errors import as_user_error, user_error
+from facehub.demo.host.components import file_input, skip_choice_validation
+from facehub.demo.host.uploads import uploads
+from facehub.demo.identify_tab import IdentifyTab
+from facehub.demo.session import SessionGallery
+from facehub.demo.session_album import SessionAlbum
+from facehub.demo.settings import COMPUTED
+from facehub.errors import FaceHubError
+from facehub.pipeline import FaceRecognizer
+
+
+def build(recognizer: FaceRecognizer, identify: IdentifyTab, *, downloads: bool) -> None:
+    """Lay out the tab inside the current `gr.Blocks`.
+
+    Args:
+        recognizer: weights in use.
+        identify: the tab whose gallery the named groups can be sent to.
+        downloads: whether visitors may download an album.
+    """
+
+    def shown(album: SessionAlbum | None, notice: str = "") -> tuple[Any, ...]:
+        """Album, wall, groups to choose from, notice, links, and the bar below."""
+        if album is None or not album.faces:
+            text = texts.ALBUM_EMPTY if album is None else texts.ALBUM_NO_FACE
+            details = () if album is None else album.failures
+            empty = gr.CheckboxGroup([], value=[], visible=False)
+            return None, render.message(text, details), empty, notice, "", gr.Column(visible=False)
+        return (
+            album,
+            album_wall.wall(album, "album-groups"),
+            gr.CheckboxGroup(album_wall.choices(album), value=[], visible=True),
+            notice,
+            album_wall.downloads(album) if downloads else "",
+            gr.Column(visible=True),
+        )
+
+    def present(album: SessionAlbum | None) -> SessionAlbum:
+        if album is None:
+            raise user_error(texts.ALBUM_EXPIRED)
+        return album
+
+    def keys(chosen: Any) -> list[int]:
+        return [key for key in chosen or [] if isinstance(key, int)]
+
+    def on_group(files: list[str] | None) -> Any:
+        if not files:
+            raise user_error(texts.NO_PHOTOS)
+        with uploads(*files):
+            try:
+                album = SessionAlbum.read(files, recognizer)
+            except FaceHubError as error:
+                return *shown(None, render.message(str(error))), None
+        return *shown(album), None
+
+    def on_name(album: SessionAlbum | None, chosen: Any, name: str) -> Any:
+        groups = keys(chosen)
+        if len(groups) != 1:
+            raise user_error(texts.ALBUM_ONE)
+        with as_user_error():
+            return *shown(present(album).named(groups[0], name or "")), ""
+
+    def on_merge(album: SessionAlbum | None, chosen: Any) -> Any:
+        with as_user_error():
+            return shown(present(album).merged(keys(chosen)))
+
+    def on_send(album: SessionAlbum | None, session: SessionGallery, found: Any) -> Any:
+        faces = present(album).enrolments()
+        if not faces:
+            raise user_error(texts.ALBUM_NO_NAME)
+        report = session.add_found(faces)
+        text = texts.ENROLLED_KNOWN if report.known else texts.ENROLLED
+        counted = text.format(count=report.added, known=report.known)
+        notice = render.message(texts.ALBUM_SENT.format(report=counted), report.failures)
+        return *identify.after_change(session, found), notice
+
+    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": COMPUTED}
+    album = gr.State()
+    with gr.Row():
+        with gr.Column(min_width=300):
+            gr.Markdown(texts.ALBUM_STEP)
+            files = file_input(
+                texts.ALBUM_PHOTOS,
+                file_count="multiple",
+                file_types=["image", ".zip"],
+                height=160,
+                elem_id="album-photos",
+            )
+            group_button = gr.Button(texts.ALBUM_FIND, variant="primary", elem_id="album-find")
+            gr.HTML(render.hidden(texts.NOTHING_DROPPED), elem_id="album-nothing-dropped")
+            wall = gr.HTML(render.message(texts.ALBUM_EMPTY), elem_id="album-wall")
+        with gr.Column(min_width=300, scale=2):
+            groups = gr.CheckboxGroup(
+                [], label=texts.ALBUM_GROUPS, visible=False, elem_id="album-groups"
+            )
+            skip_choice_validation(groups)
+            with gr.Column(visible=False, elem_id="album-bar") as bar:
+                with gr.Row():
+                    name = gr.Textbox(
+                        label=texts.ALBUM_NAME, max_length=100, elem_id="album-name", min_width=160
+                    )
+                    name_button = gr.Button(texts.ALBUM_SET_NAME, elem_id="album-set", min_width=80)
+                    merge_button = gr.Button(texts.MERGE, elem_id="album-merge", min_width=80)
+                with gr.Row():
+                    send_button = gr.Button(texts.ALBUM_SEND, elem_id="album-send", min_width=160)
+                    forget_button = gr.Button(
+                        texts.ALBUM_FORGET, variant="stop", elem_id="album-forget", min_width=80
+                    )
+                links = gr.HTML(elem_id="album-links")
+            notice = gr.HTML(elem_id="album-notice")
+
+    changed = [album, wall, groups, notice, links, bar]
+    group_button.click(on_group, files, [*changed, files], show_progress_on=wall, **private)
+    gr.on(
+        [name_button.click, name.submit],
+        on_name,
+        [album, groups, name],
+        [*changed, name],
+        **private,
+    )
+    merge_button.click(on_merge, [album, groups], changed, **private)
+    send_button.click(on_send, [album, *identify.held], [*identify.changed, notice], **private)
+    forget_button.click(lambda: shown(None), outputs=changed, **private)

@@ -1,0 +1,94 @@
+"""HTML of the Album tab: the walls of its groups, and its downloads."""
+
+from __future__ import annotations
+
+import base64
+import json
+from html import escape
+
+from facehub.demo import texts
+from facehub.demo.picture import data_uri, thumbnail
+from facehub.demo.session_album import SessionAlbum
+
+HEIGHT = 84  # pixels of a face on a wall
+SHOWN = 6  # faces of a group on a wall
+COLUMNS = 3
+
+CSS = f"""
+#album-groups .wrap{{display:flex;flex-wrap:wrap;gap:.6rem;align-items:stretch}}
+#album-groups label{{align-items:flex-start;padding:.6rem;border-radius:12px;max-width:100%}}
+#album-groups label span{{margin-left:.4rem;overflow-wrap:anywhere}}
+#album-groups label span::before{{content:"";display:block;height:{HEIGHT}px;margin-bottom:.4rem;
+border-radius:8px;background-repeat:no-repeat}}
+#album-groups label:has(input:checked){{outline:3px solid var(--color-accent)}}
+#album-bar{{position:sticky;bottom:0;z-index:5;padding:.6rem;border-radius:12px;
+background:var(--body-background-fill);border:1px solid var(--border-color-primary)}}
+.fh-links{{display:flex;flex-wrap:wrap;gap:1rem;margin-top:.4rem}}
+"""
+
+
+def choices(album: SessionAlbum) -> list[tuple[str, int]]:
+    """What each group is called on the page, and its key."""
+    found = []
+    for number, (key, members) in enumerate(album.groups.items(), 1):
+        name = album.names.get(key) or texts.ALBUM_GROUP.format(number=number)
+        count = texts.COUNT[len(members) > 1].format(count=len(members))
+        found.append((f"{name}, {count}", key))
+    return found
+
+
+def wall(album: SessionAlbum, chooser: str) -> str:
+    """What was found, and the faces of each group as a style of its label.
+
+    Args:
+        album: the groups.
+        chooser: element id of the checkboxes whose labels they are.
+    """
+    styles = "".join(
+        f"#{chooser} label:nth-of-type({number}) span::before{{{_faces(album, members)}}}"
+        for number, members in enumerate(album.groups.values(), 1)
+    )
+    several = sum(len(members) > 1 for members in album.groups.values())
+    text = texts.ALBUM_FOUND.format(
+        faces=len(album.faces),
+        photos=texts.COUNT[album.photos != 1].format(count=album.photos),
+        groups=several,
+        singles=len(album.groups) - several,
+    )
+    items = "".join(f"<li>{escape(failure)}</li>" for failure in album.failures)
+    failures = f'<ul class="fh-warn">{items}</ul>' if items else ""
+    return (
+        f'<style>{styles}</style><div class="fh-card" role="status">{escape(text)}{failures}</div>'
+    )
+
+
+def downloads(album: SessionAlbum) -> str:
+    """Links that hold the files themselves: none has to be kept on the server."""
+    result = album.to_album()
+    files = (
+        ("album.json", "application/json", json.dumps(result.to_dict(), indent=2)),
+        ("album.csv", "text/csv", result.to_csv()),
+    )
+    links = "".join(
+        f'<a download="{name}" href="data:{kind};base64,'
+        f'{base64.b64encode(content.encode(errors="replace")).decode()}">'
+        f"{escape(texts.ALBUM_DOWNLOAD.format(file=name))}</a>"
+        for name, kind, content in files
+    )
+    return f'<div class="fh-links">{links}</div>'
+
+
+def _faces(album: SessionAlbum, members: tuple[int, ...]) -> str:
+    """The first faces of a group, side by side, as backgrounds of one element."""
+    shown = [thumbnail(album.faces[place].face.face.crop, HEIGHT) for place in members[:SHOWN]]
+    width = max(pixels.shape[1] for pixels in shown) + 2
+    rows = -(-len(shown) // COLUMNS)
+    layers = ",".join(
+        f"url({data_uri(pixels)}) {width * (i % COLUMNS)}px {(HEIGHT + 2) * (i // COLUMNS)}px "
+        f"no-repeat"
+        for i, pixels in enumerate(shown)
+    )
+    return (
+        f"width:{width * min(len(shown), COLUMNS) - 2}px;height:{(HEIGHT + 2) * rows - 2}px;"
+        f"background:{layers}"
+    )

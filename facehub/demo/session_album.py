@@ -1,0 +1,178 @@
+"""The album behind the page: faces of uploads in groups, held by one browser session."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+
+from facehub.album import Album, AlbumFace, AlbumGroup, by_size
+from facehub.clustering import GroupingRule, cluster
+from facehub.demo import texts
+from facehub.demo.session import portraits
+from facehub.enrolment import Enrolment, Portrait
+from facehub.errors import AlbumError, FaceHubError
+from facehub.gallery.base import clean_name
+from facehub.io.images import ImageSource
+from facehub.pipeline import FaceRecognizer
+from facehub.results import EmbeddedFace
+
+MAX_FACES = 600  # of one album
+
+
+@dataclass(frozen=True, eq=False)
+class AlbumPhoto:
+    """A face that was found.
+
+    Attributes:
+        photo: name of its photo, for people to read.
+        face: crop, box and embedding.
+    """
+
+    photo: str
+    face: EmbeddedFace = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class SessionAlbum:
+    """Faces in groups. Never changed: every change gives another album.
+
+    Attributes:
+        faces: in the order of the photos.
+        groups: the faces of each group by their places in `faces`, the largest group first. A key
+            names its group as long as it is there.
+        names: of the groups that have one, by key.
+        rule: from which similarity faces were grouped.
+        fingerprint: of the weights.
+        photos: how many were read.
+        failures: a message for each photo that could not be used, and for what was left out.
+    """
+
+    faces: tuple[AlbumPhoto, ...]
+    groups: Mapping[int, tuple[int, ...]]
+    names: Mapping[int, str]
+    rule: GroupingRule
+    fingerprint: str
+    photos: int
+    failures: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, files: Iterable[str | bytes], recognizer: FaceRecognizer) -> Self:
+        """Find and group the faces of uploads.
+
+        Args:
+            files: paths of pictures or of zips of pictures, or pictures as bytes.
+            recognizer: weights in use.
+
+        Raises:
+            AlbumError: the weights have no threshold.
+        """
+        spec = recognizer.spec
+        GroupingRule.for_faces(spec, 0)  # refuses before the work
+        faces: list[AlbumPhoto] = []
+        pictures: list[int] = []
+        failures: list[str] = []
+        photos = 0
+        with ExitStack() as zips:
+            for portrait, found in _faces(portraits("", files, zips), recognizer):
+                photos += 1
+                if isinstance(found, FaceHubError):
+                    failures.append(f"{portrait.source}: {found}")
+                    continue
+                kept = found[: MAX_FACES - len(faces)]
+                faces += [AlbumPhoto(portrait.source, face) for face in kept]
+                pictures += [photos] * len(kept)
+                if len(kept) < len(found):
+                    failures.append(texts.ALBUM_FULL.format(limit=MAX_FACES))
+                    break
+        rule = GroupingRule.for_faces(spec, len(faces))
+        rows = np.array([photo.face.embedding for photo in faces], np.float32)
+        labels = cluster(rows.reshape(-1, spec.embedding_size), rule, pictures)
+        groups = {members[0]: tuple(members) for members in by_size(labels)}
+        return cls(tuple(faces), groups, {}, rule, recognizer.fingerprint, photos, tuple(failures))
+
+    def named(self, key: int, name: str) -> Self:
+        """With a name for a group.
+
+        Raises:
+            FaceHubError: there is no such group, the name is no good, or another group has it.
+        """
+        self._check([key])
+        name = clean_name(name)
+        if name in [other for k, other in self.names.items() if k != key]:
+            raise AlbumError(texts.ALBUM_TAKEN.format(name=name))
+        return replace(self, names={**self.names, key: name})
+
+    def merged(self, keys: Sequence[int]) -> Self:
+        """With several groups as one: a person may know better than the similarity.
+
+        It has the place and the key of the first of them on the page, and the first name there is.
+
+        Raises:
+            AlbumError: there is no such group, or only one.
+        """
+        self._check(keys)
+        if len(set(keys)) < 2:
+            raise AlbumError(texts.ALBUM_TWO)
+        chosen = [key for key in self.groups if key in keys]
+        name = next((self.names[key] for key in chosen if key in self.names), None)
+        members = sorted(place for key in chosen for place in self.groups[key])
+        groups = {
+            key: tuple(members) if key == chosen[0] else group
+            for key, group in self.groups.items()
+            if key == chosen[0] or key not in chosen
+        }
+        names = {key: other for key, other in self.names.items() if key not in chosen}
+        return replace(
+            self, groups=groups, names=names if name is None else {**names, chosen[0]: name}
+        )
+
+    def enrolments(self) -> list[Enrolment]:
+        """The faces of all groups with a name, to be added to a gallery."""
+        return [
+            Enrolment(Portrait(self.names[key], photo.face.face.crop, photo.photo), face=photo.face)
+            for key, members in self.groups.items()
+            if key in self.names
+            for photo in (self.faces[place] for place in members)
+        ]
+
+    def to_album(self) -> Album:
+        """The result, without pictures and embeddings."""
+        groups = tuple(
+            AlbumGroup(
+                tuple(
+                    AlbumFace(self.faces[place].photo, self.faces[place].face.face.box)
+                    for place in members
+                ),
+                self.names.get(key),
+            )
+            for key, members in self.groups.items()
+        )
+        return Album(groups, self.rule, self.fingerprint)
+
+    def _check(self, keys: Sequence[int]) -> None:
+        if not keys:
+            raise AlbumError(texts.ALBUM_CHOOSE)
+        if any(key not in self.groups for key in keys):
+            raise AlbumError(texts.ALBUM_GONE)
+
+
+def _faces(
+    shown: Iterable[Portrait], recognizer: FaceRecognizer
+) -> Iterator[tuple[Portrait, list[EmbeddedFace] | FaceHubError]]:
+    """One picture at a time: how many requests are computed at once is the host's setting."""
+    for portrait in shown:
+        images = [functools.partial(_image, portrait)]
+        (found,) = recognizer.faces_many(images, search="thorough", workers=1)
+        yield portrait, found
+
+
+def _image(portrait: Portrait) -> ImageSource:
+    image = portrait.image
+    if isinstance(image, FaceHubError):
+        raise image
+    return image() if callable(image) else image

@@ -1,0 +1,56 @@
+"""What the Album tab shows: nothing but crops, counts and escaped texts."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from facehub.album import Album
+from facehub.demo import album_wall
+from facehub.demo.session_album import SessionAlbum
+from facehub.pipeline import default_recognizer
+
+
+@pytest.fixture(scope="module")
+def album(examples: Path) -> SessionAlbum:
+    files = ("eileen_collins.jpg", "eileen_collins_tilted.jpg", "grace_hopper.jpg")
+    return SessionAlbum.read([str(examples / name) for name in files], default_recognizer())
+
+
+def test_choices(album: SessionAlbum) -> None:
+    assert album_wall.choices(album) == [("Group 1, 2 photos", 0), ("Group 2, 1 photo", 2)]
+    assert album_wall.choices(album.named(2, "Grace"))[1] == ("Grace, 1 photo", 2)
+
+
+def test_wall(album: SessionAlbum) -> None:
+    shown = album_wall.wall(album, "groups")
+    assert "3 faces from 3 photos: 1 groups of several faces, 1 single faces." in shown
+    first, second = re.findall(r"#groups label:nth-of-type\((\d)\) span::before\{(.*?)\}", shown)
+    assert (first[0], first[1].count("data:image/jpeg")) == ("1", 2)
+    assert (second[0], second[1].count("data:image/jpeg")) == ("2", 1)
+    hostile = replace(album, failures=("<script>alert(1)</script>: no",))
+    assert "<script" not in album_wall.wall(hostile, "groups")
+
+
+def test_a_wall_shows_some_faces_of_a_large_group(album: SessionAlbum) -> None:
+    large = replace(album, groups={0: (0, 1) * 10})
+    assert album_wall.wall(large, "groups").count("data:image/jpeg") == album_wall.SHOWN
+
+
+def test_downloads_hold_names_and_places_only(album: SessionAlbum) -> None:
+    shown = album_wall.downloads(album.named(0, "É </a>"))
+    assert "</a>" not in re.sub(r"<a [^>]*>[^<]*</a>", "", shown)
+    as_json, as_csv = (
+        base64.b64decode(part).decode() for part in re.findall(r'base64,([^"]*)"', shown)
+    )
+    result = Album.from_dict(json.loads(as_json))
+    assert [group.name for group in result.groups] == ["É </a>", None]
+    assert set(json.loads(as_json)["groups"][0]["faces"][0]) == {"photo", "box"}
+    assert [line["name"] for line in csv.DictReader(io.StringIO(as_csv))] == ["É </a>"] * 2 + [""]
