@@ -28,19 +28,21 @@ def build(recognizer: FaceRecognizer, identify: IdentifyTab, *, downloads: bool)
     """
 
     def shown(album: SessionAlbum | None, notice: str = "") -> tuple[Any, ...]:
-        """Album, wall, groups to choose from, notice, links, and the bar below."""
+        """Album, wall, groups to choose from, bar below them, notice, links, button to forget."""
         if album is None or not album.faces:
             text = texts.ALBUM_EMPTY if album is None else texts.ALBUM_NO_FACE
             details = () if album is None else album.failures
             empty = gr.CheckboxGroup([], value=[], visible=False)
-            return None, render.message(text, details), empty, notice, "", gr.Column(visible=False)
+            bar, forget = gr.Column(visible=False), gr.Button(visible=False)
+            return None, render.message(text, details), empty, bar, notice, "", forget
         return (
             album,
             album_wall.wall(album, "album-groups"),
             gr.CheckboxGroup(album_wall.choices(album), value=[], visible=True),
+            gr.Column(visible=True),
             notice,
             album_wall.downloads(album) if downloads else "",
-            gr.Column(visible=True),
+            gr.Button(visible=True),
         )
 
     def present(album: SessionAlbum | None) -> SessionAlbum:
@@ -105,19 +107,25 @@ def build(recognizer: FaceRecognizer, identify: IdentifyTab, *, downloads: bool)
             with gr.Column(visible=False, elem_id="album-bar") as bar:
                 with gr.Row():
                     name = gr.Textbox(
-                        label=texts.ALBUM_NAME, max_length=100, elem_id="album-name", min_width=160
+                        show_label=False,
+                        container=False,
+                        placeholder=texts.ALBUM_NAME,
+                        label=texts.ALBUM_NAME,
+                        max_length=100,
+                        elem_id="album-name",
+                        min_width=160,
+                        scale=3,
                     )
                     name_button = gr.Button(texts.ALBUM_SET_NAME, elem_id="album-set", min_width=80)
                     merge_button = gr.Button(texts.MERGE, elem_id="album-merge", min_width=80)
-                with gr.Row():
-                    send_button = gr.Button(texts.ALBUM_SEND, elem_id="album-send", min_width=160)
-                    forget_button = gr.Button(
-                        texts.ALBUM_FORGET, variant="stop", elem_id="album-forget", min_width=80
-                    )
-                links = gr.HTML(elem_id="album-links")
+                send_button = gr.Button(texts.ALBUM_SEND, elem_id="album-send")
             notice = gr.HTML(elem_id="album-notice")
+            links = gr.HTML(elem_id="album-links")
+            forget_button = gr.Button(
+                texts.ALBUM_FORGET, variant="stop", size="sm", visible=False, elem_id="album-forget"
+            )
 
-    changed = [album, wall, groups, notice, links, bar]
+    changed = [album, wall, groups, bar, notice, links, forget_button]
     group_button.click(on_group, files, [*changed, files], show_progress_on=wall, **private)
     gr.on(
         [name_button.click, name.submit],

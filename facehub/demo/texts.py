@@ -182,12 +182,12 @@ LIMIT_UNCALIBRATED = (
 # --- Album ----------------------------------------------------------------------------------------
 ALBUM_TAB = "Album"
 ALBUM_STEP = "### Whose faces are in these photos?"
-ALBUM_PHOTOS = "Photos or zips; folders can be dropped here"
+ALBUM_PHOTOS = "Photos, zips or folders"
 ALBUM_FIND = "Group the faces"
 ALBUM_GROUPS = "Choose one group to name it, or several to merge them"
 ALBUM_GROUP = "Group {number}"
 ALBUM_NAME = "Name of the chosen group"
-ALBUM_SET_NAME = "Name"
+ALBUM_SET_NAME = "Name it"
 ALBUM_SEND = "Add named groups to the gallery"
 ALBUM_FORGET = "Forget the album"
 ALBUM_DOWNLOAD = "Download {file}"
@@ -197,7 +197,7 @@ ALBUM_EMPTY = (
 )
 ALBUM_NO_FACE = "No face was found in these photos."
 ALBUM_FOUND = (
-    "{faces} faces from {photos}: {groups} groups of several faces, {singles} single faces."
+    "Faces: {faces}, in {photos}. Groups of several faces: {groups}. Single faces: {singles}."
 )
 ALBUM_FULL = "An album holds at most {limit} faces here; the photos after that were left out."
 ALBUM_CHOOSE = "Choose a group first."

@@ -31,7 +31,7 @@ def test_choices(album: SessionAlbum) -> None:
 
 def test_wall(album: SessionAlbum) -> None:
     shown = album_wall.wall(album, "groups")
-    assert "3 faces from 3 photos: 1 groups of several faces, 1 single faces." in shown
+    assert "Faces: 3, in 3 photos. Groups of several faces: 1. Single faces: 1." in shown
     first, second = re.findall(r"#groups label:nth-of-type\((\d)\) span::before\{(.*?)\}", shown)
     assert (first[0], first[1].count("data:image/jpeg")) == ("1", 2)
     assert (second[0], second[1].count("data:image/jpeg")) == ("2", 1)
