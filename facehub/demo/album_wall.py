@@ -15,7 +15,7 @@ SHOWN = 6  # faces of a group on a wall
 COLUMNS = 3
 
 CSS = f"""
-#album-groups [data-testid=checkbox-group]{{display:flex;flex-wrap:wrap;gap:.6rem;align-items:stretch}}
+#album-groups [data-testid=checkbox-group]{{display:flex;flex-wrap:wrap;gap:.6rem}}
 #album-groups label{{align-items:flex-start;padding:.6rem;border-radius:12px;max-width:100%}}
 #album-groups label span{{margin-left:.4rem;overflow-wrap:anywhere}}
 #album-groups label span::before{{content:"";display:block;height:{HEIGHT}px;margin-bottom:.4rem;

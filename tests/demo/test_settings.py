@@ -49,10 +49,11 @@ def test_all_variables() -> None:
             "FACEHUB_AUTH": "ada:secret, bob:a:b",
             "FACEHUB_QUEUE_SIZE": "10",
             "FACEHUB_WORKERS": "3",
+            "FACEHUB_DOWNLOADS": "Off",
         }
     )
     auth = (("ada", "secret"), ("bob", "a:b"))
-    assert found == Settings(0.4, None, 8, 10, 3, 5, "/tmp/g.db", auth)
+    assert found == Settings(0.4, None, 8, 10, 3, 5, "/tmp/g.db", auth, False)
     assert found.apply(CONFIG).threshold == 0.4
     options = launch_options(found)
     assert options["max_file_size"] == 8 * 2**20
@@ -75,6 +76,7 @@ def test_threshold_for_an_fmr(fmr: str, threshold: float) -> None:
         ({"FACEHUB_THRESHOLD": "2"}, "FACEHUB_THRESHOLD must be a number"),
         ({"FACEHUB_THRESHOLD": "nan"}, "FACEHUB_THRESHOLD must be a number"),
         ({"FACEHUB_FMR": "0"}, "FACEHUB_FMR must be a number"),
+        ({"FACEHUB_DOWNLOADS": "no"}, "FACEHUB_DOWNLOADS must be on or off, not 'no'"),
         ({"FACEHUB_FMR": "0.1", "FACEHUB_THRESHOLD": "0.1"}, "not both"),
         ({"FACEHUB_WORKERS": "0"}, "FACEHUB_WORKERS must be a number from 1"),
         ({"FACEHUB_WORKERS": "1.5"}, "FACEHUB_WORKERS must be a whole number"),

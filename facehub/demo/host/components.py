@@ -50,7 +50,7 @@ def file_input(label: str, **kwargs: Any) -> gr.File:
     return component
 
 
-def skip_choice_validation(component: gr.Dropdown | gr.Radio) -> None:
+def skip_choice_validation(component: gr.CheckboxGroup | gr.Dropdown | gr.Radio) -> None:
     """Let any value reach the handler, which checks it.
 
     Gradio refuses a value that is not among the choices, and names it in the refusal. It forgets
