@@ -13,6 +13,7 @@ InsightFace's rule is DBSCAN at a cosine of 0.48: tried as distance and as simil
 from __future__ import annotations
 
 import argparse
+import functools
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -97,8 +98,8 @@ def _rules(count: int, spec: ModelSpec) -> Iterator[tuple[str, Rule]]:
     yield f"facehub, {rule.pair:.2f} to {rule.group:.2f}", lambda rows: cluster(rows, rule)
     for what, eps in (("distance", 0.48), ("similarity", 0.52)):
         model = DBSCAN(eps=eps, min_samples=2, metric="cosine")
-        yield f"DBSCAN, {what} 0.48", lambda rows, model=model: _fit(model, rows)
-    yield "HDBSCAN", lambda rows: _fit(HDBSCAN(min_cluster_size=2, copy=True), rows)
+        yield f"DBSCAN, {what} 0.48", functools.partial(_fit, model)
+    yield "HDBSCAN", functools.partial(_fit, HDBSCAN(min_cluster_size=2, copy=True))
     yield (
         f"chinese whispers, {rule.pair:.2f}",
         lambda rows: _chinese_whispers(rows, rule.pair),

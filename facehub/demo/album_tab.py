@@ -116,8 +116,10 @@ def build(recognizer: FaceRecognizer, identify: IdentifyTab, *, downloads: bool)
                         min_width=160,
                         scale=3,
                     )
-                    name_button = gr.Button(texts.ALBUM_SET_NAME, elem_id="album-set", min_width=80)
-                    merge_button = gr.Button(texts.MERGE, elem_id="album-merge", min_width=80)
+                    name_button = gr.Button(
+                        texts.ALBUM_SET_NAME, elem_id="album-set", min_width=110
+                    )
+                    merge_button = gr.Button(texts.MERGE, elem_id="album-merge", min_width=110)
                 send_button = gr.Button(texts.ALBUM_SEND, elem_id="album-send")
             notice = gr.HTML(elem_id="album-notice")
             links = gr.HTML(elem_id="album-links")
