@@ -14,6 +14,7 @@ from facehub.demo import render, texts
 from facehub.demo.errors import as_user_error, private_errors, user_error
 from facehub.demo.host.components import file_input, photo_input, skip_choice_validation
 from facehub.demo.host.uploads import uploads
+from facehub.demo.naming import NamingForm
 from facehub.demo.photo import Photo, read_photo
 from facehub.demo.session import SessionGallery
 from facehub.demo.settings import COMPUTED
@@ -176,6 +177,9 @@ def build(
         now = session.now
         return render.identification(photo, named(now.gallery, photo), now, spec)
 
+    def with_names(session: SessionGallery, photo: Photo) -> tuple[Any, ...]:
+        return *after_change(session, photo)[:-1], names(photo, session)
+
     def on_identify(session: SessionGallery, photo: Photo | None) -> Any:
         """Wall and result."""
         if not len(session.gallery):
@@ -202,7 +206,7 @@ def build(
         ):
             session.enrol(name, examples / file, file, recognizer)
         photo = read_photo(examples / "both.jpg", recognizer, search="thorough")
-        return *after_change(session, photo)[:-1], names(photo, session), photo, photo
+        return *with_names(session, photo), photo, photo
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": COMPUTED}
     session = gr.State(shared or SessionGallery(recognizer.empty_gallery()))
@@ -261,6 +265,7 @@ def build(
                 visible=examples.is_dir() and shared is None,
             )
             result = gr.HTML(render.message(texts.PROBE_EMPTY), elem_id="faces")
+            naming = NamingForm()
             with gr.Accordion(texts.LIVE, open=False, elem_id="live"):
                 camera = photo_input(
                     texts.LIVE, sources=["webcam"], streaming=True, height=240, elem_id="camera"
@@ -294,6 +299,7 @@ def build(
     forgotten.then(on_probe, probe, [found, probe, result], **private)
     identify_button.click(on_identify, held, [wall, result], show_progress_on=result, **private)
     example_button.click(on_example, session, [*changed, found, probe], **private)
+    naming.connect(held, changed, with_names, private)
     camera.stream(
         on_frame,
         [session, camera],

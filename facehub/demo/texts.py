@@ -128,6 +128,10 @@ NO_SUCH_PERSON = (
     "photos again."
 )
 NO_PHOTO = "Choose one of the person's photos first."
+NAME_FACE = "Name a face of this picture"
+FACE_NUMBER = "Number of the face"
+FACE_NAME = "Who it is"
+NO_SUCH_FACE = "This picture has {count} faces; give the number in front of one."
 GONE = "This photo is no longer in the gallery."
 NO_MERGE = "There is no person named {name} to merge with."
 NO_FACE = "No face was found in this picture."

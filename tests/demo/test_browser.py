@@ -633,3 +633,24 @@ def test_every_control_has_a_name(page: Page) -> None:
             .map(e => e.outerHTML.slice(0, 120))"""
         )
         assert nameless == []
+
+
+def test_an_unknown_face_is_named_in_place(page: Page, examples: Path) -> None:
+    open_tab(page, "Identify")
+    upload(page, "photos", examples / "eileen_collins.jpg")
+    page.click("#enrol")
+    expect(page.locator("#wall .fh-person")).to_have_text(["eileen collins1 photo"])
+    upload(page, "probe", examples / "both.jpg")
+    expect(page.locator("#faces")).to_contain_text("Faces found: 2. Press Identify.")
+    page.click("#identify")
+    boxes = page.locator("#faces .fh-box")
+    expect(boxes).to_have_text(["1. eileen collins", "2. unknown"])
+    page.click("#name-face button")
+    page.fill("#face-number input", "3")
+    page.fill("#face-name input, #face-name textarea", "Grace")
+    page.click("#enrol-face")
+    expect(page.get_by_text("This picture has 2 faces")).to_be_visible()
+    page.fill("#face-number input", "2")
+    page.click("#enrol-face")
+    expect(boxes).to_have_text(["1. eileen collins", "2. Grace"])
+    expect(page.locator("#wall .fh-person")).to_have_text(["eileen collins1 photo", "Grace1 photo"])
