@@ -1,0 +1,50 @@
+-- Galleries, their people and their templates; the last two in one partition a gallery.
+
+CREATE EXTENSION IF NOT EXISTS vector;
+
+-- The types of pgvector, wherever it was installed.
+SELECT set_config('search_path', quote_ident(nspname), true)
+FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+WHERE extname = 'vector';
+
+-- One row a gallery. Who changes a gallery locks its row first: changes take turns, the fingerprint
+-- cannot change meanwhile, and the counts are right. `last` numbers people and places.
+CREATE TABLE facehub.gallery (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    fingerprint text NOT NULL,
+    size integer NOT NULL CHECK (size BETWEEN 1 AND 16000),
+    people bigint NOT NULL DEFAULT 0,
+    templates bigint NOT NULL DEFAULT 0,
+    last bigint NOT NULL DEFAULT 0
+);
+
+CREATE TABLE facehub.person (
+    gallery bigint NOT NULL REFERENCES facehub.gallery,
+    number bigint NOT NULL,
+    name text NOT NULL,
+    PRIMARY KEY (gallery, number),
+    UNIQUE (gallery, name)
+) PARTITION BY LIST (gallery);
+
+-- `exact` holds the template's float32 bytes, little-endian, so that no extension is needed to read
+-- them; `digest` is their SHA-256. `code` is the same in float16, for the first pass of a search: it
+-- lies in the row itself and `exact` outside, so that a pass reads a third.
+CREATE TABLE facehub.template (
+    gallery bigint NOT NULL,
+    person bigint NOT NULL,
+    place bigint NOT NULL,
+    digest bytea NOT NULL,
+    source text NOT NULL,
+    code halfvec NOT NULL,
+    exact bytea NOT NULL,
+    PRIMARY KEY (gallery, person, place),
+    UNIQUE (gallery, person, digest),
+    FOREIGN KEY (gallery, person) REFERENCES facehub.person (gallery, number)
+) PARTITION BY LIST (gallery);
+
+ALTER TABLE facehub.template
+    ALTER digest SET STORAGE PLAIN,
+    ALTER source SET STORAGE MAIN,
+    ALTER code SET STORAGE PLAIN,
+    ALTER exact SET STORAGE EXTERNAL;
