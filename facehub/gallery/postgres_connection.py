@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from facehub.errors import GalleryError
@@ -31,7 +31,10 @@ _DEFAULTS = {  # of libpq's parameters
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
+    "options": f"-c lock_timeout={WAIT}s",
 }
+_OF_CONNECTIONS = (psycopg.OperationalError, psycopg.InterfaceError)
+_LOST = ("08", "57P")  # classes of SQLSTATE
 
 
 @dataclass(frozen=True)
@@ -72,18 +75,17 @@ def parse_address(address: str) -> Address:
         query = urlencode(options, quote_via=quote)
         known = conninfo_to_dict(f"{address.partition('?')[0]}{'?' if query else ''}{query}")
     except (ValueError, psycopg.Error) as error:
-        raise GalleryError(f"{address} is not an address of PostgreSQL: {_first(error)}.") from error
+        raise GalleryError(
+            f"{address} is not an address of PostgreSQL: {_first(error)}."
+        ) from error
     parameters = {key: str(value) for key, value in known.items() if value is not None}
     return Address(address, clean_name(name), {**_DEFAULTS, **parameters})
 
 
 def connect(address: Address) -> Connection:
     """A new connection, on which each statement is a transaction unless it is told otherwise."""
-    connection = psycopg.connect(
-        **address.parameters, autocommit=True, prepare_threshold=None  # type: ignore[arg-type]
-    )
-    connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{WAIT}s",))
-    return connection
+    conninfo = make_conninfo(**address.parameters)
+    return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
 
 
 class Connections:
@@ -166,12 +168,12 @@ def words(where: str) -> Iterator[None]:
         yield
     except psycopg.errors.LockNotAvailable as error:
         raise GalleryError(
-            f"{where} is in use: another process has been changing it for {WAIT} seconds."
+            f"{where} is in use: another process has been changing it for too long."
         ) from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise GalleryError(f"{where} cannot be reached: {_first(error)}.") from error
     except psycopg.Error as error:
-        raise GalleryError(f"{where} cannot be used: {_first(error)}.") from error
+        lost = error.sqlstate is None or error.sqlstate.startswith(_LOST)
+        what = "reached" if lost and isinstance(error, _OF_CONNECTIONS) else "used"
+        raise GalleryError(f"{where} cannot be {what}: {_first(error)}.") from error
 
 
 def _first(error: Exception) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from importlib import resources
+from typing import Any
 
 import psycopg
 from pgvector.psycopg import register_vector
@@ -11,17 +13,23 @@ from pgvector.psycopg import register_vector
 from facehub.errors import GalleryError
 from facehub.gallery.postgres_connection import WAIT, Connection
 
-_LOCK = 0x66616365687562  # "facehub": who holds it migrates
+_LOCK = 0x66616365687562  # "facehub": who holds it makes tables
 _POLL = 0.1  # seconds
 
-# Samples of names or templates would stay in the planner's statistics after they are removed.
+# Attached afterwards: a new partition made as such would wait for all who use other galleries, and
+# they for it. What the migrations say of statistics is not taken over by itself.
 _PARTITIONS = """
-CREATE TABLE facehub.person_{id} PARTITION OF facehub.person FOR VALUES IN ({id});
-CREATE TABLE facehub.template_{id} PARTITION OF facehub.template
-    (CHECK (octet_length(exact) = {bytes} AND octet_length(digest) = 32)) FOR VALUES IN ({id});
+CREATE TABLE facehub.person_{id} (LIKE facehub.person INCLUDING ALL);
+CREATE TABLE facehub.template_{id} (
+    LIKE facehub.template INCLUDING ALL,
+    CHECK (octet_length(exact) = {bytes} AND octet_length(digest) = 32),
+    FOREIGN KEY (gallery, person) REFERENCES facehub.person_{id} (gallery, number)
+);
 ALTER TABLE facehub.person_{id} ALTER name SET STATISTICS 0;
 ALTER TABLE facehub.template_{id} ALTER digest SET STATISTICS 0, ALTER source SET STATISTICS 0,
     ALTER code SET STATISTICS 0, ALTER exact SET STATISTICS 0;
+ALTER TABLE facehub.person ATTACH PARTITION facehub.person_{id} FOR VALUES IN ({id});
+ALTER TABLE facehub.template ATTACH PARTITION facehub.template_{id} FOR VALUES IN ({id});
 """
 
 # Transactions of this database, and whatever else keeps old rows alive.
@@ -88,6 +96,7 @@ def find_gallery(connection: Connection, name: str) -> tuple[int, str, int] | No
 def create_gallery(connection: Connection, name: str, fingerprint: str, size: int) -> None:
     """Make a gallery, unless another process has been quicker."""
     with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         row = connection.execute(
             "INSERT INTO facehub.gallery (name, fingerprint, size) VALUES (%s, %s, %s) "
             "ON CONFLICT (name) DO NOTHING RETURNING id",
@@ -132,10 +141,8 @@ def vacuum(connection: Connection, gallery: int, wait: float = WAIT) -> None:
         connection.execute(f"VACUUM (FULL) {table}".encode())
         if _row(connection, "SELECT pg_relation_filenode(%s::regclass)", table) == before:
             raise GalleryError("Only the role that owns a gallery's tables can purge it.")
-    try:
+    with suppress(psycopg.errors.InsufficientPrivilege):  # then one comes after some minutes
         connection.execute("CHECKPOINT")
-    except psycopg.errors.InsufficientPrivilege:
-        pass  # the next one comes by itself, after some minutes
 
 
 def _version(connection: Connection) -> int:
@@ -144,7 +151,7 @@ def _version(connection: Connection) -> int:
     return int(_row(connection, "SELECT coalesce(max(number), 0) FROM facehub.migration")[0])
 
 
-def _row(connection: Connection, query: str, *values: object) -> tuple[object, ...]:
+def _row(connection: Connection, query: str, *values: object) -> tuple[Any, ...]:
     row = connection.execute(query.encode(), values or None).fetchone()
     assert row is not None
     return tuple(row)

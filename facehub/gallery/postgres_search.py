@@ -1,8 +1,8 @@
 """Exact search in PostgreSQL: a first pass over float16 codes there, the best compared anew here.
 
-A bound on the first pass's error proves that no other template can belong among the answers; where it
-does not yet, twice as many are fetched. The last step is `TemplateMatrix`'s, as in other galleries,
-so that similarities and order are the same bit for bit.
+A bound on the first pass's error proves that no other template can belong among the answers; where
+it does not yet, twice as many are fetched. The last step is `TemplateMatrix`'s, as in the other
+galleries, so that similarities and order are the same bit for bit.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def search_gallery(connection: Connection, gallery: int, probe: np.ndarray, k: i
 def error_bound(probe: np.ndarray) -> float:
     """How far the first pass's similarities may lie from the true ones.
 
-    |p.x - p'.x'| <= |p - p'| |x| + |p'| |x - x'|, where p' and x' are what float16 makes of the probe
-    p and a template x of length 1; and the sum of their products is rounded, in float32.
+    |p.x - p'.x'| <= |p - p'| |x| + |p'| |x - x'|, where p' and x' are what float16 makes of the
+    probe p and a template x of length 1; and the sum of their products is rounded, in float32.
     """
     exact = probe.astype(np.float64)
     near = probe.astype(np.float16).astype(np.float64)
