@@ -366,7 +366,7 @@ def test_closed(gallery: PostgresGallery) -> None:
 def test_what_was_removed_is_not_in_the_files_after_purge(
     postgres: PostgresServer, gallery: PostgresGallery
 ) -> None:
-    rows = templates(8, seed=7)
+    rows = templates(8, seed=77)
     gallery.add_many(Entry(f"Person {i:03}", row, f"photo-{i}-") for i, row in enumerate(rows))
 
     def traces(numbers: range) -> list[bool]:
