@@ -44,8 +44,8 @@ class PostgresGallery:
     Processes on several machines may read it, and change it in turns: a change, or a transaction of
     several, waits for the one before it. Each search sees one moment. Threads may share the object;
     each of them has transactions of its own. After a lost connection, the call that it broke raises
-    GalleryError, and the next one connects anew. What was being changed then is there wholly or not
-    at all, and may be enrolled again without harm.
+    GalleryUnavailableError, and the next one connects anew. What was being changed then is there
+    wholly or not at all, and may be enrolled again without harm.
 
     Args:
         address: `postgresql://user@host/database?gallery=people`; see `parse_address`.
@@ -54,7 +54,8 @@ class PostgresGallery:
         new: whether a gallery that is missing is made.
 
     Raises:
-        GalleryError: it is missing or cannot be reached or used, or the address is not usable.
+        GalleryUnavailableError: it cannot be reached.
+        GalleryError: it is missing or cannot be used, or the address is not usable.
         GalleryMismatchError: it belongs to other weights.
     """
 

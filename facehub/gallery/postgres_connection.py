@@ -14,12 +14,11 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
-from facehub.errors import GalleryError
+from facehub.errors import GalleryError, GalleryUnavailableError
 from facehub.gallery.base import clean_name
 
 Connection = psycopg.Connection[Any]
 
-SCHEMES = ("postgresql://", "postgres://")
 WAIT = 60  # seconds for another process's change to end
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"  # one moment's content
 WRITE = "BEGIN"
@@ -33,7 +32,6 @@ _DEFAULTS = {  # of libpq's parameters
     "keepalives_count": "3",
     "options": f"-c lock_timeout={WAIT}s",
 }
-_OF_CONNECTIONS = (psycopg.OperationalError, psycopg.InterfaceError)
 _LOST = ("08", "57P")  # classes of SQLSTATE
 
 
@@ -167,13 +165,15 @@ def words(where: str) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.LockNotAvailable as error:
-        raise GalleryError(
+        raise GalleryUnavailableError(
             f"{where} is in use: another process has been changing it for too long."
         ) from error
-    except psycopg.Error as error:
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         lost = error.sqlstate is None or error.sqlstate.startswith(_LOST)
-        what = "reached" if lost and isinstance(error, _OF_CONNECTIONS) else "used"
-        raise GalleryError(f"{where} cannot be {what}: {_first(error)}.") from error
+        what = "reached" if lost else "used"
+        raise GalleryUnavailableError(f"{where} cannot be {what}: {_first(error)}.") from error
+    except psycopg.Error as error:
+        raise GalleryError(f"{where} cannot be used: {_first(error)}.") from error
 
 
 def _first(error: Exception) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from pgvector.psycopg import register_vector
 
-from facehub.errors import GalleryError
+from facehub.errors import GalleryError, GalleryUnavailableError
 from facehub.gallery.postgres_connection import WAIT, Connection
 
 _LOCK = 0x66616365687562  # "facehub": who holds it makes tables
@@ -125,13 +125,14 @@ def vacuum(connection: Connection, gallery: int, wait: float = WAIT) -> None:
         wait: seconds for older transactions to end, which keep alive what they can still see.
 
     Raises:
-        GalleryError: they do not end, or the role does not own the tables. Not all is removed.
+        GalleryUnavailableError: they do not end. Nothing is rewritten.
+        GalleryError: the role does not own the tables.
     """
     (now,) = _row(connection, "SELECT pg_current_xact_id()::xid::text")
     until = time.monotonic() + wait
     while _row(connection, _OLDER, now)[0]:
         if time.monotonic() > until:
-            raise GalleryError(
+            raise GalleryUnavailableError(
                 "The gallery cannot be purged now: another transaction of its database has been "
                 f"open for more than {wait:.0f} seconds. Purge again when it has ended."
             )

@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 
 from facehub import Entry, GalleryError, GalleryMismatchError, MemoryGallery
+from facehub.errors import GalleryUnavailableError
 from facehub.gallery import postgres_schema
+from facehub.gallery.address import check_changeable, open_gallery
 from facehub.gallery.postgres import PostgresGallery
 from facehub.gallery.postgres_connection import parse_address
 from facehub.gallery.postgres_search import error_bound, search_gallery
@@ -95,7 +97,7 @@ def test_bad_address(address: str, message: str) -> None:
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
-    with pytest.raises(GalleryError, match="cannot be reached"):
+    with pytest.raises(GalleryUnavailableError, match="cannot be reached"):
         PostgresGallery(f"postgresql:///db?host={tmp_path}&gallery=x", FINGERPRINT, SIZE)
 
 
@@ -118,6 +120,20 @@ def test_the_password_comes_from_a_file(
     with pytest.raises(GalleryError, match="password") as caught:
         PostgresGallery(address, FINGERPRINT, SIZE)
     assert "wr0ng" not in f"{caught.value}{caught.value.__cause__}"
+
+
+def test_open_by_address(
+    postgres: PostgresServer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = postgres.address(name)
+    check_changeable(address)
+    with open_gallery(address, FINGERPRINT, SIZE) as gallery:
+        assert isinstance(gallery, PostgresGallery)
+    with pytest.raises(GalleryError, match="no gallery"):
+        open_gallery(address + "2", FINGERPRINT, SIZE, new=False)
+    monkeypatch.setitem(sys.modules, "facehub.gallery.postgres", None)
+    with pytest.raises(GalleryError, match=r"facehub\[postgres\]"):
+        open_gallery(address, FINGERPRINT, SIZE)
 
 
 # --- opening --------------------------------------------------------------------------------------
@@ -318,7 +334,7 @@ def test_who_waits_too_long_is_told(
     ):
         gallery.add("Ann", templates(1)[0])
         assert len(impatient) == 0  # who reads does not wait
-        with pytest.raises(GalleryError, match="in use"):
+        with pytest.raises(GalleryUnavailableError, match="in use"):
             impatient.add("Bob", templates(1)[0])
 
 
@@ -326,7 +342,7 @@ def test_after_a_restart_of_the_server(postgres: PostgresServer, gallery: Postgr
     (x, y) = templates(2)
     gallery.add("Ann", x)
     postgres.stop()
-    with pytest.raises(GalleryError, match="cannot be reached"):
+    with pytest.raises(GalleryUnavailableError, match="cannot be reached"):
         gallery.add("Bob", y)
     postgres.start()
     assert gallery.people() == {"Ann": 1}
@@ -348,7 +364,7 @@ def test_a_connection_is_lost_within_a_transaction(
                 admin.execute("SELECT pg_terminate_backend(%s)", (gallery._held.info.backend_pid,))
             gallery.add("Cid", y)
 
-    with pytest.raises(GalleryError, match="cannot be reached"):
+    with pytest.raises(GalleryUnavailableError, match="cannot be reached"):
         work()
     assert gallery.people() == {"Ann": 1}
     assert gallery.add("Bob", y)
@@ -356,7 +372,7 @@ def test_a_connection_is_lost_within_a_transaction(
 
 def test_closed(gallery: PostgresGallery) -> None:
     gallery.close()
-    with pytest.raises(GalleryError, match="closed"):
+    with pytest.raises(GalleryUnavailableError, match="closed"):
         len(gallery)
 
 
@@ -410,7 +426,10 @@ def test_purge_waits_for_those_who_still_see_what_was_removed(
         reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT 1")
         gallery.remove("p1")
-        with gallery._connect() as connection, pytest.raises(GalleryError, match="has been open"):
+        with (
+            gallery._connect() as connection,
+            pytest.raises(GalleryUnavailableError, match="has been open"),
+        ):
             postgres_schema.vacuum(connection, gallery._id, wait=0.2)
         purging = threading.Thread(target=gallery.purge)
         purging.start()
