@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from facehub import Entry
 from facehub.gallery.postgres import PostgresGallery
-from facehub.gallery.postgres_connection import connect, parse_address
+from facehub.gallery.postgres_connection import Connection, connect, parse_address
+from facehub.gallery.postgres_schema import prepare
+from facehub.gallery.postgres_search import search_gallery
 
 SIZE = 512
 EACH = 5  # templates a person
@@ -54,6 +58,8 @@ def measure(gallery: PostgresGallery, address: str, n: int, n_probes: int) -> No
     took = time.perf_counter() - began
     print(f"{n:,} templates enrolled, {BATCH} a transaction: {n / took:,.0f} a second")
 
+    own = rows[rng.integers(n, size=n_probes)] + 0.03 * rng.normal(size=(n_probes, SIZE))
+    probes = (own / np.linalg.norm(own, axis=1, keepdims=True)).astype(np.float32)
     with closing(connect(parse_address(address))) as connection:
         connection.execute("VACUUM (ANALYZE) facehub.template")
         (gallery_id,) = connection.execute(TABLES, (parse_address(address).gallery,)).fetchall()[0]
@@ -62,9 +68,10 @@ def measure(gallery: PostgresGallery, address: str, n: int, n_probes: int) -> No
             f"bytes a template: codes {heap / n:.0f}, exact {toast / n:.0f}, "
             f"indexes {indexes / n:.0f}, all {(heap + indexes + toast) / n:.0f}"
         )
+        if Path(f"/proc/{connection.info.backend_pid}").exists():  # the server is here
+            prepare(connection)
+            processor_time(connection, gallery_id, rows, probes)
 
-    own = rows[rng.integers(n, size=n_probes)] + 0.03 * rng.normal(size=(n_probes, SIZE))
-    probes = (own / np.linalg.norm(own, axis=1, keepdims=True)).astype(np.float32)
     for parallel in (0, 2):
         with PostgresGallery(with_workers(address, parallel), "benchmark", SIZE) as searched:
             compare(searched, rows, probes, f"{parallel} parallel workers")
@@ -102,6 +109,37 @@ def compare(gallery: PostgresGallery, rows: np.ndarray, probes: np.ndarray, what
 def exact(rows: np.ndarray, probe: np.ndarray) -> np.ndarray:
     """The five best of NumPy's product."""
     return np.argpartition(rows @ probe, -5)[-5:]
+
+
+def processor_time(
+    connection: Connection, gallery_id: int, rows: np.ndarray, probes: np.ndarray
+) -> None:
+    """Of a search in one process and of NumPy's product: other load hardly changes these."""
+    connection.execute("SET max_parallel_workers_per_gather = 0")
+    stat = Path(f"/proc/{connection.info.backend_pid}/stat")
+
+    def used() -> float:
+        fields = stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    search_gallery(connection, gallery_id, probes[0], 5)  # reads what is not in memory yet
+    here, there = time.process_time(), used()
+    for probe in probes:
+        search_gallery(connection, gallery_id, probe, 5)
+    there, here = used() - there, time.process_time() - here
+    began = time.process_time()
+    for probe in probes:
+        exact(rows, probe)
+    product = time.process_time() - began
+    each = [1000 * seconds / len(probes) for seconds in (there, here, product)]
+    print(
+        "processor time of a probe: server {:.0f} ms, client {:.1f} ms; NumPy {:.1f} ms".format(
+            *each
+        )
+    )
+    print(
+        f"a core of the server compares {len(rows) * len(probes) / there:,.0f} templates a second"
+    )
 
 
 def mixture(rng: np.random.Generator, n: int) -> np.ndarray:
