@@ -30,15 +30,15 @@ CREATE TABLE facehub.person (
 
 -- `exact` holds the template's float32 bytes, little-endian, so that no extension is needed to read
 -- them; `digest` is their SHA-256. `code` is the same in float16, for the first pass of a search: it
--- lies in the row itself and `exact` outside, so that a pass reads a third.
+-- lies in the row itself, before all that has no fixed length, and `exact` outside.
 CREATE TABLE facehub.template (
     gallery bigint NOT NULL,
     person bigint NOT NULL,
     place bigint NOT NULL,
-    digest bytea NOT NULL,
-    source text NOT NULL,
     code halfvec NOT NULL,
     exact bytea NOT NULL,
+    digest bytea NOT NULL,
+    source text NOT NULL,
     PRIMARY KEY (gallery, person, place),
     UNIQUE (gallery, person, digest)
 ) PARTITION BY LIST (gallery);

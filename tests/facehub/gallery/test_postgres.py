@@ -338,6 +338,20 @@ def test_who_waits_too_long_is_told(
             impatient.add("Bob", templates(1)[0])
 
 
+def test_a_replica_can_be_searched_and_not_changed(
+    postgres: PostgresServer, gallery: PostgresGallery, name: str
+) -> None:
+    """A server that writes nothing stands for it."""
+    (x, y) = templates(2)
+    gallery.add("Ann", x)
+    options = "-c%20default_transaction_read_only%3Don"
+    with PostgresGallery(postgres.address(name, options=options), FINGERPRINT) as replica:
+        assert replica.search(x[None])[0][0].name == "Ann"
+        assert [entry.name for entry in replica.export()] == ["Ann"]
+        with pytest.raises(GalleryError, match="read-only"):
+            replica.add("Bob", y)
+
+
 def test_after_a_restart_of_the_server(postgres: PostgresServer, gallery: PostgresGallery) -> None:
     (x, y) = templates(2)
     gallery.add("Ann", x)
