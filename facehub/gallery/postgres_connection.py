@@ -61,7 +61,7 @@ def parse_address(address: str) -> Address:
     """
     try:
         parts = urlsplit(address)
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        options = dict(parse_qsl(parts.query.replace("+", "%2B"), keep_blank_values=True))
         if parts.password is not None or {"password", "sslpassword"} & set(options):
             raise GalleryError(
                 "Leave the password out of a gallery's address, which others may see; "

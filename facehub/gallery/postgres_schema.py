@@ -122,7 +122,8 @@ def vacuum(connection: Connection, gallery: int, wait: float = WAIT) -> None:
     Args:
         connection: outside a transaction.
         gallery: its id.
-        wait: seconds for older transactions to end, which keep alive what they can still see.
+        wait: seconds for older transactions to end, which keep alive what they can still see. Those
+            of other roles are known only to members of `pg_read_all_stats`.
 
     Raises:
         GalleryUnavailableError: they do not end. Nothing is rewritten.

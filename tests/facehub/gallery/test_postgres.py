@@ -70,8 +70,8 @@ def script(body: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_an_address_is_read_as_libpq_does() -> None:
-    address = parse_address("postgresql://ann@h1,h2:6000/faces?gallery=Staff%20A&sslmode=require")
-    assert address.gallery == "Staff A"
+    address = parse_address("postgresql://ann@h1,h2:6000/faces?gallery=A+B%20C&sslmode=require")
+    assert address.gallery == "A+B C"
     expected = {"user": "ann", "host": "h1,h2", "dbname": "faces", "sslmode": "require"}
     assert expected.items() <= address.parameters.items()
     assert "gallery" not in address.parameters
