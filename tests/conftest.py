@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from tests.local_hub import READER, WRITER, LocalHub
+from tests.postgres_server import CannotStartError, PostgresServer
 from tests.version1 import fingerprint_v1
 
 HUB = LocalHub()  # before huggingface_hub reads these: no test reaches the real Hub
@@ -183,6 +184,17 @@ def reader(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> LocalHub:
     """The same, logged in without it."""
     monkeypatch.setenv("HF_TOKEN", READER)
     return hub
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server with pgvector, for the galleries of all tests."""
+    try:
+        server = PostgresServer()
+    except CannotStartError as error:
+        pytest.skip(f"PostgreSQL cannot be started on this machine: {error}")
+    yield server
+    server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from facehub.gallery.base import Gallery
 from facehub.gallery.memory import MemoryGallery
 from facehub.gallery.sqlite import SqliteGallery
 
+POSTGRES = ("postgresql://", "postgres://")
 DATABASES = (".db", ".sqlite", ".sqlite3")
 FILE = ".safetensors"
 
@@ -26,8 +27,9 @@ def open_gallery(
     """Open a gallery; close it after use.
 
     Args:
-        address: `people.db`, an SQLite file; or `people.safetensors`, which is read into memory and
-            can only be looked at and searched: see `check_changeable`.
+        address: `people.db`, an SQLite file; `postgresql://user@host/database?gallery=people`; or
+            `people.safetensors`, which is read into memory and can only be looked at and searched:
+            see `check_changeable`.
         fingerprint: of the weights in use.
         size: length of their templates.
         new: whether a gallery that is missing is made.
@@ -37,6 +39,8 @@ def open_gallery(
         GalleryError: it is missing, cannot be used, or the address says nothing.
         GalleryMismatchError: it belongs to other weights.
     """
+    if _is_postgres(address):
+        return _postgres_gallery(os.fspath(address), fingerprint, size, new)
     path = Path(address)
     if path.suffix.lower() == FILE:
         return MemoryGallery.load(path, fingerprint=fingerprint, also=also)
@@ -53,6 +57,8 @@ def check_changeable(address: str | os.PathLike[str]) -> None:
     Raises:
         GalleryError: it is a file to hand on, or there is no such folder.
     """
+    if _is_postgres(address):
+        return
     path = Path(address)
     if not os.path.isdir(path.parent):
         raise GalleryError(f"{path} cannot be written: there is no folder {path.parent}.")
@@ -61,3 +67,17 @@ def check_changeable(address: str | os.PathLike[str]) -> None:
             f"{path} is a copy to hand on, not a gallery to change. Make one of it first "
             f"(facehub gallery copy {path} {path.with_suffix('.db')})."
         )
+
+
+def _is_postgres(address: str | os.PathLike[str]) -> bool:
+    return isinstance(address, str) and address.startswith(POSTGRES)
+
+
+def _postgres_gallery(address: str, fingerprint: str, size: int, new: bool) -> Gallery:
+    try:
+        from facehub.gallery.postgres import PostgresGallery
+    except ImportError as error:
+        raise GalleryError(
+            "A gallery in PostgreSQL needs psycopg and pgvector: pip install 'facehub[postgres]'"
+        ) from error
+    return PostgresGallery(address, fingerprint, size, new=new)

@@ -1,7 +1,8 @@
 """What every gallery can do, and what it keeps: templates and names.
 
-Two kinds are built in: `MemoryGallery` for a session, and `SqliteGallery`, one file that several
-processes share. `open_gallery` opens one by its address.
+Three kinds are built in: `MemoryGallery` for a session, `SqliteGallery`, one file that several
+processes share, and `PostgresGallery`, a server that several machines share. `open_gallery` opens
+one by its address.
 """
 
 from __future__ import annotations

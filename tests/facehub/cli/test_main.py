@@ -21,6 +21,7 @@ from facehub import enrol
 from facehub.cli.main import main
 from facehub.gallery.sqlite import FORMAT, PAGE, SqliteGallery
 from facehub.model.store import MODEL_VARIABLE, read_spec
+from tests.postgres_server import PostgresServer
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -363,6 +364,25 @@ def test_gallery_change_that_makes_no_sense(
     assert is_one_error_line(stderr)
     assert message in stderr
     assert gallery.read_bytes() == before
+
+
+def test_a_gallery_in_postgresql(
+    run: Run, gallery: Path, photos: Path, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    address = postgres.address("command")
+    assert run("identify", address, photos / "both.png")[0] == 5  # there is none yet
+    code, stdout, _ = run("gallery", "copy", gallery, address)
+    assert code == 0
+    assert "2 people, 2 templates; the 2 of" in stdout
+    code, stdout, _ = run("identify", address, photos / "both.png")
+    assert code == 0
+    assert "Eileen" in stdout
+    code, stdout, _ = run("enrol", address, "--name", "Grace", photos / "hopper.jpg")
+    assert "1 were there" in stdout
+    assert run("gallery", "remove", address, "Eileen")[0] == 0
+    assert run("gallery", "purge", address)[0] == 0
+    assert run("gallery", "list", address)[1] == "Grace: hopper.jpg\n1 people, 1 templates\n"
+    assert run("gallery", "copy", address, tmp_path / "back.safetensors")[0] == 0
 
 
 def test_gallery_copy(run: Run, gallery: Path, tmp_path: Path) -> None:

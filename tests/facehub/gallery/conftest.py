@@ -9,29 +9,34 @@ from pathlib import Path
 import pytest
 
 from facehub import Gallery, MemoryGallery
+from facehub.gallery.postgres import PostgresGallery
 from facehub.gallery.sqlite import SqliteGallery
 
 FINGERPRINT = "sha256:" + 64 * "a"
 NewGallery = Callable[..., Gallery]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def kind(request: pytest.FixtureRequest) -> str:
     """Which kind of gallery."""
     return request.param
 
 
 @pytest.fixture
-def new_gallery(kind: str, tmp_path: Path) -> Iterator[NewGallery]:
+def new_gallery(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NewGallery]:
     """Makes empty galleries; all are closed at the end."""
     made: list[Gallery] = []
     numbers = itertools.count()
+    server = request.getfixturevalue("postgres") if kind == "postgres" else None
 
     def make(size: int = 4, fingerprint: str = FINGERPRINT) -> Gallery:
         if kind == "memory":
             gallery: Gallery = MemoryGallery(fingerprint, size)
-        else:
+        elif server is None:
             gallery = SqliteGallery(tmp_path / f"{next(numbers)}.db", fingerprint, size)
+        else:
+            address = server.address(f"{tmp_path.name} {next(numbers)}".replace(" ", "-"))
+            gallery = PostgresGallery(address, fingerprint, size)
         made.append(gallery)
         return gallery
 

@@ -216,10 +216,11 @@ def random_gallery(
 
 
 def brute_force(people: Gallery, probe: np.ndarray, top_k: int) -> list[tuple[float, str, int]]:
-    found = []
-    for name in people:
-        scores = [float(e.template.astype(np.float64) @ probe) for e in people.examples(name)]
-        found.append((max(scores), name, int(np.argmax(scores))))
+    scores: dict[str, list[float]] = {}
+    for entry in people.export():
+        score = float(entry.template.astype(np.float64) @ probe)
+        scores.setdefault(entry.name, []).append(score)
+    found = [(max(own), name, int(np.argmax(own))) for name, own in scores.items()]
     return sorted(found, key=lambda candidate: -candidate[0])[:top_k]
 
 

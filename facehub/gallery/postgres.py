@@ -1,0 +1,246 @@
+"""A gallery in PostgreSQL with pgvector, which several machines may share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from typing import Self
+
+import numpy as np
+
+from facehub.errors import GalleryError
+from facehub.gallery.base import (
+    Entry,
+    Example,
+    check_entries,
+    check_probes,
+    clean_name,
+    mismatch,
+    no_example,
+    taken,
+    themselves,
+    tidy,
+    unknown,
+)
+from facehub.gallery.postgres_connection import (
+    READ,
+    WRITE,
+    Connection,
+    Connections,
+    connect,
+    parse_address,
+    words,
+)
+from facehub.gallery.postgres_rows import Rows
+from facehub.gallery.postgres_schema import create_gallery, find_gallery, migrate, prepare, vacuum
+from facehub.gallery.postgres_search import search_gallery
+from facehub.results import Candidate
+
+
+class PostgresGallery:
+    """A `Gallery` in a PostgreSQL database, where many may lie side by side.
+
+    Processes on several machines may read it, and change it in turns: a change, or a transaction of
+    several, waits for the one before it. Each search sees one moment. Threads may share the object;
+    each of them has transactions of its own. After a lost connection, the call that it broke raises
+    GalleryUnavailableError, and the next one connects anew. What was being changed then is there
+    wholly or not at all, and may be enrolled again without harm.
+
+    Args:
+        address: `postgresql://user@host/database?gallery=people`; see `parse_address`.
+        fingerprint: of the weights in use.
+        size: length of their templates.
+        new: whether a gallery that is missing is made.
+
+    Raises:
+        GalleryUnavailableError: it cannot be reached.
+        GalleryError: it is missing or cannot be used, or the address is not usable.
+        GalleryMismatchError: it belongs to other weights.
+    """
+
+    def __init__(
+        self, address: str, fingerprint: str, size: int = 512, *, new: bool = True
+    ) -> None:
+        self.fingerprint = fingerprint
+        self._address = parse_address(address)
+        self._where = self._address.text
+        self._own = threading.local()  # this thread's transaction
+        with words(self._where), closing(connect(self._address)) as connection:
+            migrate(connection, new=new)
+            found = find_gallery(connection, self._address.gallery)
+            if found is None and new:
+                create_gallery(connection, self._address.gallery, fingerprint, size)
+                found = find_gallery(connection, self._address.gallery)
+        if found is None:
+            raise GalleryError(f"There is no gallery {self._where}.")
+        self._id, made_by, self.size = found
+        if made_by != fingerprint:
+            raise mismatch(self._where, made_by, fingerprint)
+        self._rows = Rows(self._id, self.size)
+        self._connections = Connections(self._connect)
+
+    @property
+    def n_templates(self) -> int:
+        return self._counts()[1]
+
+    def __len__(self) -> int:
+        return self._counts()[0]
+
+    def __iter__(self) -> Iterator[str]:
+        with self._reading() as connection:
+            return iter(self._rows.names(connection))
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        with self._reading() as connection:
+            return self._rows.person(connection, tidy(name)) is not None
+
+    def people(self) -> dict[str, int]:
+        with self._reading() as connection:
+            return self._rows.people(connection)
+
+    def examples(self, name: str) -> tuple[Example, ...]:
+        with self._reading() as connection:
+            return tuple(self._rows.examples(connection, self._known(connection, name)))
+
+    def add(self, name: str, template: np.ndarray, source: str = "") -> bool:
+        (added,) = self.add_many([Entry(name, template, source)])
+        return added
+
+    def add_many(self, entries: Iterable[Entry]) -> list[bool]:
+        checked = check_entries(entries, self.size)
+        with self._writing() as connection:
+            return self._rows.enrol(connection, checked) if checked else []
+
+    def remove(self, name: str, digest: str | None = None) -> None:
+        with self._writing() as connection:
+            if not self._rows.remove(connection, self._known(connection, name), digest):
+                raise no_example(tidy(name))
+
+    def rename(self, name: str, new_name: str) -> None:
+        with self._writing() as connection:
+            person, new_name = self._known(connection, name), clean_name(new_name)
+            if self._rows.person(connection, new_name) not in (None, person):
+                raise taken(new_name)
+            self._rows.rename(connection, person, new_name)
+
+    def merge(self, name: str, into: str) -> None:
+        with self._writing() as connection:
+            person, other = self._known(connection, name), self._known(connection, into)
+            if person == other:
+                raise themselves(tidy(name))
+            self._rows.merge(connection, person, other)
+
+    def search(self, probes: np.ndarray, top_k: int = 5) -> list[list[Candidate]]:
+        probes = check_probes(probes, self.size)
+        if top_k < 1:
+            return [[] for _ in probes]
+        with self._reading() as connection:
+            found = [search_gallery(connection, self._id, probe, top_k) for probe in probes]
+            return self._rows.candidates(connection, found)
+
+    def export(self) -> Iterator[Entry]:
+        with self._reading() as connection:
+            if self._held is None:
+                yield from self._rows.entries(connection)
+                return
+            entries = list(self._rows.entries(connection))  # the caller may end the transaction
+        yield from entries
+
+    def purge(self) -> None:
+        """Rewrite the tables without what was removed; nobody can use them meanwhile.
+
+        The write-ahead log, replicas and backups keep copies until they are written over.
+
+        Raises:
+            GalleryError: within a transaction; or another one does not end; or the role does not
+                own the tables.
+        """
+        if self._held is not None:
+            raise GalleryError("A gallery cannot be purged within a transaction.")
+        with words(self._where), closing(connect(self._address)) as connection:
+            vacuum(connection, self._id)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._writing():
+            yield
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- transactions -----------------------------------------------------------------------------
+
+    @property
+    def _held(self) -> Connection | None:
+        return getattr(self._own, "connection", None)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        held = self._held
+        with words(self._where):
+            if held is None:
+                with self._connections.transaction(READ) as connection:
+                    yield connection
+            else:
+                with held.transaction():  # a savepoint: what fails leaves the rest as it is
+                    yield held
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        if self._held is not None:
+            with self._reading() as connection:
+                yield connection
+            return
+        with words(self._where), self._connections.transaction(WRITE) as connection:
+            row = connection.execute(
+                "SELECT fingerprint FROM facehub.gallery WHERE id = %s FOR NO KEY UPDATE",
+                (self._id,),
+            ).fetchone()
+            if row is None:
+                raise self._gone()
+            if row[0] != self.fingerprint:
+                raise mismatch(self._where, row[0], self.fingerprint)
+            self._own.connection = connection
+            try:
+                yield connection
+            finally:
+                self._own.connection = None
+
+    def _connect(self) -> Connection:
+        connection = connect(self._address)
+        try:
+            prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    # --- rows -------------------------------------------------------------------------------------
+
+    def _counts(self) -> tuple[int, int]:
+        """People and templates."""
+        query = "SELECT people, templates FROM facehub.gallery WHERE id = %s"
+        with self._reading() as connection:
+            row = connection.execute(query, (self._id,)).fetchone()
+        if row is None:
+            raise self._gone()
+        return int(row[0]), int(row[1])
+
+    def _known(self, connection: Connection, name: str) -> int:
+        """A person's number."""
+        person = self._rows.person(connection, tidy(name))
+        if person is None:
+            raise unknown(tidy(name))
+        return person
+
+    def _gone(self) -> GalleryError:
+        return GalleryError(f"There is no gallery {self._where} any more.")

@@ -1,0 +1,183 @@
+"""Connections to a PostgreSQL server for one gallery, and the server's errors in our words."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
+
+from facehub.errors import GalleryError, GalleryUnavailableError
+from facehub.gallery.base import clean_name
+
+Connection = psycopg.Connection[Any]
+
+WAIT = 60  # seconds for another process's change to end
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"  # one moment's content
+WRITE = "BEGIN"
+_MOST_IDLE = 4  # connections kept for the next call
+_DEFAULTS = {  # of libpq's parameters
+    "application_name": "facehub",
+    "client_encoding": "utf8",
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "options": f"-c lock_timeout={WAIT}s",
+}
+_LOST = ("08", "57P")  # classes of SQLSTATE
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a gallery is.
+
+    Attributes:
+        text: the address, for messages; it holds no password.
+        gallery: the gallery's name in its database.
+        parameters: what libpq is told.
+    """
+
+    text: str
+    gallery: str
+    parameters: dict[str, str] = field(repr=False)
+
+
+def parse_address(address: str) -> Address:
+    """Read an address like `postgresql://user@host/database?gallery=people`.
+
+    Whatever else libpq knows may follow (`&sslmode=verify-full`) or be left out: environment
+    (`PGHOST`, `PGPASSFILE`), service files and the password file work as they do everywhere.
+
+    Raises:
+        GalleryError: it is none, names no gallery or holds a password.
+    """
+    try:
+        parts = urlsplit(address)
+        options = dict(parse_qsl(parts.query.replace("+", "%2B"), keep_blank_values=True))
+        if parts.password is not None or {"password", "sslpassword"} & set(options):
+            raise GalleryError(
+                "Leave the password out of a gallery's address, which others may see; "
+                "put it into ~/.pgpass, or name such a file in PGPASSFILE."
+            )
+        name = options.pop("gallery", "")
+        if not name:
+            raise GalleryError(f"{address} names no gallery: add ?gallery=NAME.")
+        query = urlencode(options, quote_via=quote)
+        known = conninfo_to_dict(f"{address.partition('?')[0]}{'?' if query else ''}{query}")
+    except (ValueError, psycopg.Error) as error:
+        raise GalleryError(
+            f"{address} is not an address of PostgreSQL: {_first(error)}."
+        ) from error
+    parameters = {key: str(value) for key, value in known.items() if value is not None}
+    return Address(address, clean_name(name), {**_DEFAULTS, **parameters})
+
+
+def connect(address: Address) -> Connection:
+    """A new connection, on which each statement is a transaction unless it is told otherwise."""
+    conninfo = make_conninfo(**address.parameters)
+    return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
+
+
+class Connections:
+    """Connections that are used again and again, each by one thread at a time.
+
+    Args:
+        connect: makes one.
+    """
+
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        self._connect = connect
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._closed = False
+
+    @contextmanager
+    def transaction(self, begin: str) -> Iterator[Connection]:
+        """A connection in a transaction, which ends with the block: undone if that raises.
+
+        Args:
+            begin: `READ` or `WRITE`.
+
+        Raises:
+            psycopg.Error: the server is not to be had, or the connection was lost.
+        """
+        connection = self._begun(begin)
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(psycopg.Error):
+                connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._give_back(connection)
+
+    def close(self) -> None:
+        """Close those that are idle, and each of the others when its transaction ends."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _begun(self, begin: str) -> Connection:
+        while True:
+            connection = self._taken()
+            if connection is None:
+                connection = self._connect()
+                connection.execute(begin)
+                return connection
+            try:
+                connection.execute(begin)
+                return connection
+            except psycopg.OperationalError:  # the server was restarted, say: nothing is lost yet
+                connection.close()
+
+    def _taken(self) -> Connection | None:
+        with self._lock:
+            if self._closed:
+                raise psycopg.InterfaceError("the gallery has been closed")
+            if self._process != os.getpid():  # a fork: these belong to the other process
+                self._idle, self._process = [], os.getpid()
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, connection: Connection) -> None:
+        usable = connection.info.transaction_status == TransactionStatus.IDLE
+        with self._lock:
+            if usable and not self._closed and len(self._idle) < _MOST_IDLE:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+
+@contextmanager
+def words(where: str) -> Iterator[None]:
+    """PostgreSQL's errors as ours; without their details, which may quote names."""
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise GalleryUnavailableError(
+            f"{where} is in use: another process has been changing it for too long."
+        ) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        lost = error.sqlstate is None or error.sqlstate.startswith(_LOST)
+        what = "reached" if lost else "used"
+        raise GalleryUnavailableError(f"{where} cannot be {what}: {_first(error)}.") from error
+    except psycopg.Error as error:
+        raise GalleryError(f"{where} cannot be used: {_first(error)}.") from error
+
+
+def _first(error: Exception) -> str:
+    """What an error says, on one line."""
+    text = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    lines = [line.strip() for line in (text or str(error)).splitlines()]
+    return next(filter(None, lines), type(error).__name__).rstrip(".")
