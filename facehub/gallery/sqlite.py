@@ -8,7 +8,6 @@ in a matrix as well, which takes over what others have changed at the next searc
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -17,7 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from facehub.errors import GalleryError, GalleryUnavailableError
+from facehub.errors import GalleryError
 from facehub.gallery.base import (
     Entry,
     Example,
@@ -33,30 +32,10 @@ from facehub.gallery.base import (
     unknown,
 )
 from facehub.gallery.matrix import NOBODY, TemplateMatrix
+from facehub.gallery.sqlite_blocks import BLOCK, read_templates, write_templates
+from facehub.gallery.sqlite_connection import connect, damaged, words
+from facehub.gallery.sqlite_schema import FORMAT, create_tables, is_empty
 from facehub.results import Candidate
-
-FORMAT = "facehub-gallery-sqlite-1"
-PAGE = 16384  # bytes
-BLOCK = 1024  # templates in a block
-WAIT = 30.0  # seconds for another process's change to end
-
-# A template's slot is its place in the blocks. One whose person is NULL is free: it was removed.
-# `version` counts changes, so that others can tell which templates have changed since they looked.
-_SCHEMA = """
-CREATE TABLE gallery (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
-    format TEXT NOT NULL, fingerprint TEXT NOT NULL, size INTEGER NOT NULL,
-    version INTEGER NOT NULL, place INTEGER NOT NULL, templates INTEGER NOT NULL);
-CREATE TABLE person (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
-CREATE TABLE template (
-    slot INTEGER PRIMARY KEY, person INTEGER REFERENCES person, place INTEGER NOT NULL,
-    digest BLOB, source TEXT NOT NULL, version INTEGER NOT NULL);
-CREATE UNIQUE INDEX template_of_person ON template (person, digest);
-CREATE INDEX template_free ON template (slot) WHERE person IS NULL;
-CREATE INDEX template_version ON template (version);
-CREATE TABLE block (number INTEGER PRIMARY KEY, templates BLOB NOT NULL);
-"""
-_TABLES = "SELECT count(*) FROM sqlite_master"
 
 
 class SqliteGallery:
@@ -84,30 +63,22 @@ class SqliteGallery:
         self._depth = 0
         self._matrix: TemplateMatrix | None = None  # from the first search on
         self._seen = 0  # version that the matrix has
-        with _words(self.path):
-            self._db = _connect(self.path)
+        with words(self.path):
+            self._db = connect(self.path)
             try:
-                if not self._value(_TABLES):
-                    self._create(size)
+                if is_empty(self._db):
+                    with self._writing(check=False):
+                        if is_empty(self._db):  # another process may have been quicker
+                            create_tables(self._db, fingerprint, size)
                 row = self._db.execute("SELECT format, fingerprint, size FROM gallery").fetchone()
                 if row is None or row[0] != FORMAT:
-                    raise _damaged(self.path)
+                    raise damaged(self.path)
                 self.size = int(row[2])
                 if row[1] != fingerprint:
                     raise mismatch(self.path, str(row[1]), fingerprint)
             except BaseException:
                 self._db.close()
                 raise
-
-    def _create(self, size: int) -> None:
-        with self._writing(check=False):
-            if not self._value(_TABLES):  # another process may have been quicker
-                for statement in _SCHEMA.split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute(
-                    "INSERT INTO gallery VALUES (1, ?, ?, ?, 0, 0, 0)",
-                    (FORMAT, self.fingerprint, size),
-                )
 
     def __len__(self) -> int:
         return int(self._value("SELECT count(*) FROM person"))
@@ -142,7 +113,9 @@ class SqliteGallery:
             return tuple(
                 make_example(template, source, self.size)
                 for template, (_, source) in zip(
-                    self._templates([slot for slot, _ in rows]), rows, strict=True
+                    read_templates(self._db, [slot for slot, _ in rows], self.size),
+                    rows,
+                    strict=True,
                 )
             )
 
@@ -232,7 +205,7 @@ class SqliteGallery:
             ]
 
     def export(self) -> Iterator[Entry]:
-        with _words(self.path), closing(_connect(self.path)) as db:
+        with words(self.path), closing(connect(self.path)) as db:
             db.execute("BEGIN")  # one moment's content, whoever changes it meanwhile
             rows = db.execute(
                 "SELECT name, slot, source FROM template JOIN person ON person = id "
@@ -240,12 +213,12 @@ class SqliteGallery:
             ).fetchall()
             for begin in range(0, len(rows), BLOCK):
                 part = rows[begin : begin + BLOCK]
-                templates = self._templates([slot for _, slot, _ in part], db)
+                templates = read_templates(db, [slot for _, slot, _ in part], self.size)
                 for template, (name, _, source) in zip(templates, part, strict=True):
                     yield Entry(name, template, source)
 
     def purge(self) -> None:
-        with self._lock, _words(self.path):
+        with self._lock, words(self.path):
             if self._depth:
                 raise GalleryError("A gallery cannot be purged within a transaction.")
             self._db.execute("VACUUM")
@@ -271,7 +244,7 @@ class SqliteGallery:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        with self._lock, _words(self.path):
+        with self._lock, words(self.path):
             if self._depth:
                 yield
                 return
@@ -283,7 +256,7 @@ class SqliteGallery:
 
     @contextmanager
     def _writing(self, *, check: bool = True) -> Iterator[None]:
-        with self._lock, _words(self.path):
+        with self._lock, words(self.path):
             outermost = self._depth == 0
             self._db.execute("BEGIN IMMEDIATE" if outermost else "SAVEPOINT inner")
             self._depth += 1
@@ -311,7 +284,7 @@ class SqliteGallery:
     # --- rows -------------------------------------------------------------------------------------
 
     def _value(self, query: str, *values: Any) -> Any:
-        with self._lock, _words(self.path):
+        with self._lock, words(self.path):
             row = self._db.execute(query, values).fetchone()
         return None if row is None else row[0]
 
@@ -356,7 +329,8 @@ class SqliteGallery:
                 for slot, (person, place, digest, example) in zip(slots, new, strict=True)
             ],
         )
-        self._write(slots, np.stack([example.template for *_, example in new]))
+        rows = np.stack([example.template for *_, example in new])
+        write_templates(self._db, slots, rows)
         self._db.execute(
             "UPDATE gallery SET place = ?, templates = templates + ?", (place, len(new))
         )
@@ -370,40 +344,7 @@ class SqliteGallery:
                 [(version, slot) for slot in slots],
             )
             self._db.execute("UPDATE gallery SET templates = templates - ?", (len(slots),))
-            self._write(slots, np.zeros((len(slots), self.size), np.float32))
-
-    # --- templates --------------------------------------------------------------------------------
-
-    def _write(self, slots: list[int], rows: np.ndarray) -> None:
-        """Put templates into their blocks, neighbours in one go."""
-        bytes_each = 4 * self.size
-        numbers = np.array(slots)
-        breaks = np.flatnonzero((np.diff(numbers) != 1) | (np.diff(numbers // BLOCK) != 0)) + 1
-        for part in np.split(np.arange(len(slots)), breaks):
-            number, first = divmod(int(numbers[part[0]]), BLOCK)
-            self._db.execute(
-                "INSERT OR IGNORE INTO block VALUES (?, zeroblob(?))", (number, BLOCK * bytes_each)
-            )
-            with self._db.blobopen("block", "templates", number) as blob:
-                blob.seek(first * bytes_each)
-                blob.write(np.ascontiguousarray(rows[part], np.float32).tobytes())
-
-    def _templates(self, slots: list[int], db: sqlite3.Connection | None = None) -> np.ndarray:
-        """float32 (N, size), in this order."""
-        db = db or self._db
-        rows = np.empty((len(slots), self.size), np.float32)
-        wanted = np.array(slots, np.int64)
-        for number in np.unique(wanted // BLOCK):
-            here = np.flatnonzero(wanted // BLOCK == number)
-            with db.blobopen("block", "templates", int(number), readonly=True) as blob:
-                if len(here) > BLOCK // 8:
-                    block = np.frombuffer(blob.read(), np.float32).reshape(-1, self.size)
-                    rows[here] = block[wanted[here] % BLOCK]
-                    continue
-                for i in here:
-                    blob.seek(int(wanted[i] % BLOCK) * 4 * self.size)
-                    rows[i] = np.frombuffer(blob.read(4 * self.size), np.float32)
-        return rows
+            write_templates(self._db, slots, np.zeros((len(slots), self.size), np.float32))
 
     def _synced(self) -> TemplateMatrix:
         """The matrix with all changes so far; within a transaction, its own ones too."""
@@ -421,50 +362,11 @@ class SqliteGallery:
                 self._matrix.reserve(int(changed[-1, 0]) + 1)
             for begin in range(0, len(changed), BLOCK):
                 slots, people, places = changed[begin : begin + BLOCK].T
-                self._matrix.put(slots, self._templates(slots.tolist()), people, places)
+                self._matrix.put(
+                    slots, read_templates(self._db, slots.tolist(), self.size), people, places
+                )
             self._seen = version
         return self._matrix
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite's other files follow it
-    db = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute(f"PRAGMA page_size = {PAGE}")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA secure_delete = ON")
-        db.execute("PRAGMA foreign_keys = ON")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-@contextmanager
-def _words(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error) or "busy" in str(error):
-            raise GalleryUnavailableError(
-                f"{path} is in use: another process is changing it."
-            ) from error
-        raise GalleryUnavailableError(f"{path} cannot be used: {error}.") from error
-    except sqlite3.ProgrammingError as error:
-        raise GalleryUnavailableError(f"{path} has been closed.") from error
-    except sqlite3.DatabaseError as error:
-        raise _damaged(path) from error
-    except OSError as error:
-        raise GalleryUnavailableError(
-            f"{path} cannot be used: {error.strerror or error}."
-        ) from error
-
-
-def _damaged(path: Path) -> GalleryError:
-    return GalleryError(f"{path} is damaged or not a facehub gallery.")
 
 
 def _text(name: str) -> str:

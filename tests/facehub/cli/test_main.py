@@ -19,7 +19,9 @@ from PIL import Image
 import facehub
 from facehub import enrol
 from facehub.cli.main import main
-from facehub.gallery.sqlite import FORMAT, PAGE, SqliteGallery
+from facehub.gallery.sqlite import SqliteGallery
+from facehub.gallery.sqlite_connection import PAGE
+from facehub.gallery.sqlite_schema import FORMAT
 from facehub.model.store import MODEL_VARIABLE, read_spec
 from tests.postgres_server import PostgresServer
 

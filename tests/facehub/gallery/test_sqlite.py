@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from facehub.errors import GalleryError, GalleryMismatchError, GalleryUnavailableError
-from facehub.gallery import sqlite as module
+from facehub.gallery import sqlite_blocks, sqlite_connection
 from facehub.gallery.base import Entry
 from facehub.gallery.sqlite import SqliteGallery
 
@@ -175,7 +175,7 @@ def test_a_free_place_is_taken_again(people: SqliteGallery) -> None:
 
 def test_blocks(people: SqliteGallery, monkeypatch: pytest.MonkeyPatch) -> None:
     """Templates in several blocks, removed here and there, read one by one and at once."""
-    monkeypatch.setattr(module, "BLOCK", 16)
+    monkeypatch.setattr(sqlite_blocks, "BLOCK", 16)
     people.add_many(Entry(f"p{i}", template(i)) for i in range(100))
     for i in range(0, 100, 3):
         people.remove(f"p{i}")
@@ -190,7 +190,7 @@ def test_blocks(people: SqliteGallery, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_writer_that_waits_too_long(
     people: SqliteGallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "WAIT", 0.05)
+    monkeypatch.setattr(sqlite_connection, "WAIT", 0.05)
     other = SqliteGallery(people.path, FINGERPRINT, SIZE)
     with people.transaction(), pytest.raises(GalleryUnavailableError, match="is in use"):
         other.add("Ann", E[0])

@@ -1,0 +1,42 @@
+"""The tables of a gallery in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+
+FORMAT = "facehub-gallery-sqlite-1"
+
+# A template's slot is its place in the blocks. One whose person is NULL is free: it was removed.
+# `version` counts changes, so that others can tell which templates have changed since they looked.
+_SCHEMA = """
+CREATE TABLE gallery (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    format TEXT NOT NULL, fingerprint TEXT NOT NULL, size INTEGER NOT NULL,
+    version INTEGER NOT NULL, place INTEGER NOT NULL, templates INTEGER NOT NULL);
+CREATE TABLE person (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+CREATE TABLE template (
+    slot INTEGER PRIMARY KEY, person INTEGER REFERENCES person, place INTEGER NOT NULL,
+    digest BLOB, source TEXT NOT NULL, version INTEGER NOT NULL);
+CREATE UNIQUE INDEX template_of_person ON template (person, digest);
+CREATE INDEX template_free ON template (slot) WHERE person IS NULL;
+CREATE INDEX template_version ON template (version);
+CREATE TABLE block (number INTEGER PRIMARY KEY, templates BLOB NOT NULL);
+"""
+
+
+def is_empty(db: sqlite3.Connection) -> bool:
+    """Whether there are no tables yet."""
+    return bool(db.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
+
+
+def create_tables(db: sqlite3.Connection, fingerprint: str, size: int) -> None:
+    """Make the tables of an empty gallery; within a transaction.
+
+    Args:
+        db: without tables.
+        fingerprint: of the weights that make the templates.
+        size: length of a template.
+    """
+    for statement in _SCHEMA.split(";\n"):
+        db.execute(statement)
+    db.execute("INSERT INTO gallery VALUES (1, ?, ?, ?, 0, 0, 0)", (FORMAT, fingerprint, size))
