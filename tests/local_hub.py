@@ -255,16 +255,38 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             content = repo.commits[oid][path]
             etag = f'"{hashlib.sha256(content).hexdigest()}"'
-            first = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "bytes=0-")
-            start = int(first[1]) if first else 0
-            total = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            part = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "bytes=0-")
+            start = int(part[1]) if part else 0
+            end = int(part[2]) + 1 if part and part[2] else len(content)
+            found = content[start:end]
+            total = f"bytes {start}-{start + len(found) - 1}/{len(content)}"
             self.send(
-                206 if start else 200,
-                content[start:],
+                200 if found == content else 206,
+                found,
                 X_Repo_Commit=oid,
                 ETag=etag,
-                **({"Content_Range": total} if start else {}),
+                **({} if found == content else {"Content_Range": total}),
             )
+
+    def tree(self, kind: str, name: str, revision: str, path: str | None) -> None:
+        """What is in a folder; with `recursive`, all that is below it."""
+        if (repo := self.repo(kind, name)) is None:
+            return
+        files = repo.commits[repo.oid(revision) or ""]
+        root = f"{path}/" if path else ""
+        below = {p: content for p, content in files.items() if p.startswith(root)}
+        if self.query.get("recursive", ["false"])[0].lower() != "true":
+            parts = {p: p.removeprefix(root).partition("/") for p in below}
+            found = [self.entry(p, below[p]) for p, (_, deep, _) in parts.items() if not deep]
+            folders = sorted({root + head for head, deep, _ in parts.values() if deep})
+            found += [{"type": "directory", "path": folder, "oid": "0"} for folder in folders]
+        else:
+            found = [self.entry(p, content) for p, content in below.items()]
+        self.send(*(200, found) if found else (404, {}))
+
+    @staticmethod
+    def entry(path: str, content: bytes) -> dict[str, Any]:
+        return {"type": "file", "path": path, "size": len(content), "oid": "0"}
 
     def valid(self) -> None:
         self.send(200, {"errors": [], "warnings": []})
@@ -276,6 +298,7 @@ _ROUTES = [
     (r"POST /api/validate-yaml", _Handler.valid),
     (r"POST /api/repos/create", _Handler.create),
     (r"DELETE /api/repos/delete", _Handler.delete),
+    (rf"GET /api/{_KIND}/{_NAME}/tree/([^/]+)(?:/(.+))?", _Handler.tree),
     (rf"GET /api/{_KIND}/{_NAME}(?:/revision/(.+))?", _Handler.info),
     (rf"POST /api/{_KIND}/{_NAME}/branch/(.+)", _Handler.branch),
     (rf"POST /api/{_KIND}/{_NAME}/preupload/(.+)", _Handler.preupload),

@@ -20,8 +20,8 @@ from facehub.enrolment import Enrolment, Portrait, add_enrolments, embed_portrai
 from facehub.errors import ArchiveError, GalleryError
 from facehub.gallery.base import Gallery
 from facehub.gallery.memory import MemoryGallery
+from facehub.io.containers import HIDDEN, NO_PICTURE, ZipSource
 from facehub.io.images import ImageSource
-from facehub.io.sources import HIDDEN, NO_PICTURE, ZipSource
 from facehub.pipeline import FaceRecognizer
 from facehub.results import Candidate
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from facehub.errors import ArchiveError, ImageError, ImageTooLargeError
-from facehub.io import sources
-from facehub.io.sources import FolderSource, find_pictures, open_source, read_picture
+from facehub.io import containers
+from facehub.io.containers import FolderSource
+from facehub.io.sources import find_pictures, open_source, read_picture
 from tests.train.recordio import MAGIC, part, record
 
 
@@ -205,7 +206,7 @@ def test_a_member_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/1.png", bytes(101))
         archive.writestr("a/2.png", bytes(100))
-    monkeypatch.setattr(sources, "MAX_BYTES", 100)
+    monkeypatch.setattr(containers, "MAX_BYTES", 100)
     source = open_source(path)
     assert source.read("a/2.png") == bytes(100)
     with pytest.raises(ImageTooLargeError):
@@ -250,7 +251,7 @@ def test_the_first_of_two_members_with_one_name_is_taken(tmp_path: Path) -> None
     source = open_source(path)
     assert source.names == ["a/1.png"]
     assert source.read("a/1.png") == b"first"
-    assert source.ignored == {"a/1.png": sources.SAME_NAME}
+    assert source.ignored == {"a/1.png": containers.SAME_NAME}
 
 
 def test_a_member_deep_down_takes_little_memory(tmp_path: Path) -> None:

@@ -1,0 +1,157 @@
+"""What pictures lie in: one file, a folder, a zip, a folder at an address."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from facehub.errors import ArchiveError, ImageDecodeError, ImageError, ImageTooLargeError
+from facehub.io.images import MAX_BYTES, SUFFIXES, read_file
+from facehub.io.remote import RemotePlace
+
+SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir"})
+
+# Why a file was left out.
+EMPTY_FOLDER = "an empty folder"
+HIDDEN = "hidden, or of a system's own folder"
+LOOSE = "not in a sub-folder"
+NO_PICTURE = "not the name of a JPEG, PNG or WebP picture"
+SAME_NAME = "not read, as another file in the zip has the same name"
+
+
+class FileSource:
+    """One file."""
+
+    def __init__(self, path: Path | RemotePlace) -> None:
+        self.path, self.names = path, [path.name]
+        self.ignored: dict[str, str] = {}
+
+    def read(self, name: str) -> bytes:
+        """The encoded picture."""
+        return self.path.read() if isinstance(self.path, RemotePlace) else read_file(self.path)
+
+
+class FolderSource:
+    """A folder, with sub-folders.
+
+    Args:
+        root: the folder.
+        loose: see `open_source`.
+    """
+
+    def __init__(self, root: Path, *, loose: bool = False) -> None:
+        self.root = root
+        self.names, self.ignored = _sort_out(_entries(root), loose)
+
+    def read(self, name: str) -> bytes:
+        """The encoded picture."""
+        return read_file(self.root / name)
+
+
+class RemoteSource:
+    """A folder at an address, with sub-folders.
+
+    Args:
+        place: the folder.
+        loose: see `open_source`.
+
+    Raises:
+        ArchiveError: it cannot be read.
+    """
+
+    def __init__(self, place: RemotePlace, *, loose: bool = False) -> None:
+        self.place = place
+        sizes = place.entries()
+        self.names, self.ignored = _sort_out(sizes, loose)
+        self._sizes = {name: sizes[name] for name in self.names}
+
+    def read(self, name: str) -> bytes:
+        """The encoded picture."""
+        return self.place.read(name, self._sizes[name])
+
+
+class ZipSource:
+    """A zip, read in memory: no member's path is ever used as a path.
+
+    Args:
+        path: the file.
+        loose: see `open_source`.
+
+    Raises:
+        ArchiveError: it cannot be read.
+    """
+
+    def __init__(self, path: Path | RemotePlace, *, loose: bool = False) -> None:
+        self.path, self._loose = path, loose
+        file = path.open() if isinstance(path, RemotePlace) else path
+        try:
+            self.archive = zipfile.ZipFile(file)
+        except Exception as error:  # a damaged zip makes the reader raise almost anything
+            reason = getattr(error, "strerror", None) or error
+            raise ArchiveError(f"This zip cannot be read: {reason}.") from error
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        repeated = {}
+        for member in self.archive.infolist():
+            if self._members.setdefault(member.filename, member) is not member:
+                repeated[member.filename] = SAME_NAME
+        self.names, self.ignored = _sort_out(self._members, loose)
+        self.ignored |= repeated
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen_zip, (self.path, self._loose)
+
+    def read(self, name: str) -> bytes:
+        """The encoded picture."""
+        try:
+            if self._members[name].file_size > MAX_BYTES:
+                raise ImageTooLargeError("This member of the zip is too large.")
+            with self.archive.open(self._members[name]) as member:
+                return member.read(MAX_BYTES + 1)  # a member may be larger than it says
+        except ImageError:
+            raise
+        except Exception as error:  # the decompressors raise almost anything
+            raise ImageDecodeError("This member of the zip is damaged or encrypted.") from error
+
+
+def _reopen_zip(path: Path | RemotePlace, loose: bool) -> ZipSource:
+    return ZipSource(path, loose=loose)
+
+
+def _entries(root: Path) -> Iterator[str]:
+    """Files, and folders with a "/" at their ends; links that lead nowhere are neither."""
+    for path in root.rglob("*"):
+        if path.is_dir():
+            yield path.relative_to(root).as_posix() + "/"
+        elif os.path.isfile(path):  # unlike `Path.is_file`, never raises
+            yield path.relative_to(root).as_posix()
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or a system's own."""
+    return name.startswith(".") or name in SYSTEM_FOLDERS
+
+
+def _sort_out(entries: Iterable[str], loose: bool) -> tuple[list[str], dict[str, str]]:
+    """`names` and `ignored` of a `Source` from its files, and its folders, which end with "/"."""
+    entries = sorted(set(entries))
+    names, ignored = [], {}
+    for entry, following in itertools.zip_longest(entries, entries[1:], fillvalue=""):
+        parts = PurePosixPath(entry).parts
+        is_picture = PurePosixPath(entry).suffix.lower() in SUFFIXES
+        hidden = any(map(is_hidden, parts))
+        if entry.endswith("/"):
+            if not following.startswith(entry):  # what is in a folder comes after it
+                ignored[entry] = EMPTY_FOLDER
+        elif hidden:
+            ignored[entry] = HIDDEN
+        elif is_picture and (loose or "/" in entry):
+            names.append(entry)
+        elif is_picture:
+            ignored[entry] = LOOSE
+        elif loose or "/" in entry:
+            ignored[entry] = NO_PICTURE
+    return names, ignored
