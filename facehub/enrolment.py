@@ -146,11 +146,22 @@ def add_enrolments(gallery: Gallery, enrolments: Iterable[Enrolment]) -> Iterato
             yield enrolment
 
 
+def name_error(portrait: Portrait) -> FaceHubError | None:
+    """Why nobody can have the portrait's name, or None."""
+    try:
+        clean_name(portrait.name)
+    except FaceHubError as error:
+        return error
+    return None
+
+
 def _open(portrait: Portrait) -> ImageSource:
     image = portrait.image
     if isinstance(image, FaceHubError):
         raise image
-    clean_name(portrait.name)  # no need to look at a photo that cannot be enrolled
+    error = name_error(portrait)  # no need to look at a photo that cannot be enrolled
+    if error is not None:
+        raise error
     return image() if callable(image) else image
 
 

@@ -8,12 +8,13 @@ import json
 import numpy as np
 
 from facehub.album import Album, AlbumFace, make_album
+from facehub.cli.bulk import embedded_photos
 from facehub.cli.faces import check_folder, load_recognizer
-from facehub.cli.output import failures_json, line, print_json, progress, report_failures
+from facehub.cli.output import failures_json, line, print_json, report_failures
+from facehub.cli.photos import find_photos
 from facehub.clustering import GroupingRule
 from facehub.errors import FaceHubError
 from facehub.io.files import write_atomically
-from facehub.io.sources import find_pictures
 
 
 def run_cluster(args: argparse.Namespace) -> int:
@@ -21,7 +22,9 @@ def run_cluster(args: argparse.Namespace) -> int:
     suffix = args.output.suffix.lower()
     if suffix not in (".json", ".csv"):
         raise FaceHubError(f"{args.output} must end with .json or .csv.")
-    found_pictures = {picture.path: picture for picture in find_pictures(args.photos)}
+    photos = find_photos(args.photos)
+    photos.report_ignored(args)
+    found_pictures = {picture.path: picture for picture in photos.pictures}
     pictures = list(found_pictures.values())  # each once: its faces are never of one group
     check_folder(args.output)
     recognizer = load_recognizer(args)
@@ -31,24 +34,33 @@ def run_cluster(args: argparse.Namespace) -> int:
     embeddings: list[np.ndarray] = []
     failures: list[tuple[str, FaceHubError]] = []
     without = 0
-    results = recognizer.faces_many((p.read for p in pictures), search="thorough")
-    for picture, found in zip(pictures, progress(results, len(pictures), args), strict=True):
-        if isinstance(found, FaceHubError):
-            failures.append((picture.path, found))
-            continue
-        without += not found
-        faces += [AlbumFace(picture.path, face.face.box) for face in found]
-        embeddings += [face.embedding for face in found]
-    rows = np.array(embeddings, np.float32).reshape(-1, spec.embedding_size)
-    album = make_album(faces, rows, spec, threshold=args.threshold)
-    if len(failures) < len(pictures):  # else a file that is there may be worth more
-        text = album.to_csv() if suffix == ".csv" else json.dumps(album.to_dict(), indent=2) + "\n"
-        try:  # a path may hold bytes that are no UTF-8
-            write_atomically(args.output, text.encode(errors="surrogateescape"), private=True)
-        except OSError as error:
-            raise FaceHubError(f"{args.output} cannot be written: {error.strerror}.") from error
+    with embedded_photos(pictures, recognizer, args, search="thorough", output=args.output) as (
+        embedded,
+        _,
+    ):
+        for photo in embedded:
+            if photo.error is not None:
+                failures.append((photo.path, photo.error))
+                continue
+            without += not photo.faces
+            faces += [AlbumFace(photo.path, face.face.box) for face in photo.faces]
+            embeddings += [face.embedding for face in photo.faces]
+        rows = np.array(embeddings, np.float32).reshape(-1, spec.embedding_size)
+        album = make_album(faces, rows, spec, threshold=args.threshold)
+        _write(args, album, len(failures) < len(pictures))
     _report(args, album, len(pictures), without, failures)
     return report_failures(failures)
+
+
+def _write(args: argparse.Namespace, album: Album, usable: bool) -> None:
+    if not usable:  # a file that is there may be worth more
+        return
+    is_csv = args.output.suffix.lower() == ".csv"
+    text = album.to_csv() if is_csv else json.dumps(album.to_dict(), indent=2) + "\n"
+    try:  # a path may hold bytes that are no UTF-8
+        write_atomically(args.output, text.encode(errors="surrogateescape"), private=True)
+    except OSError as error:
+        raise FaceHubError(f"{args.output} cannot be written: {error.strerror}.") from error
 
 
 def _report(

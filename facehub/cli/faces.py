@@ -1,16 +1,13 @@
-"""What `facehub verify`, `embed` and `info` do, and what all commands share."""
+"""What `facehub verify` and `info` do, and what all commands share."""
 
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import platform
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from facehub._version import __version__
 from facehub.cli.output import (
@@ -18,16 +15,11 @@ from facehub.cli.output import (
     EXIT_NO,
     EXIT_UNCERTAIN,
     EXIT_YES,
-    failures_json,
     line,
     print_issues,
     print_json,
-    progress,
-    report_failures,
 )
 from facehub.errors import FaceHubError, ImageError
-from facehub.io.files import write_atomically
-from facehub.io.sources import find_pictures
 from facehub.model.onnx import choose_precision
 from facehub.model.runtime import choose_device, runtime_version
 from facehub.model.spec import ModelSpec
@@ -71,53 +63,6 @@ def run_verify(args: argparse.Namespace) -> int:
     for path, face in ((args.first, result.first), (args.second, result.second)):
         print_issues(str(path), face)
     return _EXIT_CODES[result.decision]
-
-
-def run_embed(args: argparse.Namespace) -> int:
-    """`facehub embed`."""
-    pictures = find_pictures(args.photos)
-    check_folder(args.output)
-    recognizer = load_recognizer(args)
-    names: list[str] = []
-    boxes: list[tuple[float, float, float, float]] = []
-    embeddings: list[np.ndarray] = []
-    failures: list[tuple[str, FaceHubError]] = []
-    without = 0
-    results = recognizer.faces_many((p.read for p in pictures), search="thorough")
-    for picture, faces in zip(pictures, progress(results, len(pictures), args), strict=True):
-        if isinstance(faces, FaceHubError):
-            failures.append((picture.path, faces))
-            continue
-        without += not faces
-        for face in faces:
-            names.append(picture.path)
-            boxes.append(face.face.box)
-            embeddings.append(face.embedding)
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        names=np.array(names, dtype=str),
-        boxes=np.array(boxes, np.float32).reshape(-1, 4),
-        embeddings=np.array(embeddings, np.float32).reshape(-1, recognizer.spec.embedding_size),
-        fingerprint=np.array(recognizer.fingerprint),
-    )
-    if len(failures) < len(pictures):  # else a file that is there may be worth more
-        try:
-            write_atomically(args.output, buffer.getvalue(), private=True)
-        except OSError as error:
-            raise FaceHubError(f"{args.output} cannot be written: {error.strerror}.") from error
-    if args.json:
-        print_json(
-            output=str(args.output),
-            photos=len(pictures),
-            faces=len(names),
-            without_face=without,
-            failed=failures_json(failures),
-        )
-    else:
-        print(f"{len(names)} faces from {len(pictures)} photos ({without} without a face)")
-        print(line(f"{args.output}: embeddings are biometric data; guard it like the photos"))
-    return report_failures(failures)
 
 
 def run_info(args: argparse.Namespace) -> int:

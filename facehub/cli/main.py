@@ -14,15 +14,17 @@ from typing import Any
 
 from facehub._version import __version__
 from facehub.cli.album import run_cluster
-from facehub.cli.faces import run_embed, run_info, run_verify
+from facehub.cli.bulk import add_bulk_options, positive
+from facehub.cli.embed import run_embed
+from facehub.cli.faces import run_info, run_verify
 from facehub.cli.gallery import (
     run_change,
     run_copy,
     run_enrol,
-    run_identify,
     run_list,
     run_purge,
 )
+from facehub.cli.identify import run_identify
 from facehub.cli.output import EXIT_BAD_INPUT, line, report_error
 from facehub.cli.serve import add_keys_arguments, add_serve_arguments, run_keys, run_serve
 from facehub.errors import FaceHubError
@@ -98,10 +100,17 @@ def _add_face_commands(commands: Any) -> None:
         help="which faces to compare where a photo shows several (default: %(default)s)",
     )
     embed = _command(commands, "embed", run_embed, "write the embedding of every face to a file")
-    embed.add_argument("photos", type=Path, nargs="+", help=_PHOTOS)
-    embed.add_argument("-o", "--output", type=Path, required=True, help="file to write (.npz)")
+    embed.add_argument("photos", nargs="+", help=_PHOTOS)
+    embed.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="file to write: .npz, .csv, .jsonl or .parquet",
+    )
+    add_bulk_options(embed)
     album = _command(commands, "cluster", run_cluster, "group the faces of photos by person")
-    album.add_argument("photos", type=Path, nargs="+", help=_PHOTOS)
+    album.add_argument("photos", nargs="+", help=_PHOTOS)
     album.add_argument(
         "-o", "--output", type=Path, required=True, help="file to write (.json or .csv)"
     )
@@ -110,13 +119,14 @@ def _add_face_commands(commands: Any) -> None:
         type=_similarity,
         help=f"{_LIMIT}, on average (default: the weights' own, raised for many faces)",
     )
+    add_bulk_options(album)
     _command(commands, "info", run_info, "say which weights, threshold and precision are in use")
 
 
 def _add_gallery_commands(commands: Any) -> None:
     enrol = _command(commands, "enrol", run_enrol, "add people to a gallery, made if missing")
     enrol.add_argument("gallery", help=_GALLERY)
-    enrol.add_argument("photos", type=Path, nargs="+", help=f"with --name {_PHOTOS}")
+    enrol.add_argument("photos", nargs="+", help=f"with --name {_PHOTOS}")
     enrol.add_argument(
         "--name",
         help="who the photos show; without it, each folder or zip holds one folder per person",
@@ -124,16 +134,21 @@ def _add_gallery_commands(commands: Any) -> None:
     enrol.add_argument(
         "--largest", action="store_true", help="where a photo shows several faces, take the largest"
     )
+    add_bulk_options(enrol)
 
     identify = _command(commands, "identify", run_identify, "say who is in a photo")
     identify.add_argument("gallery", help=_GALLERY)
-    identify.add_argument("photos", type=Path, nargs="+", help=_PHOTOS)
+    identify.add_argument("photos", nargs="+", help=_PHOTOS)
     identify.add_argument(
         "--threshold",
         type=_similarity,
         help=f"{_LIMIT} (default: the weights' own, raised for a large gallery)",
     )
-    identify.add_argument("--top", type=_positive, default=3, help="candidates a face (default: 3)")
+    identify.add_argument("--top", type=positive, default=3, help="candidates a face (default: 3)")
+    identify.add_argument(
+        "-o", "--output", type=Path, help="write a table instead: .csv, .jsonl or .parquet"
+    )
+    add_bulk_options(identify)
 
     text = "list, change or copy the people of a gallery"
     gallery = commands.add_parser("gallery", help=text, description=text)
@@ -203,7 +218,7 @@ def _add_model_commands(commands: Any) -> None:
 
 _LIMIT = "cosine similarity from which two faces count as one person"
 _GALLERY = "people.db, say"
-_PHOTOS = "photos, folders or zips of photos, or patterns (people/*.jpg)"
+_PHOTOS = "photos, folders or zips of photos, patterns (people/*.jpg), or addresses (s3://...)"
 
 _OUTPUT = argparse.ArgumentParser(add_help=False)
 _OUTPUT.add_argument("--json", action="store_true", help="print JSON")
@@ -268,13 +283,6 @@ def _similarity(text: str) -> float:
     value = float(text)
     if not -1 <= value <= 1:
         raise argparse.ArgumentTypeError("a cosine similarity lies between -1 and 1")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
     return value
 
 

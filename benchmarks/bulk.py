@@ -1,0 +1,66 @@
+"""Photos a second of `facehub embed`: one process on one core, and one process a core on all.
+
+python benchmarks/bulk.py PHOTOS [--photos 1000] [--rounds 3]
+
+PHOTOS is whatever the command takes, LFW.zip say. The two run in turn, so that both see the same
+machine; times are of whole commands, start and output included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from facehub.io.sources import find_pictures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pictures", nargs="+", metavar="PHOTOS")
+    parser.add_argument("--photos", type=int, default=1000, help="how many of them")
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    rates: dict[int, list[float]] = {1: [], len(cores): []}
+    with tempfile.TemporaryDirectory(prefix="facehub-bulk-") as name:
+        folder = Path(name)
+        photos = folder / "photos"
+        photos.mkdir()
+        pictures = find_pictures(args.pictures)[: args.photos]
+        for number, picture in enumerate(pictures):
+            suffix = Path(picture.name).suffix
+            (photos / f"{number:06d}{suffix}").write_bytes(picture.read())
+        print(f"{len(pictures)} photos, {len(cores)} cores, load {os.getloadavg()[0]:.1f} before")
+        for turn in range(args.rounds):
+            for workers, found in rates.items():
+                seconds = _embed(photos, folder / "faces.parquet", cores[:workers])
+                found.append(len(pictures) / seconds)
+                print(f"round {turn + 1}: {workers} workers {found[-1]:.2f} photos/s", flush=True)
+    one, all_ = (statistics.median(found) for found in rates.values())
+    ratio = statistics.median(b / a for a, b in zip(*rates.values(), strict=True))
+    print(f"1 core {one:.2f}, {len(cores)} cores {all_:.2f} photos/s, ratio {ratio:.2f}")
+
+
+def _embed(photos: Path, output: Path, cores: list[int]) -> float:
+    """Seconds of a command with a worker for each of these cores."""
+    command = [sys.executable, "-m", "facehub", "embed", str(photos), "-o", str(output)]
+    start = time.monotonic()
+    process = subprocess.Popen(
+        [*command, "--workers", str(len(cores))],
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    if process.wait() not in (0, 5):  # 5: some photos cannot be used
+        raise SystemExit(f"facehub embed failed with {process.returncode}")
+    return time.monotonic() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Many photos: embedded in several processes, in shards that survive an interruption."""

@@ -1,0 +1,189 @@
+"""Many photos for a command: in this process, or in several with a folder of finished shards."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facehub.bulk.stage import EmbeddedPhoto, StageConfig
+from facehub.cli.output import line, progress
+from facehub.detect.base import Search
+from facehub.io.sources import Picture
+from facehub.model.runtime import default_threads
+from facehub.pipeline import FaceRecognizer
+from facehub.select import FacePolicy
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from facehub.bulk.run import Engine
+
+MANY = 512  # photos from which starting processes pays
+_EVERY = 60.0  # seconds between two lines where there is no terminal
+PARTS = ".parts"
+
+
+def add_bulk_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the commands that take many photos."""
+    group = parser.add_argument_group("many photos")
+    group.add_argument(
+        "--workers",
+        type=positive,
+        metavar="N",
+        help=f"processes (default: one per core from {MANY} photos on); needs facehub[bulk]",
+    )
+    group.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help='work in a Ray cluster, "host:6379" say, instead of processes here ("local" starts '
+        "one); needs facehub[ray]",
+    )
+    group.add_argument(
+        "--parts",
+        type=Path,
+        metavar="FOLDER",
+        help="where finished work is kept, so that the same command goes on after an interruption; "
+        f"removed at the end (default: beside the output, *{PARTS})",
+    )
+
+
+@contextmanager
+def embedded_photos(
+    pictures: Sequence[Picture],
+    recognizer: FaceRecognizer,
+    args: argparse.Namespace,
+    *,
+    search: Search,
+    policy: FacePolicy | None = None,
+    output: Path | None = None,
+) -> Iterator[tuple[Iterator[EmbeddedPhoto], bool]]:
+    """The faces of many photos, with progress on standard error.
+
+    Args:
+        pictures: the photos.
+        recognizer: embeds them in this process; others load the same.
+        args: the command line.
+        search: see `FaceDetector.find`.
+        policy: which face each photo is about; None for all.
+        output: file that finished work is kept beside, if there is one.
+
+    Yields:
+        The photos, in order; and whether other processes have finished all of them.
+    """
+    config = StageConfig(
+        recognizer.fingerprint,
+        args.weights,
+        args.device,
+        getattr(recognizer.embedder, "precision", "auto").replace("file", "auto"),
+        search,
+        policy,
+    )
+    workers = args.workers
+    if workers is None and (args.parts or (len(pictures) >= MANY and find_spec("pyarrow"))):
+        workers = default_threads()
+    if workers is None and args.ray is None:
+        outcomes = config.stage(recognizer)(picture.read for picture in pictures)
+        shown = progress(outcomes, len(pictures), args)
+        yield (
+            (EmbeddedPhoto.of(p.path, o) for p, o in zip(pictures, shown, strict=True)),
+            False,
+        )
+        return
+    from facehub.bulk.run import embed_photos  # not for a few photos: it takes time to import
+
+    engine = _engine(args, workers)
+    with (
+        _parts(args.parts, output) as folder,
+        embed_photos(pictures, config, folder, engine, _Progress(args)) as photos,
+    ):
+        yield photos, True
+
+
+def _engine(args: argparse.Namespace, workers: int | None) -> Engine:
+    if args.ray is not None:
+        from facehub.bulk.on_ray import run_shards_on_ray
+
+        return functools.partial(run_shards_on_ray, address=args.ray, workers=args.workers)
+    from facehub.bulk.pool import run_shards
+
+    return functools.partial(run_shards, workers=workers or 1)
+
+
+@contextmanager
+def _parts(given: Path | None, output: Path | None) -> Iterator[Path]:
+    """The folder for finished shards; says so where some stay."""
+    if given is None and output is None:
+        with tempfile.TemporaryDirectory(prefix="facehub-") as temporary:
+            yield Path(temporary)
+        return
+    folder = given or Path(f"{output}{PARTS}")
+    try:
+        yield folder
+    except BaseException:
+        kept = len(list(folder.glob("*.parquet"))) if os.path.isdir(folder) else 0
+        if kept:
+            print(
+                line(
+                    f"{folder} keeps what is finished (embeddings: biometric data); the same "
+                    "command goes on from there, or remove it"
+                ),
+                file=sys.stderr,
+            )
+        raise
+
+
+class _Progress:
+    """Rate and time left: a bar on a terminal, else a line a minute."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._quiet = args.json
+        self._bar: tqdm[None] | None = None
+        self._total = self._there = 0
+        self._start = self._said = time.monotonic()
+
+    def begin(self, total: int, there: int) -> None:
+        self._total, self._there = total, there
+        self._start = self._said = time.monotonic()
+        if self._quiet:
+            return
+        if there:
+            print(f"{there:,} of {total:,} photos were finished already", file=sys.stderr)
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, initial=there, unit="photo", smoothing=0.05)
+
+    def report(self, done: int) -> None:
+        if self._bar is not None:
+            self._bar.update(self._there + done - self._bar.n)
+        elif not self._quiet and time.monotonic() - self._said >= _EVERY and done:
+            self._said = time.monotonic()
+            print(self._line(done), file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _line(self, done: int) -> str:
+        rate = done / (time.monotonic() - self._start)
+        seconds = (self._total - self._there - done) / rate
+        left = timedelta(seconds=round(seconds))
+        return f"{self._there + done:,} of {self._total:,} photos, {rate:.1f} a second, {left} left"
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 up, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value

@@ -1,0 +1,18 @@
+"""Shared by the tests of bulk work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.facehub.bulk.stages import LOG
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the stage of these tests lists the photos that it has begun."""
+    path = tmp_path / "log"
+    path.touch()
+    monkeypatch.setenv(LOG, str(path))
+    return path

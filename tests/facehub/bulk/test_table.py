@@ -1,0 +1,112 @@
+"""The three kinds of tables hold the same rows, exactly, and are private."""
+
+from __future__ import annotations
+
+import csv
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from facehub.bulk.table import ERROR, GEOMETRY, PHOTO, SUFFIXES, Column, check_suffix, open_table
+from facehub.errors import FaceHubError
+from facehub.results import Candidate
+
+pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+
+VECTOR = np.array([1 / 3, -1e-20, 16777217.0], np.float32)
+COLUMNS = (
+    *PHOTO,
+    *GEOMETRY,
+    Column("embedding", "numbers", ("e0", "e1", "e2")),
+    Column("candidates", "candidates"),
+    *ERROR,
+)
+CANDIDATES = [Candidate("Zo\xeb", 0.5, 0, 'a "b".jpg', 0.25, True).to_dict()]
+ROWS: list[dict[str, Any]] = [
+    {
+        "photo": 'a, "b"\n.jpg',
+        "face": 1,
+        "box": (0.5, 1.5, 2.5, 3.5),
+        "yaw": -1.5,
+        "issues": ["blurred", "cut_off"],
+        "embedding": VECTOR,
+        "candidates": CANDIDATES,
+    },
+    {"photo": "caf\udce9.jpg", "error": "NoFaceError", "message": "No face."},
+]
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Rows as a reader gets them."""
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    if path.suffix == ".csv":
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    import pyarrow.parquet
+
+    table: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    return table
+
+
+def write(path: Path) -> None:
+    with open_table(path, COLUMNS, {"fingerprint": "sha256:1"}) as table:
+        for row in ROWS:
+            table.write([row])
+        table.commit()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_rows(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"table{suffix}"
+    write(path)
+    first, second = read(path)
+    assert first["photo"] == ROWS[0]["photo"]
+    assert second["photo"] == ("caf\udce9.jpg" if suffix == ".jsonl" else "caf\\udce9.jpg")
+    assert second["error"] == "NoFaceError"
+    if suffix == ".csv":
+        assert [float(first[f"box_{p}"]) for p in ("x0", "y0", "x1", "y1")] == [0.5, 1.5, 2.5, 3.5]
+        embedding = [float(first[f"e{i}"]) for i in range(3)]
+        assert first["issues"] == "blurred cut_off"
+        assert json.loads(first["candidates"]) == CANDIDATES
+        assert (second["face"], second["e0"], second["issues"]) == ("", "", "")
+    else:
+        assert list(first["box"]) == [0.5, 1.5, 2.5, 3.5]
+        embedding = first["embedding"]
+        assert first["issues"] == ["blurred", "cut_off"]
+        assert first["candidates"] == CANDIDATES
+        assert second["face"] is second["embedding"] is second["issues"] is None
+    np.testing.assert_array_equal(np.array(embedding, np.float32), VECTOR)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_fingerprint_in_parquet(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    write(tmp_path / "table.parquet")
+    schema = pyarrow.parquet.read_schema(tmp_path / "table.parquet")
+    assert schema.metadata[b"facehub.fingerprint"] == b"sha256:1"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_without_commit_the_old_file_stays(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"table{suffix}"
+    path.write_bytes(b"old")
+    with open_table(path, COLUMNS) as table:
+        table.write(ROWS)
+    with pytest.raises(TypeError), open_table(path, COLUMNS) as table:
+        table.write([*ROWS, {"photo": "a.jpg", "embedding": 3}] * 5000)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_bad_paths(tmp_path: Path) -> None:
+    with pytest.raises(FaceHubError, match=r"should end with \.npz, \.csv, \.jsonl or \.parquet\."):
+        check_suffix(tmp_path / "table.txt", ".npz")
+    with pytest.raises(FaceHubError, match="cannot be written: No such file"):
+        open_table(tmp_path / "nothing" / "table.csv", COLUMNS)
