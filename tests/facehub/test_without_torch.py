@@ -66,7 +66,7 @@ def test_fine_tuning_says_what_it_needs() -> None:
 
 @pytest.mark.parametrize("command", ["verify", "enrol", "identify", "gallery", "embed", "info"])
 def test_command(command: str, examples: Path, tmp_path: Path) -> None:
-    people, one = tmp_path / "people", examples / "grace_hopper.jpg"
+    people, one = tmp_path / "people.db", examples / "grace_hopper.jpg"
 
     def run(*arguments: object) -> dict[str, object]:
         words = [sys.executable, "-c", COMMAND, *map(str, arguments), "--json"]
@@ -81,7 +81,7 @@ def test_command(command: str, examples: Path, tmp_path: Path) -> None:
             "verify": ["verify", one, one],
             "enrol": ["enrol", people, one, "--name", "Grace"],
             "identify": ["identify", people, one],
-            "gallery": ["gallery", people],
+            "gallery": ["gallery", "list", people],
             "embed": ["embed", one, "-o", tmp_path / "faces.npz"],
             "info": ["info"],
         }[command]
@@ -98,11 +98,13 @@ def test_command(command: str, examples: Path, tmp_path: Path) -> None:
     assert answer[name] == value
 
 
-@pytest.mark.parametrize("arguments", [["info"], ["gallery", "PEOPLE"]], ids=["info", "gallery"])
+@pytest.mark.parametrize(
+    "arguments", [["info"], ["gallery", "list", "PEOPLE"]], ids=["info", "gallery"]
+)
 def test_neither_landmarker_nor_network_where_none_is_needed(
     arguments: list[str], examples: Path, tmp_path: Path
 ) -> None:
-    people = tmp_path / "people"
+    people = tmp_path / "people.db"
     code = COMMAND.replace("sys.exit(main())", "main()") + (
         "; print(sorted({'mediapipe', 'onnxruntime'} & set(sys.modules)), file=sys.stderr)"
     )

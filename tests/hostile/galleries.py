@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from safetensors.numpy import save
 
-from facehub.gallery.memory import FORMAT
+from facehub.gallery.file import FORMAT
 from tests.hostile.cases import GalleryCase
 from tests.hostile.sound import jpeg
 from tests.hostile.zips import good, zip_of
