@@ -74,6 +74,9 @@ def test_requirements_name_every_import_of_the_demo() -> None:
     }
     assert not wanted & {"torch", "torchvision"}
     extras = {ROOT / "facehub" / name for name in ("encoder.py", "backbone.py", "model/add.py")}
+    extras |= {*(ROOT / "facehub" / "gallery").glob("postgres*.py")}
+    for folder in ("bulk", "service"):
+        extras |= {*(ROOT / "facehub" / folder).rglob("*.py")}
     for path in {ROOT / "app.py", *(ROOT / "facehub").rglob("*.py")} - extras:
         for node in ast.walk(ast.parse(path.read_text())):
             modules = (
