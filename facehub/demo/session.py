@@ -169,7 +169,10 @@ class SessionGallery:
             if photo is not None and photo not in digests:
                 raise GalleryError(texts.GONE)
             gallery.remove(name, photo)
-            for digest in digests if photo is None else [photo]:
+            gone = set(digests if photo is None else [photo])
+            if not self.shared:  # another person may have the same photo
+                gone -= {entry.digest for entry in gallery.export()}
+            for digest in gone:
                 crops.pop(digest, None)
 
     def rename(self, name: str, new_name: str) -> None:

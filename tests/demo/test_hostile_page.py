@@ -200,7 +200,8 @@ def three(tmp_path_factory: pytest.TempPathFactory, recognizer: FaceRecognizer) 
     """A gallery file with three photos of Grace, as no case has."""
     people = MemoryGallery(recognizer.fingerprint)
     for number in range(3):
-        enrol(people, "Grace", hopper(), source=f"{number}.jpg", recognizer=recognizer)
+        photo = hopper().rotate(5 * number)
+        enrol(people, "Grace", photo, source=f"{number}.jpg", recognizer=recognizer)
     path = tmp_path_factory.mktemp("gallery") / "three.safetensors"
     people.save(path)
     return path

@@ -77,6 +77,17 @@ def test_remove_forgets_the_crops(session: SessionGallery, examples: Path) -> No
     assert list(session.crops) == [e.digest for e in session.gallery.examples("Grace")]
 
 
+def test_a_photo_of_two_people_stays_while_one_has_it(
+    session: SessionGallery, examples: Path
+) -> None:
+    for name in ("Eileen", "Colonel"):
+        session.enrol(name, examples / "eileen_collins.jpg", "e", default_recognizer())
+    session.remove("Colonel")
+    assert list(session.crops) == [e.digest for e in session.gallery.examples("Eileen")]
+    session.remove("Eileen")
+    assert session.crops == {}
+
+
 def test_remove_one_photo(session: SessionGallery, examples: Path) -> None:
     for file in ("eileen_collins.jpg", "eileen_collins_tilted.jpg"):
         session.enrol("Eileen", examples / file, file, default_recognizer())
