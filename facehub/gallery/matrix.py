@@ -25,7 +25,7 @@ ROUNDING = 3e-5  # of a float32 product of unit vectors: 512 times the unit roun
 _ROOM = 8  # a growing matrix gets an eighth more than it needs
 _CHUNK = 2**24  # similarities held at once
 _CODED_ROWS = 2**13  # multiplied at once
-_ROWS = 2**10  # coded or compared anew at once: a cache holds them
+_ROWS = 2**11  # coded or compared anew at once: a cache holds them
 
 
 @dataclass(frozen=True)
@@ -190,10 +190,11 @@ class _Codes:
     def __init__(self, rows: np.ndarray, n: int) -> None:
         self.rows = np.empty(rows.shape, np.int8)
         parts = [slice(begin, min(begin + _ROWS, n)) for begin in range(0, n, _ROWS)]
-        self._step = max(float(np.abs(rows[part]).max()) for part in parts) / 127 or 1.0
-        self._error = 0.0
-        for part in parts:
-            self._error = max(self._error, self._code(rows[part], out=self.rows[part]))
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            largest = max(threads.map(lambda part: float(np.abs(rows[part]).max()), parts))
+            self._step = largest / 127 or 1.0
+            errors = threads.map(lambda part: self._code(rows[part], self.rows[part]), parts)
+            self._error = max(errors)
         self._usual = self._error
 
     def put(self, slots: np.ndarray, rows: np.ndarray) -> bool:
