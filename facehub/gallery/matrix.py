@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -90,13 +91,17 @@ class TemplateMatrix:
             return
         n = int(slots.max()) + 1
         self.reserve(n)
+        first = int(slots[0])
+        at: Any = slots
+        if first + len(slots) == n and (np.diff(slots) == 1).all():
+            at = slice(first, n)  # many times as quick
         if n > self.n:
-            self._rows[self.n : n] = 0
+            self._rows[self.n : max(self.n, first) if at is not slots else n] = 0
             self._people[self.n : n] = NOBODY
             if self._codes is not None:
                 self._codes.rows[self.n : n] = 0
             self.n = n
-        self._rows[slots], self._people[slots], self._places[slots] = rows, people, places
+        self._rows[at], self._people[at], self._places[at] = rows, people, places
         if self._codes is not None and not self._codes.put(slots, rows):
             self._codes = None
 

@@ -48,6 +48,8 @@ def read_templates(db: sqlite3.Connection, slots: Sequence[int], size: int) -> n
         with db.blobopen("block", "templates", int(number), readonly=True) as blob:
             if len(here) > BLOCK // 8:
                 block = np.frombuffer(blob.read(), np.float32).reshape(-1, size)
+                if len(here) == BLOCK == len(slots) and (np.diff(wanted) == 1).all():
+                    return block  # the whole of it, as a million are loaded
                 rows[here] = block[wanted[here] % BLOCK]
                 continue
             for i in here:

@@ -187,6 +187,18 @@ def test_blocks(people: SqliteGallery, monkeypatch: pytest.MonkeyPatch) -> None:
     assert names == ["p1", "p50", "p98", "q200", "q259"]
 
 
+@pytest.mark.parametrize("first", [0, 5, 16])
+def test_as_many_templates_as_a_block_holds(
+    people: SqliteGallery, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    """Of one block, or of two."""
+    monkeypatch.setattr(sqlite_blocks, "BLOCK", 16)
+    people.add_many(Entry(f"p{i}", template(i)) for i in range(40))
+    slots = list(range(first, first + 16))
+    found = sqlite_blocks.read_templates(people._db, slots, SIZE)
+    np.testing.assert_allclose(found, np.stack([template(i) for i in slots]), atol=1e-6)
+
+
 def test_a_writer_that_waits_too_long(
     people: SqliteGallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
