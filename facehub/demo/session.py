@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -107,10 +106,9 @@ class SessionGallery:
         """Pictures by digest at present."""
         return self.now.crops
 
-    @property
-    def is_full(self) -> bool:
+    def is_full(self, gallery: Gallery) -> bool:
         """Whether no photo can be added; a shared gallery takes any number."""
-        return not self.shared and self.gallery.n_templates >= MAX_PHOTOS
+        return not self.shared and gallery.n_templates >= MAX_PHOTOS
 
     def enrol(self, name: str, image: ImageSource, file: str, recognizer: FaceRecognizer) -> None:
         """Add a photo, unless it is there already; on any error nothing changes.
@@ -135,7 +133,7 @@ class SessionGallery:
         """
         with ExitStack() as zips:
             shown = portraits(name.strip(), files, zips)
-            if self.is_full:  # then nothing needs to be computed
+            if self.is_full(self.gallery):  # then nothing needs to be computed
                 full = GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
                 shown = (replace(portrait, image=full) for portrait in shown)
             found = _embed(shown, recognizer)
@@ -219,8 +217,7 @@ class SessionGallery:
     def _limited(self, found: Iterable[Enrolment], gallery: Gallery) -> Iterator[Enrolment]:
         """An error where the gallery is full."""
         for enrolment in found:
-            is_full = not self.shared and gallery.n_templates >= MAX_PHOTOS
-            if enrolment.face is not None and is_full:
+            if enrolment.face is not None and self.is_full(gallery):
                 full = GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
                 yield Enrolment(enrolment.portrait, error=full)
             else:
@@ -235,9 +232,8 @@ class SessionGallery:
                 gallery = gallery.copy()
             with private_errors(), gallery.transaction():
                 yield gallery, crops
-            if self.shared:
-                crops = dict(itertools.islice(reversed(crops.items()), MAX_CROPS))
-                crops = dict(reversed(crops.items()))
+            while self.shared and len(crops) > MAX_CROPS:
+                del crops[next(iter(crops))]
             self.now = Enrolled(gallery, crops)
 
 

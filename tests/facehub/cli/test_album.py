@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from facehub.album import Album
-from facehub.cli.main import main
 from facehub.clustering import GroupingRule
 from facehub.pipeline import FaceRecognizer
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.facehub.cli.conftest import Run
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
+def run(run: Run) -> Run:
     """Run `facehub cluster` in this process: exit code, stdout, stderr."""
-
-    def run(*args: object) -> tuple[int, str, str]:
-        code = main(["cluster", *(str(arg) for arg in args)])
-        return code, *capsys.readouterr()
-
-    return run
+    return functools.partial(run, "cluster")
 
 
 def names(album: Album) -> list[list[str]]:

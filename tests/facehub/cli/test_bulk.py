@@ -7,7 +7,6 @@ import json
 import shutil
 import stat
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +16,9 @@ import pytest
 import facehub
 from facehub.bulk import on_ray, pool, shards
 from facehub.cli import bulk
-from facehub.cli.main import main
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.facehub.cli.conftest import Run
 
 pytest.importorskip("pyarrow", reason="work in several processes needs pyarrow")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process: exit code, stdout, stderr."""
-
-    def run(*args: object) -> tuple[int, str, str]:
-        code = main([str(arg) for arg in args])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +22,8 @@ from facehub.gallery.sqlite import SqliteGallery
 from facehub.gallery.sqlite_connection import PAGE
 from facehub.gallery.sqlite_schema import FORMAT
 from facehub.model.store import MODEL_VARIABLE, read_spec
+from tests.facehub.cli.conftest import Run
 from tests.postgres_server import PostgresServer
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process: exit code, stdout, stderr."""
-
-    def run(*args: object) -> tuple[int, str, str]:
-        code = main([str(arg) for arg in args])
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture(scope="module")
