@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import stat
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from facehub.bulk.table import ERROR, GEOMETRY, PHOTO, SUFFIXES, Column, check_suffix, open_table
 from facehub.errors import FaceHubError
 from facehub.results import Candidate
+from tests.facehub.bulk.tables import read_table
 
 pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
 
@@ -40,19 +40,6 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Rows as a reader gets them."""
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in path.read_text().splitlines()]
-    if path.suffix == ".csv":
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    import pyarrow.parquet
-
-    table: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
-    return table
-
-
 def write(path: Path) -> None:
     with open_table(path, COLUMNS, {"fingerprint": "sha256:1"}) as table:
         for row in ROWS:
@@ -64,7 +51,7 @@ def write(path: Path) -> None:
 def test_rows(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"table{suffix}"
     write(path)
-    first, second = read(path)
+    first, second = read_table(path)
     assert first["photo"] == ROWS[0]["photo"]
     assert second["photo"] == ("caf\udce9.jpg" if suffix == ".jsonl" else "caf\\udce9.jpg")
     assert second["error"] == "NoFaceError"

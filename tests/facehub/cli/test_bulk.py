@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import stat
@@ -16,6 +15,7 @@ import pytest
 import facehub
 from facehub.bulk import on_ray, pool, shards
 from facehub.cli import bulk
+from tests.facehub.bulk.tables import read_table
 from tests.facehub.cli.conftest import Run
 
 pytest.importorskip("pyarrow", reason="work in several processes needs pyarrow")
@@ -81,7 +81,7 @@ def test_embed_table(
     assert code == 5
     assert stderr.startswith(f"error: {photos / 'text.jpg'}: ")
     assert stat.S_IMODE(output.stat().st_mode) == 0o600
-    rows = table(output)
+    rows = read_table(output)
     names = ["astronaut.png", "both.png", "both.png", "hopper.jpg", "nobody.webp", "text.jpg"]
     assert [row["photo"] for row in rows] == [str(photos / name) for name in names]
     assert [str(row["face"] or "") for row in rows] == ["1", "1", "2", "1", "", ""]
@@ -92,18 +92,6 @@ def test_embed_table(
     else:
         found = np.array(rows[0]["embedding"])
     np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-def table(path: Path) -> list[dict[str, Any]]:
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in path.read_text().splitlines()]
-    if path.suffix == ".csv":
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    import pyarrow.parquet
-
-    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
-    return rows
 
 
 @pytest.mark.parametrize("workers", [[], ["--workers", "1"]], ids=["", "workers"])
@@ -146,7 +134,7 @@ def test_identify_table(run: Run, tmp_path: Path, photos: Path, people: Path) ->
     code, stdout, _ = run(*arguments)
     assert code == 5  # of text.jpg
     assert stdout == f"4 of 4 faces in 5 photos named; {output}\n"
-    rows = table(output)
+    rows = read_table(output)
     assert [row["name"] for row in rows] == ["Eileen", "Eileen", "Grace", "Grace", "", ""]
     assert json.loads(rows[2]["candidates"])[0]["source"] == "hopper.jpg"
     assert json.loads(run(*arguments, "--json")[1])["output"] == str(output)
@@ -155,7 +143,7 @@ def test_identify_table(run: Run, tmp_path: Path, photos: Path, people: Path) ->
 def test_photos_at_an_address(run: Run, tmp_path: Path, photos: Path) -> None:
     output = tmp_path / "faces.jsonl"
     assert run("embed", f"file://{photos}/hopper.jpg", "-o", output)[0] == 0
-    assert [row["photo"] for row in table(output)] == [f"file://{photos}/hopper.jpg"]
+    assert [row["photo"] for row in read_table(output)] == [f"file://{photos}/hopper.jpg"]
 
 
 def test_interrupted(
