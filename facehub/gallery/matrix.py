@@ -8,10 +8,12 @@ template can belong among the answers; where it does not yet, twice as many are 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
 
@@ -87,22 +89,40 @@ class TemplateMatrix:
                 people the lowest number comes first.
             places: int64 (N,); of a person's equally similar templates the lowest comes first.
         """
-        if not len(slots):
-            return
-        n = int(slots.max()) + 1
+        if len(slots):
+            self.put_many(int(slots.max()) + 1, [(slots, rows, people, places)])
+
+    def put_many(
+        self,
+        n: int,
+        parts: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
+    ) -> None:
+        """Fill many slots, on all cores while the next part is made.
+
+        Args:
+            n: number of slots that are in use afterwards, if it is more than now.
+            parts: what `put` takes, no slot twice. What they hold must not change afterwards.
+        """
         self.reserve(n)
-        first = int(slots[0])
-        at: Any = slots
-        if first + len(slots) == n and (np.diff(slots) == 1).all():
-            at = slice(first, n)  # many times as quick
         if n > self.n:
-            self._rows[self.n : max(self.n, first) if at is not slots else n] = 0
             self._people[self.n : n] = NOBODY
             if self._codes is not None:
                 self._codes.rows[self.n : n] = 0
-            self.n = n
-        self._rows[at], self._people[at], self._places[at] = rows, people, places
-        if self._codes is not None and not self._codes.put(slots, rows):
+        fitting = True
+        with _Workers() as workers:
+            for slots, rows, people, places in parts:
+                # A slice is filled many times as fast.
+                at: Any = slots
+                if (np.diff(slots) == 1).all():
+                    at = slice(int(slots[0]), int(slots[-1]) + 1)
+                self._people[at], self._places[at] = people, places
+                workers.start(partial(self._rows.__setitem__, at, rows))
+                if self._codes is not None:
+                    fitting &= self._codes.put(slots, rows)
+        skipped = np.flatnonzero(self._people[self.n : n] == NOBODY)
+        self._rows[self.n + skipped] = 0
+        self.n = max(n, self.n)
+        if not fitting:
             self._codes = None
 
     def forget(self, slots: np.ndarray) -> None:
@@ -243,6 +263,30 @@ class _Codes:
         steps *= np.float32(-self._step)
         steps += rows
         return float(np.sqrt(np.einsum("ij,ij->i", steps, steps).max()))
+
+
+class _Workers:
+    """Threads that are never more than a few pieces of work behind."""
+
+    def __init__(self) -> None:
+        cores = os.cpu_count() or 1
+        self._limit = 2 * cores
+        self._threads = ThreadPoolExecutor(cores)
+        self._pending: deque[Future[object]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def start(self, work: Callable[[], object]) -> None:
+        """Have work done; waits for the oldest where much is pending."""
+        self._pending.append(self._threads.submit(work))
+        if len(self._pending) > self._limit:
+            self._pending.popleft().result()
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown()
+        while self._pending:
+            self._pending.popleft().result()
 
 
 def _grown(values: np.ndarray, capacity: int) -> np.ndarray:

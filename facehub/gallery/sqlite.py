@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -352,18 +353,21 @@ class SqliteGallery:
         if self._matrix is None:
             self._matrix, self._seen = TemplateMatrix(self.size), -1
         if version != self._seen:
+            # A unary plus keeps SQLite from walking all templates for the order's sake.
             rows = self._db.execute(
                 "SELECT slot, coalesce(person, ?), place FROM template WHERE version > ? "
-                "ORDER BY slot",
+                f"ORDER BY {'slot' if self._seen < 0 else '+slot'}",
                 (NOBODY, self._seen),
             )
-            changed = np.fromiter((v for row in rows for v in row), np.int64).reshape(-1, 3)
+            changed = np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, 3)
             if len(changed):
-                self._matrix.reserve(int(changed[-1, 0]) + 1)
-            for begin in range(0, len(changed), BLOCK):
-                slots, people, places = changed[begin : begin + BLOCK].T
-                self._matrix.put(
-                    slots, read_templates(self._db, slots.tolist(), self.size), people, places
+                parts = (changed[i : i + BLOCK].T for i in range(0, len(changed), BLOCK))
+                self._matrix.put_many(
+                    int(changed[-1, 0]) + 1,
+                    (
+                        (slots, read_templates(self._db, slots.tolist(), self.size), people, places)
+                        for slots, people, places in parts
+                    ),
                 )
             self._seen = version
         return self._matrix
