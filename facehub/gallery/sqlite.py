@@ -38,6 +38,14 @@ from facehub.gallery.sqlite_connection import connect, damaged, words
 from facehub.gallery.sqlite_schema import FORMAT, create_tables, is_empty
 from facehub.results import Candidate
 
+_ALL = """
+SELECT slot, coalesce(person, ?), place FROM template WHERE version > ? ORDER BY slot
+"""
+# The plus keeps SQLite from walking all templates for the order's sake.
+_CHANGED = """
+SELECT slot, coalesce(person, ?), place FROM template WHERE version > ? ORDER BY +slot
+"""
+
 
 class SqliteGallery:
     """A `Gallery` in one file, made if it is missing, readable by its owner only.
@@ -353,12 +361,7 @@ class SqliteGallery:
         if self._matrix is None:
             self._matrix, self._seen = TemplateMatrix(self.size), -1
         if version != self._seen:
-            # A unary plus keeps SQLite from walking all templates for the order's sake.
-            rows = self._db.execute(
-                "SELECT slot, coalesce(person, ?), place FROM template WHERE version > ? "
-                f"ORDER BY {'slot' if self._seen < 0 else '+slot'}",
-                (NOBODY, self._seen),
-            )
+            rows = self._db.execute(_ALL if self._seen < 0 else _CHANGED, (NOBODY, self._seen))
             changed = np.fromiter(chain.from_iterable(rows), np.int64).reshape(-1, 3)
             if len(changed):
                 parts = (changed[i : i + BLOCK].T for i in range(0, len(changed), BLOCK))

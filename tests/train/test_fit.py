@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +48,9 @@ def config(tiny_pack: str) -> TrainConfig:
         ema=0.5,
         amp="off",
     )
+
+
+QUICK: Any = {"batch_size": 4, "steps": 3}  # few CPUs calculate in float16: others take minutes
 
 
 @pytest.fixture
@@ -119,6 +123,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         margin_type=margin_type,
         partial_fc=partial_fc,
         clip_centres=not partial_fc,
+        **QUICK,
     )
     fit(config, tmp_path / "whole", allow_slow=True)
 
@@ -198,7 +203,7 @@ def test_the_scaler_skips_overflows_but_not_for_ever(
         torch.amp, "GradScaler", functools.partial(torch.amp.GradScaler, init_scale=4.0)
     )
     poison_gradients(monkeypatch, 5, 100)
-    config = dataclasses.replace(config, epochs=3, amp="fp16", checkpoint_minutes=0.0)
+    config = dataclasses.replace(config, epochs=3, amp="fp16", checkpoint_minutes=0.0, **QUICK)
     with pytest.raises(DivergedError, match="epoch 3, step 2"):
         fit(config, tmp_path, allow_slow=True)
     assert all(torch.isfinite(v).all() for v in weights(tmp_path).values())

@@ -187,6 +187,22 @@ def test_blocks(people: SqliteGallery, monkeypatch: pytest.MonkeyPatch) -> None:
     assert names == ["p1", "p50", "p98", "q200", "q259"]
 
 
+def test_a_search_after_a_change_reads_what_has_changed(people: SqliteGallery) -> None:
+    people.add_many(Entry(f"p{i}", template(i)) for i in range(3000))
+    people.search(E[:1])
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 10
+
+    people._db.set_progress_handler(count, 10)
+    people.add("one", template(3000))
+    (found,) = people.search(template(3000)[None])
+    assert found[0].name == "one"
+    assert 0 < steps < 3000  # of SQLite's machine; a walk over all templates takes some each
+
+
 @pytest.mark.parametrize("first", [0, 5, 16])
 def test_as_many_templates_as_a_block_holds(
     people: SqliteGallery, monkeypatch: pytest.MonkeyPatch, first: int
