@@ -1,6 +1,6 @@
-"""Galleries side by side in one run: NumPy alone, faiss where it is installed, SQLite.
+"""Galleries side by side in one run: NumPy, faiss where it is installed, SQLite, PostgreSQL.
 
-    python benchmarks/galleries.py --count 1000000 [--embeddings embeddings.npz]
+    python benchmarks/galleries.py --count 1000000 [--embeddings FILE.npz] [--postgres ADDRESS]
 
 Templates are drawn around the identities of a file that `facehub embed` wrote, or around random
 ones; four a person. Every answer of the gallery is compared with NumPy's exact one. Times are the
@@ -15,13 +15,13 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from facehub.gallery.address import open_gallery
 from facehub.gallery.base import Entry
-from facehub.gallery.sqlite import SqliteGallery
 
 SIZE = 512
 EACH = 4  # templates a person
@@ -36,11 +36,25 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100_000, help="templates")
     parser.add_argument("--embeddings", type=Path, help=".npz of `facehub embed`")
     parser.add_argument("--probes", type=int, default=1000, help="whose answers are compared")
+    parser.add_argument("--postgres", help="postgresql:// address of a new gallery")
+    parser.add_argument("--checked", type=int, default=20, help="probes compared there")
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "people.db"
-        _sqlite(path, _alone(args, path, rng), rng)
+        rows = np.concatenate(list(_rows(args.count, _centres(args.embeddings, rng), rng)))
+        _fill("SQLite", str(path), rows)
+        print(f"{'SQLite: file':<44}{path.stat().st_size / 2**20:10.0f} MiB")
+        print(f"{'  of which the templates are':<44}{rows.nbytes / 2**20:10.0f} MiB")
+        if args.postgres:
+            _fill("PostgreSQL", args.postgres, rows)
+        alone = _alone(rows, _near(rows[rng.integers(args.count, size=args.probes)], 0.5, rng))
+        del rows
+        gc.collect()
+        _measure("SQLite", str(path), alone, rng)
+        if args.postgres:
+            few = replace(alone, probes=alone.probes[: args.checked])
+            _measure("PostgreSQL", args.postgres, few, rng)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,66 +76,64 @@ class Alone:
     matrix: int
 
 
-def _alone(args: argparse.Namespace, path: Path, rng: np.random.Generator) -> Alone:
-    """Measure NumPy and faiss; the gallery is filled with the same templates."""
-    centres = _centres(args.embeddings, rng)
-    rows = np.concatenate(list(_rows(args.count, centres, rng)))
-    probes = _near(rows[rng.integers(args.count, size=args.probes)], 0.5, rng)
-    print(f"{args.count:,} templates of {args.count // EACH:,} people")
+def _fill(what: str, address: str, rows: np.ndarray) -> None:
+    started = time.perf_counter()
+    with open_gallery(address, FINGERPRINT, SIZE) as gallery:
+        if len(gallery):
+            raise SystemExit(f"{address} is not new.")
+        for begin in range(0, len(rows), BATCH):
+            gallery.add_many(
+                Entry(f"p{(begin + i) // EACH}", row)
+                for i, row in enumerate(rows[begin : begin + BATCH])
+            )
+    _line(f"{what}: enrol all", time.perf_counter() - started)
+
+
+def _alone(rows: np.ndarray, probes: np.ndarray) -> Alone:
+    """Measure NumPy and faiss."""
+    print(f"{len(rows):,} templates of {len(rows) // EACH:,} people")
     one = _best(lambda: _numpy(rows, probes[:1]))
     many = _best(lambda: _numpy(rows, probes[:32]), 3)
     _line("NumPy: product, 1 probe", one)
     _line("NumPy: product, 32 probes", many)
     _faiss(rows, probes, one, many)
-    started = time.perf_counter()
-    with SqliteGallery(path, FINGERPRINT, SIZE) as gallery:
-        for begin in range(0, args.count, BATCH):
-            part = rows[begin : begin + BATCH]
-            gallery.add_many(
-                Entry(f"p{(begin + i) // EACH}", row, "") for i, row in enumerate(part)
-            )
-    _line("SQLite: enrol all", time.perf_counter() - started)
-    print(f"{'SQLite: file':<44}{path.stat().st_size / 2**20:10.0f} MiB")
-    print(f"{'  of which the templates are':<44}{rows.nbytes / 2**20:10.0f} MiB")
-    answers = [_people(rows, probe) for probe in probes]
-    return Alone(probes, answers, one, many, rows.nbytes)
+    return Alone(probes, [_people(rows, probe) for probe in probes], one, many, rows.nbytes)
 
 
-def _sqlite(path: Path, alone: Alone, rng: np.random.Generator) -> None:
-    gc.collect()
+def _measure(what: str, address: str, alone: Alone, rng: np.random.Generator) -> None:
     before = _memory()
     probes = alone.probes
     started = time.perf_counter()
-    gallery = SqliteGallery(path, FINGERPRINT, SIZE)
+    gallery = open_gallery(address, FINGERPRINT, SIZE)
     gallery.search(probes[:1])
-    _line("SQLite: open and first search", time.perf_counter() - started)
+    _line(f"{what}: open and first search", time.perf_counter() - started)
     held = (_memory() - before) / alone.matrix
-    print(f"{'SQLite: memory, of the matrix':<44}{held:10.2f} times")
+    print(f"{what + ': memory of this process, of the matrix':<44}{held:10.2f} times")
     one = _best(lambda: gallery.search(probes[:1], TOP))
-    many = _best(lambda: gallery.search(probes[:32], TOP), 3)
-    _line("SQLite: 1 probe", one, alone.one)
-    _line("SQLite: 32 probes", many, alone.many)
+    many = _best(lambda: gallery.search(np.resize(probes, (32, SIZE)), TOP), 3)
+    _line(f"{what}: 1 probe", one, alone.one)
+    _line(f"{what}: 32 probes", many, alone.many)
 
-    new = iter(_near(probes, 0.1, rng))
+    new = iter(_near(np.resize(probes, (16, SIZE)), 0.1, rng))
 
     def enrol() -> None:
         gallery.add("new", next(new))
         gallery.search(probes[:1], TOP)
 
-    _line("SQLite: enrol one, then search", _best(enrol), one)
+    _line(f"{what}: enrol one, then search", _best(enrol), one)
 
     def remove() -> None:
         gallery.remove("new", gallery.examples("new")[0].digest)
         gallery.search(probes[:1], TOP)
 
-    _line("SQLite: remove one, then search", _best(remove), one)
+    _line(f"{what}: remove one, then search", _best(remove), one)
     if "new" in gallery:
         gallery.remove("new")
     wrong = 0
-    for probe, names in zip(probes, alone.answers, strict=True):
+    for probe, names in zip(probes, alone.answers, strict=False):
         (found,) = gallery.search(probe[None], TOP)
         wrong += [candidate.name for candidate in found] != names
-    print(f"{'SQLite: answers unlike NumPy':<44}{wrong:10} of {len(probes)}")
+    print(f"{what + ': answers unlike NumPy':<44}{wrong:10} of {len(probes)}")
     gallery.close()
 
 
