@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,13 +16,12 @@ from facehub.bulk.shards import (
     plan_shards,
     read_shard,
     remove_shards,
-    remove_temporary,
 )
 from facehub.bulk.stage import EmbeddedPhoto, Stage
 from facehub.errors import FaceHubError
+from facehub.io.files import remove_parts
+from facehub.io.locks import hold_folder
 from facehub.io.sources import Picture
-
-_LOCK = ".lock"
 
 
 class Config(Protocol):
@@ -95,7 +95,7 @@ def embed_photos(
     with ExitStack() as stack:
         with _in_words(folder):
             stack.enter_context(_locked(folder))
-            remove_temporary(folder)
+            remove_parts(folder)  # else there may be nothing left to write
             missing = [shard for shard in shards if not is_finished(folder / shard.file)]
         progress.begin(len(pictures), len(pictures) - sum(len(s.pictures) for s in missing))
         try:
@@ -106,7 +106,6 @@ def embed_photos(
         yield (photo for shard in shards for photo in read_shard(folder / shard.file, shard))
         with _in_words(folder):
             remove_shards(folder)
-            (folder / _LOCK).unlink(missing_ok=True)
             if not any(folder.iterdir()):
                 folder.rmdir()
 
@@ -115,19 +114,17 @@ def embed_photos(
 def _locked(folder: Path) -> Iterator[None]:
     """For this process alone: the lock ends with the process, however it ends."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    with open(folder / _LOCK, "wb") as file:
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            yield
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FaceHubError(
-                f"Another process works in {folder}; wait for it, or name another folder."
-            ) from error
+    try:
+        held = hold_folder(folder)
+    except BlockingIOError as error:
+        raise FaceHubError(
+            f"Another process works in {folder}; wait for it, or name another folder."
+        ) from error
+    try:
         yield
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 @contextmanager

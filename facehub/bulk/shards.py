@@ -20,14 +20,13 @@ import numpy as np
 from facehub import errors
 from facehub.bulk.stage import EmbeddedPhoto, Outcome
 from facehub.errors import FaceHubError
-from facehub.io.files import write_atomically
+from facehub.io.files import remove_parts, write_atomically
 from facehub.io.remote import is_address
 from facehub.io.sources import Picture
 from facehub.results import EmbeddedFace, Face, QualityIssue
 
 SHARD_SIZE = 256  # photos: some 20 seconds of one core
 _NAME = re.compile(r"\d{6}-[0-9a-f]{32}\.parquet")
-_TEMPORARY = re.compile(r"\." + _NAME.pattern + r"\..*")
 
 
 @dataclass(frozen=True)
@@ -65,20 +64,11 @@ def _shard(number: int, pictures: Sequence[Picture], key: str) -> Shard:
     return Shard(f"{number:06d}-{digest.hexdigest()[:32]}.parquet", pictures)
 
 
-def remove_temporary(folder: Path) -> None:
-    """Remove what a process that was killed has left half written."""
-    _remove(folder, _TEMPORARY)
-
-
 def remove_shards(folder: Path) -> None:
-    """Remove all shards, and the folder if nothing else is in it."""
-    remove_temporary(folder)
-    _remove(folder, _NAME)
-
-
-def _remove(folder: Path, name: re.Pattern[str]) -> None:
+    """Remove all shards, also those that a process was writing when it was killed."""
+    remove_parts(folder)
     for path in folder.iterdir():
-        if name.fullmatch(path.name):
+        if _NAME.fullmatch(path.name):
             path.unlink(missing_ok=True)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from facehub.bulk.stage import EmbeddedPhoto, StageConfig
 from facehub.cli.output import line, progress
 from facehub.detect.base import Search
+from facehub.io.locks import remove_unheld
 from facehub.io.sources import Picture
 from facehub.model.runtime import default_threads
 from facehub.pipeline import FaceRecognizer
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 MANY = 512  # photos from which starting processes pays
 _EVERY = 60.0  # seconds between two lines where there is no terminal
 PARTS = ".parts"
+_TEMPORARY = "facehub-parts-"
 
 
 def add_bulk_options(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +125,9 @@ def _engine(args: argparse.Namespace, workers: int | None) -> Engine:
 def _parts(given: Path | None, output: Path | None) -> Iterator[Path]:
     """The folder for finished shards; says so where some stay."""
     if given is None and output is None:
-        with tempfile.TemporaryDirectory(prefix="facehub-") as temporary:
+        for left in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):  # by a process, killed
+            remove_unheld(left)
+        with tempfile.TemporaryDirectory(prefix=_TEMPORARY) as temporary:
             yield Path(temporary)
         return
     folder = given or Path(f"{output}{PARTS}")

@@ -15,6 +15,7 @@ from typing import Any
 
 from facehub.demo import texts
 from facehub.hosting import MAX_UPLOADS
+from facehub.io.locks import hold_folder, remove_unheld
 
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108  # kept in memory by Linux, not on a disk
 PREFIX = "facehub-uploads-"
@@ -28,8 +29,7 @@ def upload_folder() -> str:
         os.access(MEMORY_FOLDER, os.W_OK) and shutil.disk_usage(MEMORY_FOLDER).free >= MAX_UPLOADS
     )
     folder = tempfile.mkdtemp(prefix=PREFIX, dir=MEMORY_FOLDER if memory else None)
-    with suppress(OSError, ImportError):
-        _lock(folder)  # until this process ends, however it does
+    hold_folder(folder)  # until this process ends, however it does
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     if not memory:
         print(texts.ON_DISK.format(folder=folder, memory=MEMORY_FOLDER))
@@ -73,29 +73,9 @@ def sweep(age: float = LIFETIME) -> None:
                 else:
                     path.unlink()
     for folder in Path(upload_folder()).parent.glob(f"{PREFIX}*"):
-        with suppress(OSError, ImportError):  # gone by now, in use, or another user's
+        with suppress(OSError):  # gone by now
             if time.time() - folder.stat().st_mtime > age:
-                held = _lock(folder)
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(held)
-
-
-def _lock(folder: str | Path) -> int:
-    """Hold a folder until what is returned is closed.
-
-    Raises:
-        OSError: somebody else holds it.
-        ImportError: on Windows.
-    """
-    import fcntl
-
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(held)
-        raise
-    return held
+                remove_unheld(folder)
 
 
 def _entries() -> Iterator[tuple[Path, os.stat_result]]:

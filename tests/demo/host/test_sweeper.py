@@ -18,6 +18,7 @@ from facehub.demo.host import uploads as uploads_module
 from facehub.demo.host.uploads import LIFETIME, PREFIX, folder_size, sweep, upload_folder
 from facehub.demo.page import SESSIONS
 from facehub.demo.settings import Settings
+from facehub.io.locks import hold_folder
 from tests.demo.routes import ask, picture, upload, uploads
 
 
@@ -174,7 +175,8 @@ def test_the_folder_of_a_process_that_was_killed_is_removed() -> None:
     for folder in folders:
         (folder / "face.jpg").write_bytes(b"x")
         aged(folder)
-    held = uploads_module._lock(folders[1])  # as a process that lives does
+    held = hold_folder(folders[1])  # as a process that lives does
+    assert held is not None
     sweep()
     assert [folder.exists() for folder in folders] == [False, True]
     os.close(held)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 import facehub
 from facehub.bulk import on_ray, pool, shards
 from facehub.cli import bulk
+from facehub.io.locks import hold_folder
 from tests.facehub.bulk.tables import read_table
 from tests.facehub.cli.conftest import Run
 
@@ -138,6 +141,25 @@ def test_identify_table(run: Run, tmp_path: Path, photos: Path, people: Path) ->
     assert [row["name"] for row in rows] == ["Eileen", "Eileen", "Grace", "Grace", "", ""]
     assert json.loads(rows[2]["candidates"])[0]["source"] == "hopper.jpg"
     assert json.loads(run(*arguments, "--json")[1])["output"] == str(output)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks of this kind")
+def test_finished_work_that_a_killed_command_left_is_removed(
+    run: Run, tmp_path: Path, photos: Path, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it lies beside no output, the same command would not find it again."""
+    temporary = tmp_path / "tmp"
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    for name in ("facehub-parts-killed", "facehub-parts-living", "other"):
+        (temporary / name).mkdir(parents=True)
+        (temporary / name / "000000.parquet").touch()
+    living = hold_folder(temporary / "facehub-parts-living")
+    assert living is not None
+    run("enrol", tmp_path / "people.db", people)
+    assert run("identify", tmp_path / "people.db", photos, "--workers", 1)[0] == 5
+    os.close(living)
+    assert {path.name for path in temporary.iterdir()} == {"facehub-parts-living", "other"}
 
 
 def test_photos_at_an_address(run: Run, tmp_path: Path, photos: Path) -> None:

@@ -104,6 +104,8 @@ def test_what_was_reported_survives_a_kill(people: SqliteGallery) -> None:
         process.send_signal(signal.SIGKILL)
         reported |= {int(line) for line in [first, *process.stdout.read().split("\n")] if line}
         process.wait()
+    people.close()
+    people = SqliteGallery(people.path, FINGERPRINT, SIZE)
     kept = {int(name[1:]) for name in people}
     assert len(reported) > 3
     assert reported <= kept
@@ -111,6 +113,8 @@ def test_what_was_reported_survives_a_kill(people: SqliteGallery) -> None:
     for number in kept:
         (example,) = people.examples(f"p{number}")
         np.testing.assert_allclose(example.template, template(number), atol=1e-6)
+    people.close()
+    assert [path.name for path in people.path.parent.iterdir()] == ["people.db"]
 
 
 def test_other_weights_are_refused_at_once_and_in_every_change(people: SqliteGallery) -> None:
@@ -138,6 +142,18 @@ def test_files_are_private(people: SqliteGallery) -> None:
     assert modes == {"people.db": 0o600, "people.db-wal": 0o600, "people.db-shm": 0o600}
     people.close()
     assert [path.name for path in people.path.parent.iterdir()] == ["people.db"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_gallery_that_a_group_shares_stays_shared(people: SqliteGallery) -> None:
+    people.close()
+    people.path.chmod(0o660)
+    with SqliteGallery(people.path, FINGERPRINT, SIZE) as again:
+        again.add("Ann", E[0])
+        modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in people.path.parent.iterdir()}
+        assert modes == {"people.db": 0o660, "people.db-wal": 0o660, "people.db-shm": 0o660}
+        again.purge()
+    assert stat.S_IMODE(people.path.stat().st_mode) == 0o660
 
 
 def test_purge_leaves_no_trace(people: SqliteGallery) -> None:
