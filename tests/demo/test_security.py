@@ -8,8 +8,6 @@ import os
 import re
 import secrets
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +25,7 @@ from facehub.demo import texts
 from facehub.demo.host import sweeper
 from facehub.demo.host.uploads import sweep
 from facehub.demo.settings import Settings
+from tests.demo.app_process import AppProcess
 from tests.demo.routes import ask, handler, picture, trigger, upload, uploads
 
 ROOT = Path(__file__).parents[2]
@@ -113,50 +112,33 @@ def test_equal_pictures_are_kept_apart(page_url: str, examples: Path) -> None:
 
 
 @pytest.fixture
-def app(free_port: int, tmp_path: Path) -> Iterator[tuple[subprocess.Popen, str, Path]]:
-    """`python app.py` as a host runs it; its output goes to a file."""
-    log = tmp_path / "log.txt"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-u", "app.py"],
-            cwd=ROOT,
-            env={**os.environ, "GRADIO_SERVER_PORT": str(free_port)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    deadline = time.monotonic() + 60
-    while "Running on local URL" not in log.read_text():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    yield process, f"http://127.0.0.1:{free_port}/", log
-    if process.poll() is None:
-        process.kill()
+def app(tmp_path: Path) -> Iterator[AppProcess]:
+    with AppProcess(tmp_path / "log.txt") as app:
+        yield app.wait()
 
 
 def test_nothing_about_faces_is_logged_and_nothing_left_when_the_app_ends(
-    app: tuple[subprocess.Popen, str, Path], examples: Path, tmp_path: Path
+    app: AppProcess, examples: Path, tmp_path: Path
 ) -> None:
-    process, url, log = app
     telltale = tmp_path / "telltale_file.jpg"
     telltale.write_bytes((examples / "eileen_collins.jpg").read_bytes())
     bad = tmp_path / "telltale_bad.jpg"
     bad.write_text("telltale content")
-    client = Client(url, verbose=False)
+    client = Client(app.url, verbose=False)
     client.predict(
         handle_file(telltale), [handle_file(telltale)], ["Telltale Name"], api_name="/identify"
     )
     with pytest.raises(AppError):
         client.predict(handle_file(bad), handle_file(telltale), "exactly_one", api_name="/verify")
-    waiting = Path(upload(url, telltale))  # uploaded, and nothing done with it
+    waiting = Path(upload(app.url, telltale))  # uploaded, and nothing done with it
     folder = next(p for p in waiting.parents if p.name.startswith("facehub-"))
     assert waiting.is_file()
     assert folder.stat().st_mode & 0o077 == 0
-    process.send_signal(signal.SIGTERM)
-    process.wait(20)
+    app.process.send_signal(signal.SIGTERM)
+    app.process.wait(20)
     assert not folder.exists()
-    assert "telltale" not in log.read_text().lower()
-    assert "Traceback" not in log.read_text()
+    assert "telltale" not in app.log.read_text().lower()
+    assert "Traceback" not in app.log.read_text()
 
 
 @pytest.mark.parametrize(
