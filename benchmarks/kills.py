@@ -2,13 +2,18 @@
 
     python benchmarks/kills.py people.db --kills 200
     python benchmarks/kills.py "postgresql://user@host/database?gallery=new" --kills 200
+    python benchmarks/kills.py people.safetensors --kills 200
 
 A process opens the gallery, enrols, removes, renames and merges people, some of it in transactions
 of several changes, and reports what it begins and what it has done, until it is killed. Then the
 gallery must hold, bit for bit and in order, what a gallery in memory holds after the same changes:
 all that were reported, and the last one that was begun wholly or not at all. No other file may lie
 beside it when it has been opened and closed. Every 20th time a new gallery is begun, so that its
-making is interrupted, too. Not for Windows.
+making is interrupted, too.
+
+A gallery file (.safetensors) is written again and again instead. It must be the last one that was
+reported, or the one that was begun then; and what the process left half written must be gone after
+the next write in that folder. Not for Windows.
 """
 
 from __future__ import annotations
@@ -22,20 +27,24 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from facehub import Entry, Gallery, MemoryGallery, open_gallery
-from facehub.gallery.address import POSTGRES
+from facehub.gallery.address import FILE, POSTGRES
+from facehub.gallery.file import write_gallery
 
 SIZE = 128
 FINGERPRINT = "sha256:" + 64 * "0"
 EACH = 20  # kills that a gallery lives through
 MOST = 40  # people; then some are removed
+TEMPLATES = 4000  # of a gallery file: 2 MB
 Change = tuple[str, ...]  # "enrol", name, number; "remove", name; "rename" or "merge", name, name
 Step = tuple[Change, ...]  # changes that are made together
 
@@ -64,7 +73,9 @@ class Outcome:
 def main() -> int:
     """Print the outcome; 1 if anything went wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("address", help="of new galleries: a file.db, or postgresql://...")
+    parser.add_argument(
+        "address", help="of new galleries: a file.db or .safetensors, or postgresql://..."
+    )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -88,44 +99,47 @@ def run(address: str, kills: int, seed: int = 0) -> Outcome:
     """
     outcome = Outcome()
     randomness = random.Random(seed)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "facehub.gallery.postgres"])
+    here, model, version = address, MemoryGallery(FINGERPRINT, SIZE), 0
     began = time.perf_counter()
-    here, model = address, MemoryGallery(FINGERPRINT, SIZE)
     for number in range(kills):
+        if Path(address).suffix == FILE:
+            reports = _killed(save, (address, version), randomness)
+            version = _check_file(Path(address), version, reports, number, outcome)
+            continue
         if number % EACH == 0:
             here, model = _numbered(address, number // EACH), MemoryGallery(FINGERPRINT, SIZE)
-        receiving, sending = context.Pipe(duplex=False)
-        process = context.Process(target=change, args=(here, f"{seed}-{number}", sending))
-        process.start()
-        sending.close()
-        if receiving.poll(30):  # the process runs
-            receiving.recv()
-        time.sleep(randomness.choice((0.02, 0.2)) * randomness.random())
-        process.kill()
-        begun = _replay(receiving, model, outcome)
-        process.join()
-        outcome.kills += 1
+        reports = _killed(change, (here, f"{seed}-{number}"), randomness)
+        begun: Step = ()
+        for step in reports:
+            if step is None:
+                outcome.reported += len(begun)
+                apply(model, begun)
+            begun = step or ()
         outcome.caught[begun[0][0] if begun else "open"] += 1
         _check(here, model, begun, number, outcome)
+    outcome.kills = kills
     outcome.seconds = time.perf_counter() - began
     return outcome
 
 
-def _replay(receiving: Connection, model: MemoryGallery, outcome: Outcome) -> Step:
-    """Make the reported changes in memory; returns what was begun and not reported."""
-    begun: Step = ()
-    while True:
-        try:
-            step = receiving.recv()
-        except EOFError:
-            return begun
-        if step is None:
-            outcome.reported += len(begun)
-            apply(model, begun)
-            begun = ()
-        else:
-            begun = step
+def _killed(
+    work: Callable[..., None], arguments: tuple[Any, ...], randomness: random.Random
+) -> list[Any]:
+    """What a process reported, from its beginning until it was killed."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "facehub.gallery.postgres"])
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(*arguments, sending))
+    process.start()
+    sending.close()
+    reports = [receiving.recv()]  # the process runs
+    time.sleep(randomness.choice((0.05, 0.4)) * randomness.random())
+    process.kill()
+    with suppress(EOFError):
+        while True:
+            reports.append(receiving.recv())
+    process.join()
+    return reports
 
 
 def _check(here: str, model: MemoryGallery, begun: Step, number: int, outcome: Outcome) -> None:
@@ -150,11 +164,63 @@ def _check(here: str, model: MemoryGallery, begun: Step, number: int, outcome: O
             outcome.faults.append(f"kill {number}: {', '.join(left)} lie beside {path.name}")
 
 
+def _check_file(path: Path, version: int, reports: list[int], number: int, outcome: Outcome) -> int:
+    """See that one version is there, wholly, and nothing beside it after the next write.
+
+    Args:
+        path: of the gallery file.
+        version: that was there before.
+        reports: the version that was there when the process began, and each one that it began and
+            then reported.
+        number: of the kill.
+        outcome: takes the result.
+
+    Returns:
+        The version that is there.
+    """
+    reported = version + (len(reports) - 1) // 2
+    begun = version + len(reports) // 2
+    found = version
+    if path.exists() or reported:
+        with open_gallery(path, FINGERPRINT, SIZE) as gallery:
+            found = int(next(gallery.export()).name)
+            if _content(gallery) != [(e.name, e.digest, e.source) for e in _version(found)]:
+                outcome.faults.append(f"kill {number}: {path} is half of one")
+    if found not in (reported, begun):
+        outcome.faults.append(f"kill {number}: version {found} is there, not {reported}")
+    outcome.reported += reported - version
+    outcome.kept += found > reported
+    left = set(path.parent.glob(".*"))
+    outcome.caught["write, with a file half written" if left else "write"] += 1
+    beside = path.with_suffix(f".next{path.suffix}")
+    write_gallery(beside, FINGERPRINT, SIZE, ())
+    beside.unlink()
+    if left & set(path.parent.iterdir()):
+        outcome.faults.append(f"kill {number}: {', '.join(p.name for p in left)} stay")
+    return found
+
+
 def _content(gallery: Gallery) -> list[tuple[str, str, str]]:
     return [(entry.name, entry.digest, entry.source) for entry in gallery.export()]
 
 
+def _version(number: int) -> list[Entry]:
+    """What a gallery file holds, by its number."""
+    rows = np.random.default_rng(number).standard_normal((TEMPLATES, SIZE), np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return [Entry(str(number + i), row) for i, row in enumerate(rows)]
+
+
 # --- in the process that is killed ----------------------------------------------------------------
+
+
+def save(address: str, version: int, reports: Connection) -> None:
+    """Write a gallery file for ever: its next version each time."""
+    reports.send(version)
+    for number in itertools.count(version + 1):
+        reports.send(number)
+        write_gallery(address, FINGERPRINT, SIZE, _version(number))
+        reports.send(number)
 
 
 def change(address: str, seed: str, reports: Connection) -> None:

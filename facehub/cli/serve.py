@@ -13,7 +13,15 @@ from typing import Any
 from facehub.cli.faces import load_recognizer
 from facehub.cli.output import EXIT_YES, line, print_json
 from facehub.errors import FaceHubError
-from facehub.service.keys import DEFAULT_RATE, Key, Scope, make_key, read_keys, write_keys
+from facehub.service.keys import (
+    DEFAULT_RATE,
+    Key,
+    Scope,
+    changing_keys,
+    make_key,
+    read_keys,
+    write_keys,
+)
 
 
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,32 +81,39 @@ def run_serve(args: argparse.Namespace) -> int:
 
 def run_keys(args: argparse.Namespace) -> int:
     """`facehub keys`."""
-    new = args.add is not None and not os.path.exists(args.keys)
-    keys = [] if new else read_keys(args.keys)
     if args.add is not None:
-        if any(key.name == args.add for key in keys):
-            raise FaceHubError(f"There is already a key {args.add}.")
-        key, token = make_key(args.add, args.scopes, args.rate, args.galleries)
-        write_keys(args.keys, [*keys, key])
-        if args.json:
-            print_json(name=key.name, token=token)
-        else:
-            print(token)
-        print("Keep this token: it is written nowhere else.", file=sys.stderr)
-        return EXIT_YES
+        with changing_keys(args.keys):
+            return _add_key(args)
     if args.remove is not None:
-        left = [key for key in keys if key.name != args.remove]
-        if len(left) == len(keys):
-            raise FaceHubError(f"There is no key {args.remove}.")
-        write_keys(args.keys, left)
-        keys = left
+        with changing_keys(args.keys):
+            keys = read_keys(args.keys)
+            left = [key for key in keys if key.name != args.remove]
+            if len(left) == len(keys):
+                raise FaceHubError(f"There is no key {args.remove}.")
+            write_keys(args.keys, left)
+    else:
+        left = read_keys(args.keys)
     if args.json:
-        print_json(keys=[_to_dict(key) for key in keys])
+        print_json(keys=[_to_dict(key) for key in left])
         return EXIT_YES
-    for key in keys:
+    for key in left:
         where = "all galleries" if key.galleries is None else ", ".join(sorted(key.galleries))
         rate = f"{key.rate} requests a minute"
         print(line(f"{key.name}: {', '.join(sorted(key.scopes))}; {rate}; {where}"))
+    return EXIT_YES
+
+
+def _add_key(args: argparse.Namespace) -> int:
+    keys = read_keys(args.keys) if os.path.exists(args.keys) else []
+    if any(key.name == args.add for key in keys):
+        raise FaceHubError(f"There is already a key {args.add}.")
+    key, token = make_key(args.add, args.scopes, args.rate, args.galleries)
+    write_keys(args.keys, [*keys, key])
+    if args.json:
+        print_json(name=key.name, token=token)
+    else:
+        print(token)
+    print("Keep this token: it is written nowhere else.", file=sys.stderr)
     return EXIT_YES
 
 

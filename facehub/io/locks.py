@@ -12,8 +12,12 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
-def try_lock(handle: int) -> bool:
+def try_lock(handle: int, *, wait: bool = False) -> bool:
     """Lock what a file descriptor stands for, until it is closed.
+
+    Args:
+        handle: the file descriptor.
+        wait: for whoever holds it.
 
     Returns:
         Whether it is locked. False: there are no such locks on this system, or in this folder.
@@ -24,7 +28,7 @@ def try_lock(handle: int) -> bool:
     if fcntl is None:
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         raise
     except OSError:  # some network file systems
@@ -32,8 +36,12 @@ def try_lock(handle: int) -> bool:
     return True
 
 
-def hold_folder(folder: str | os.PathLike[str]) -> int | None:
+def hold_folder(folder: str | os.PathLike[str], *, wait: bool = False) -> int | None:
     """Lock a folder until what is returned is closed, or this process ends.
+
+    Args:
+        folder: the folder.
+        wait: for whoever holds it.
 
     Returns:
         A file descriptor, or None where there are no such locks.
@@ -46,7 +54,7 @@ def hold_folder(folder: str | os.PathLike[str]) -> int | None:
         return None
     handle = os.open(folder, os.O_RDONLY)
     try:
-        locked = try_lock(handle)
+        locked = try_lock(handle, wait=wait)
         if not is_at(handle, folder):  # who held it has removed it
             raise FileNotFoundError(f"{os.fspath(folder)} has been removed")
     except BaseException:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from facehub.hosting import SettingsError
 from facehub.io.files import write_atomically
+from facehub.io.locks import hold_folder
 
 FORMAT = "facehub-keys-1"
 PREFIX = "fh_"  # by which scanners of repositories and logs can find tokens
@@ -113,6 +115,24 @@ def write_keys(path: str | os.PathLike[str], keys: Iterable[Key]) -> None:
         write_atomically(path, (json.dumps(values, indent=2) + "\n").encode(), private=True)
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def changing_keys(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What is read and written in this block is of one moment: others who change keys wait.
+
+    Raises:
+        SettingsError: there is no such folder.
+    """
+    try:
+        held = hold_folder(Path(os.path.realpath(path)).parent, wait=True)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror or error}.") from error
+    try:
+        yield
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 class KeyRing:

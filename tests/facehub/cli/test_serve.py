@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from facehub.cli.main import main
-from facehub.service.keys import KeyRing, Scope
+from facehub.service.keys import KeyRing, Scope, read_keys
 
 
 def test_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,6 +38,21 @@ def test_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (left,) = json.loads(capsys.readouterr().out)["keys"]
     assert left == {"name": "desk", "scopes": ["read"], "rate": 600, "galleries": None}
     assert KeyRing(file).find(token) is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no locks of this kind")
+def test_keys_that_are_made_and_removed_at_once(tmp_path: Path) -> None:
+    """Else one of two is lost, and one that was removed may live on."""
+    file = tmp_path / "keys.json"
+    assert main(["keys", str(file), "--add", "old"]) == 0
+
+    def change(number: int) -> int:
+        words = ["--add", f"k{number}"] if number else ["--remove", "old"]
+        return main(["keys", str(file), *words])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(change, range(16))) == [0] * 16
+    assert {key.name for key in read_keys(file)} == {f"k{number}" for number in range(1, 16)}
 
 
 def test_keys_that_cannot_be_made_or_removed(

@@ -35,6 +35,13 @@ def test_what_was_reported_survives_kills(address: str) -> None:
     assert outcome.reported > 8
 
 
+def test_a_file_survives_kills(tmp_path: Path) -> None:
+    outcome = kills.run(str(tmp_path / "people.safetensors"), 8)
+    assert outcome.faults == []
+    assert outcome.reported > 8
+    assert [path.name for path in tmp_path.iterdir()] == ["people.safetensors"]
+
+
 def test_a_lost_person_is_noticed(tmp_path: Path) -> None:
     address, outcome = str(tmp_path / "people.db"), writers.Outcome()
     with writers._opened(address) as gallery:

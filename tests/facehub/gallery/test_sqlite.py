@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
 import sqlite3
 import stat
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,29 +19,10 @@ FINGERPRINT = "sha256:" + 64 * "a"
 SIZE = 8
 E = np.eye(SIZE, dtype=np.float32)
 
-# Enrols people one by one and prints each one that was reported as kept.
-WRITER = """
-import sys
-import numpy as np
-from facehub.gallery.sqlite import SqliteGallery
-
-path, fingerprint, size, first, count = sys.argv[1:]
-gallery = SqliteGallery(path, fingerprint, int(size))
-for number in range(int(first), int(first) + int(count)):
-    rng = np.random.default_rng(number)
-    gallery.add(f"p{number}", rng.normal(size=int(size)), f"{number}.jpg")
-    print(number, flush=True)
-"""
-
 
 def template(number: int) -> np.ndarray:
     vector = np.random.default_rng(number).normal(size=SIZE)
     return vector / np.linalg.norm(vector)
-
-
-def writer(path: Path, first: int, count: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITER, str(path), FINGERPRINT, str(SIZE), str(first)]
-    return subprocess.Popen([*command, str(count)], stdout=subprocess.PIPE, text=True)
 
 
 @pytest.fixture
@@ -78,43 +54,6 @@ def test_changes_of_another_process_are_seen_at_the_next_search(people: SqliteGa
     assert names() == ["Cid", "Bob"]
     people.merge("Cid", "Bob")
     assert [(c.name, c.example) for c in other.search(E[:1])[0]] == [("Bob", 1)]
-
-
-def test_processes_that_enrol_at_once_keep_everybody(people: SqliteGallery) -> None:
-    writers = [writer(people.path, 25 * number, 25) for number in range(4)]
-    while any(process.poll() is None for process in writers):
-        for name in people:  # answers are right meanwhile
-            number = int(name[1:])
-            ((best,),) = people.search(template(number)[None].astype(np.float32), 1)
-            assert best.name == name
-        time.sleep(0.05)
-    assert [process.communicate() and process.returncode for process in writers] == [0] * 4
-    assert sorted(int(name[1:]) for name in people) == list(range(100))
-    assert people.n_templates == 100
-
-
-@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
-def test_what_was_reported_survives_a_kill(people: SqliteGallery) -> None:
-    randomness, reported = random.Random(0), set()
-    for attempt in range(3):
-        process = writer(people.path, 10_000 * attempt, 10_000)
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        time.sleep(randomness.uniform(0, 0.1))
-        process.send_signal(signal.SIGKILL)
-        reported |= {int(line) for line in [first, *process.stdout.read().split("\n")] if line}
-        process.wait()
-    people.close()
-    people = SqliteGallery(people.path, FINGERPRINT, SIZE)
-    kept = {int(name[1:]) for name in people}
-    assert len(reported) > 3
-    assert reported <= kept
-    assert len(kept - reported) <= 3  # killed between the transaction and the report
-    for number in kept:
-        (example,) = people.examples(f"p{number}")
-        np.testing.assert_allclose(example.template, template(number), atol=1e-6)
-    people.close()
-    assert [path.name for path in people.path.parent.iterdir()] == ["people.db"]
 
 
 def test_other_weights_are_refused_at_once_and_in_every_change(people: SqliteGallery) -> None:
