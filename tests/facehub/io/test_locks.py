@@ -54,9 +54,9 @@ def test_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     folder = tmp_path / "folder"
     folder.mkdir()
 
-    def late(handle: int) -> bool:
+    def late(handle: int, **options: bool) -> bool:
         folder.rmdir()  # by whoever held it
-        return try_lock(handle)
+        return try_lock(handle, **options)
 
     monkeypatch.setattr(locks, "try_lock", late)
     with pytest.raises(FileNotFoundError, match="has been removed"):
