@@ -19,6 +19,7 @@ the next write in that folder. Not for Windows.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import multiprocessing
 import os
@@ -44,7 +45,7 @@ SIZE = 128
 FINGERPRINT = "sha256:" + 64 * "0"
 EACH = 20  # kills that a gallery lives through
 MOST = 40  # people; then some are removed
-TEMPLATES = 4000  # of a gallery file: 2 MB
+TEMPLATES, WIDTH = 1000, 2048  # of a gallery file: 8 MB, which take some time to write
 Change = tuple[str, ...]  # "enrol", name, number; "remove", name; "rename" or "merge", name, name
 Step = tuple[Change, ...]  # changes that are made together
 
@@ -184,7 +185,7 @@ def _check_file(path: Path, version: int, reports: list[int], number: int, outco
     begun = version + len(reports) // 2
     found = version
     if path.exists() or reported:
-        with open_gallery(path, FINGERPRINT, SIZE) as gallery:
+        with open_gallery(path, FINGERPRINT) as gallery:
             found = int(next(gallery.export()).name)
             if _content(gallery) != [(e.name, e.digest, e.source) for e in _version(found)]:
                 outcome.faults.append(f"kill {number}: {path} is half of one")
@@ -195,7 +196,7 @@ def _check_file(path: Path, version: int, reports: list[int], number: int, outco
     left = set(path.parent.glob(".*"))
     outcome.caught["write, with a file half written" if left else "write"] += 1
     beside = path.with_suffix(f".next{path.suffix}")
-    write_gallery(beside, FINGERPRINT, SIZE, ())
+    write_gallery(beside, FINGERPRINT, WIDTH, ())
     beside.unlink()
     if left & set(path.parent.iterdir()):
         outcome.faults.append(f"kill {number}: {', '.join(p.name for p in left)} stay")
@@ -208,9 +209,15 @@ def _content(gallery: Gallery) -> list[tuple[str, str, str]]:
 
 def _version(number: int) -> list[Entry]:
     """What a gallery file holds, by its number."""
-    rows = np.random.default_rng(number).standard_normal((TEMPLATES, SIZE), np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = np.roll(_rows(), number, 0)
     return [Entry(str(number + i), row) for i, row in enumerate(rows)]
+
+
+@functools.cache
+def _rows() -> np.ndarray:
+    rows = np.random.default_rng(0).standard_normal((TEMPLATES, WIDTH), np.float32)
+    unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
 
 
 # --- in the process that is killed ----------------------------------------------------------------
@@ -221,7 +228,7 @@ def save(address: str, version: int, reports: Connection) -> None:
     reports.send(version)
     for number in itertools.count(version + 1):
         reports.send(number)
-        write_gallery(address, FINGERPRINT, SIZE, _version(number))
+        write_gallery(address, FINGERPRINT, WIDTH, _version(number))
         reports.send(number)
 
 
