@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +70,7 @@ def build(
         """Session, wall, both choosers, and result, whose names hold no longer."""
         now = session.now
         with as_user_error(), private_errors():
-            names = list(itertools.islice(now.gallery, MAX_CHOICES))
+            names = list(now.gallery.people(limit=MAX_CHOICES))
             wall = render.wall(now, spec, no_wall)
         people = gr.Dropdown(choices=names, value=None)
         return session, wall, people, gr.Dropdown(choices=[], value=None), no_result(photo)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -143,8 +142,7 @@ def photo_note(photo: Photo, chooser: str) -> str:
 def wall(enrolled: Enrolled, spec: ModelSpec, empty: str = texts.WALL_EMPTY) -> str:
     """Everybody in the gallery, with their photos' crops and count, and what looks wrong."""
     gallery, people = enrolled.gallery, []
-    counts = gallery.people()
-    for name, n in itertools.islice(counts.items(), MAX_SHOWN):
+    for name, n in gallery.people(limit=MAX_SHOWN).items():
         try:
             examples = gallery.examples(name) if enrolled.crops else ()
         except GalleryError:  # another process has removed them
@@ -157,9 +155,9 @@ def wall(enrolled: Enrolled, spec: ModelSpec, empty: str = texts.WALL_EMPTY) -> 
         )
     if not people:
         return message(empty)
-    more = ""
-    if len(counts) > MAX_SHOWN:
-        text = texts.MORE_PEOPLE.format(count=len(counts) - MAX_SHOWN)
+    more, total = "", len(gallery)
+    if total > MAX_SHOWN:
+        text = texts.MORE_PEOPLE.format(count=total - MAX_SHOWN)
         more = f'<p class="fh-note">{escape(text)}</p>'
     return f'<div class="fh-wall">{"".join(people)}</div>{more}{_findings(gallery, spec)}'
 

@@ -99,8 +99,16 @@ class Gallery(Protocol):
     def __contains__(self, name: object) -> bool:
         """Whether there is a person of this name."""
 
-    def people(self) -> dict[str, int]:
-        """How many templates each person has, in the order of enrolment."""
+    def people(self, offset: int = 0, limit: int | None = None) -> dict[str, int]:
+        """How many templates each person has, in the order of enrolment.
+
+        Args:
+            offset: people left out at the beginning.
+            limit: most people; None for all.
+
+        Raises:
+            GalleryError: either is negative.
+        """
 
     def examples(self, name: str) -> tuple[Example, ...]:
         """A person's templates, in the order of enrolment.
@@ -176,6 +184,16 @@ class Gallery(Protocol):
         """Closed at the end of a `with` block."""
 
     def __exit__(self, *_: object) -> None: ...
+
+
+def check_page(offset: int, limit: int | None) -> None:
+    """Find out whether a page of people makes sense.
+
+    Raises:
+        GalleryError: it does not.
+    """
+    if offset < 0 or (limit is not None and limit < 0):
+        raise GalleryError("A page of people needs an offset and a limit of 0 or more.")
 
 
 def check_probes(probes: np.ndarray, size: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from facehub.gallery.base import (
     Entry,
     Example,
     check_entries,
+    check_page,
     check_probes,
     clean_name,
     no_example,
@@ -76,9 +78,11 @@ class MemoryGallery:
             other._restore(self._state())
         return other
 
-    def people(self) -> dict[str, int]:
+    def people(self, offset: int = 0, limit: int | None = None) -> dict[str, int]:
+        check_page(offset, limit)
         with self._lock:
-            return {name: len(person.examples) for name, person in self._people.items()}
+            page = islice(self._people.items(), offset, None if limit is None else offset + limit)
+            return {name: len(person.examples) for name, person in page}
 
     def examples(self, name: str) -> tuple[Example, ...]:
         with self._lock:

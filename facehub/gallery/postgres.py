@@ -14,6 +14,7 @@ from facehub.gallery.base import (
     Entry,
     Example,
     check_entries,
+    check_page,
     check_probes,
     clean_name,
     mismatch,
@@ -97,9 +98,10 @@ class PostgresGallery:
         with self._reading() as connection:
             return self._rows.person(connection, tidy(name)) is not None
 
-    def people(self) -> dict[str, int]:
+    def people(self, offset: int = 0, limit: int | None = None) -> dict[str, int]:
+        check_page(offset, limit)
         with self._reading() as connection:
-            return self._rows.people(connection)
+            return self._rows.people(connection, offset, limit)
 
     def examples(self, name: str) -> tuple[Example, ...]:
         with self._reading() as connection:

@@ -19,11 +19,12 @@ from facehub.results import Candidate
 _FETCHED = 500  # templates at once
 
 _PEOPLE = """
-SELECT name, n FROM facehub.person
-JOIN (
-    SELECT person, count(*) AS n FROM facehub.template WHERE gallery = %(gallery)s GROUP BY person
-) AS counted ON person = number
-WHERE gallery = %(gallery)s ORDER BY number
+SELECT name, count(*) FROM (
+    SELECT number, name FROM facehub.person WHERE gallery = %(gallery)s
+    ORDER BY number LIMIT %(limit)s OFFSET %(offset)s
+) AS page
+JOIN facehub.template ON gallery = %(gallery)s AND person = number
+GROUP BY number, name ORDER BY number
 """
 _EXAMPLES = """
 SELECT exact, source FROM facehub.template WHERE gallery = %s AND person = %s ORDER BY place
@@ -97,8 +98,9 @@ class Rows:
         query = "SELECT name FROM facehub.person WHERE gallery = %s ORDER BY number"
         return [name for (name,) in connection.execute(query, (self.gallery,))]
 
-    def people(self, connection: Connection) -> dict[str, int]:
-        return dict(connection.execute(_PEOPLE, {"gallery": self.gallery}).fetchall())
+    def people(self, connection: Connection, offset: int, limit: int | None) -> dict[str, int]:
+        values = {"gallery": self.gallery, "offset": offset, "limit": limit}
+        return dict(connection.execute(_PEOPLE, values).fetchall())
 
     def person(self, connection: Connection, name: str) -> int | None:
         query = "SELECT number FROM facehub.person WHERE gallery = %s AND name = %s"

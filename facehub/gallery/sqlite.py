@@ -22,6 +22,7 @@ from facehub.gallery.base import (
     Entry,
     Example,
     check_entries,
+    check_page,
     check_probes,
     clean_name,
     make_example,
@@ -38,6 +39,7 @@ from facehub.gallery.sqlite_connection import connect, damaged, words
 from facehub.gallery.sqlite_schema import FORMAT, create_tables, is_empty
 from facehub.results import Candidate
 
+_NAMES = "SELECT name FROM person ORDER BY id"
 _ALL = """
 SELECT slot, coalesce(person, ?), place FROM template WHERE version > ? ORDER BY slot
 """
@@ -93,7 +95,8 @@ class SqliteGallery:
         return int(self._value("SELECT count(*) FROM person"))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.people())
+        with self._reading():
+            return iter([name for (name,) in self._db.execute(_NAMES)])
 
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
@@ -104,12 +107,15 @@ class SqliteGallery:
     def n_templates(self) -> int:
         return int(self._value("SELECT templates FROM gallery"))
 
-    def people(self) -> dict[str, int]:
+    def people(self, offset: int = 0, limit: int | None = None) -> dict[str, int]:
+        check_page(offset, limit)
         with self._reading():
             return dict(
                 self._db.execute(
-                    "SELECT name, count(slot) FROM person JOIN template ON person = id "
-                    "GROUP BY id ORDER BY id"
+                    "SELECT name, (SELECT count(*) FROM template WHERE person = page.id) FROM "
+                    "(SELECT id, name FROM person ORDER BY id LIMIT ? OFFSET ?) AS page "
+                    "ORDER BY id",
+                    (-1 if limit is None else limit, offset),
                 )
             )
 

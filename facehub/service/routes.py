@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response, Security
@@ -141,10 +140,9 @@ async def on_list(
     people = service.gallery(gallery, key)
 
     def work() -> schemas.People:
-        found = people.people()
-        page = islice(found.items(), offset, offset + limit)
-        persons = [schemas.Person(name=name, templates=count) for name, count in page]
-        return schemas.People(total=len(found), offset=offset, people=persons)
+        page = people.people(offset, limit)
+        persons = [schemas.Person(name=name, templates=count) for name, count in page.items()]
+        return schemas.People(total=len(people), offset=offset, people=persons)
 
     with service.gate.enter():
         return await service.gate.run(work)

@@ -47,6 +47,19 @@ def test_add(new_gallery: NewGallery) -> None:
     assert [e.source for e in people.examples("Bob")] == ["Bob0.jpg", "Bob1.jpg"]
 
 
+def test_pages_of_people(new_gallery: NewGallery) -> None:
+    people = filled(new_gallery, Cid=[X, Y], Ann=[Z], Bob=[X, Y, Z], Dan=[W])
+    everybody = [("Cid", 2), ("Ann", 1), ("Bob", 3), ("Dan", 1)]
+    for offset in (0, 1, 3, 4, 9):
+        assert list(people.people(offset).items()) == everybody[offset:]
+        for limit in (0, 1, 2, 9):
+            page = list(people.people(offset, limit).items())
+            assert page == everybody[offset : offset + limit]
+    for wrong in ((-1, 1), (0, -1)):
+        with pytest.raises(GalleryError, match="0 or more"):
+            people.people(*wrong)
+
+
 def test_empty(new_gallery: NewGallery) -> None:
     people = new_gallery()
     assert (len(people), people.n_templates, list(people)) == (0, 0, [])
