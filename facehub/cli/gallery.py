@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import itertools
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from facehub.bulk.stage import EmbeddedPhoto
 from facehub.cli.bulk import embedded_photos
 from facehub.cli.faces import check_folder, load_recognizer
 from facehub.cli.output import (
+    EXIT_BAD_INPUT,
     EXIT_YES,
     failures_json,
     line,
@@ -21,10 +24,13 @@ from facehub.cli.output import (
 )
 from facehub.cli.photos import Photos, find_people, find_photos
 from facehub.enrolment import Enrolment, Portrait, add_enrolments, name_error
+from facehub.errors import GalleryError
 from facehub.gallery.address import FILE, check_changeable, open_gallery
 from facehub.gallery.base import Gallery
+from facehub.gallery.check import SIMILARITY, check_gallery
 from facehub.gallery.copying import compare_galleries, copy_gallery
 from facehub.gallery.file import write_gallery
+from facehub.gallery.recall import Indexed, Recall, measure_recall
 from facehub.io.remote import is_address
 from facehub.model.store import (
     default_weights,
@@ -142,6 +148,74 @@ def run_purge(args: argparse.Namespace) -> int:
             print_json(people=len(gallery), templates=gallery.n_templates)
         else:
             print(line(f"{args.gallery} keeps no trace of what was removed"))
+    return EXIT_YES
+
+
+def run_index(args: argparse.Namespace) -> int:
+    """`facehub gallery index`."""
+    with _opened(args, args.gallery) as gallery:
+        if not isinstance(gallery, Indexed):
+            raise GalleryError(
+                f"{args.gallery} has no index: only a gallery in PostgreSQL can be searched "
+                "approximately."
+            )
+        if args.drop:
+            gallery.drop_index()
+        else:
+            gallery.create_index()
+    if args.json:
+        print_json(indexed=not args.drop)
+    elif args.drop:
+        print(line(f"{args.gallery} has no index any more"))
+    else:
+        print(line(f"{args.gallery} has an index, used where its address has &search=hnsw"))
+    return EXIT_YES
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """`facehub gallery check`: recall where search is approximate, else whether all is sound."""
+    with _opened(args, args.gallery) as gallery:
+        if not gallery.exact and isinstance(gallery, Indexed):
+            return _print_recall(measure_recall(gallery, args.probes), gallery, args)
+        found = check_gallery(gallery, args.probes)
+    if args.json:
+        print_json(exact=True, **dataclasses.asdict(found))
+    elif found.faults:
+        print(line(f"{args.gallery} has faults"))
+    else:
+        print(
+            line(
+                f"{args.gallery} is sound: {found.people} people, {found.templates} templates; "
+                f"{found.probes} searches found what NumPy finds"
+            )
+        )
+    for fault in found.faults:
+        print(line(f"error: {args.gallery}: {fault}"), file=sys.stderr)
+    return EXIT_BAD_INPUT if found.faults else EXIT_YES
+
+
+def _print_recall(recall: Recall, gallery: Gallery, args: argparse.Namespace) -> int:
+    people, templates = len(gallery), gallery.n_templates
+    if args.json:
+        print_json(
+            exact=False,
+            people=people,
+            templates=templates,
+            probe_similarity=SIMILARITY,
+            **recall.to_dict(),
+        )
+        return EXIT_YES
+    print(line(f"{args.gallery}: {people} people, {templates} templates; approximate search"))
+    for name, share in (("recall@1", recall.at_1), ("recall@5", recall.at_5)):
+        print(f"{name}  {share.value:.2%} ({share.low:.2%} to {share.high:.2%})")
+    print(
+        f"one probe  {1000 * recall.approximate:.1f} ms, {recall.time_ratio:.2f} of an exact "
+        f"search's {1000 * recall.exact:.1f} ms"
+    )
+    print(
+        f"{recall.probes} probes: templates of the gallery with noise, at a similarity of "
+        f"{SIMILARITY} from their own"
+    )
     return EXIT_YES
 
 

@@ -22,6 +22,7 @@ from facehub.cli.output import (
 from facehub.cli.photos import Photos, find_photos
 from facehub.errors import FaceHubError
 from facehub.gallery.base import Gallery
+from facehub.gallery.recall import APPROXIMATE
 from facehub.identification import identify_faces
 from facehub.model.calibration import BEYOND_MEASURED
 from facehub.pipeline import FaceRecognizer
@@ -89,6 +90,7 @@ def _identify(
         output = {"photos": shown} if args.output is None else {"output": str(args.output)}
         print_json(
             threshold=rounded(threshold),
+            exact=gallery.exact,
             **output,
             failed=failures_json(failures),
             ignored=photos.ignored_json(),
@@ -99,6 +101,8 @@ def _identify(
         print(
             line(f"{named} of {faces} faces in {len(photos.pictures)} photos named; {args.output}")
         )
+    if faces and not gallery.exact and not args.json:
+        print(APPROXIMATE)
     if failures:
         return report_failures(failures)
     if not faces:

@@ -19,8 +19,10 @@ from facehub.cli.embed import run_embed
 from facehub.cli.faces import run_info, run_verify
 from facehub.cli.gallery import (
     run_change,
+    run_check,
     run_copy,
     run_enrol,
+    run_index,
     run_list,
     run_purge,
 )
@@ -36,7 +38,7 @@ EXIT_CODES = """exit codes:
   2  the command line is wrong
   3  verify: uncertain
   4  verify cannot tell: no usable face, or no threshold; identify found no face at all
-  5  a picture, gallery or weight file could not be used
+  5  a picture, gallery or weight file could not be used; gallery check: it has faults
 """
 
 
@@ -150,7 +152,7 @@ def _add_gallery_commands(commands: Any) -> None:
     )
     add_bulk_options(identify)
 
-    text = "list, change or copy the people of a gallery"
+    text = "list, change, copy or check the people of a gallery"
     gallery = commands.add_parser("gallery", help=text, description=text)
     _add_people_commands(gallery.add_subparsers(required=True, metavar="command"))
 
@@ -174,6 +176,16 @@ def _add_people_commands(commands: Any) -> None:
     merge.add_argument("into", help="whose name both have then")
     merge.set_defaults(change=lambda gallery, args: gallery.merge(args.name, args.into))
     add("purge", run_purge, "leave no trace of removed people in the file")
+    index = add("index", run_index, "make an index for approximate search, in PostgreSQL")
+    index.add_argument("--drop", action="store_true", help="remove it instead")
+    check = add(
+        "check",
+        run_check,
+        "find out whether a gallery is sound, or how much approximate search finds in it",
+    )
+    check.add_argument(
+        "--probes", type=positive, default=100, help="searches to compare (default: %(default)s)"
+    )
     text = "copy all people into another gallery, or into a file to hand on (.safetensors)"
     copy = _command(commands, "copy", run_copy, text, _PEOPLE)
     copy.add_argument("source", help=_GALLERY)

@@ -193,7 +193,8 @@ def build(
             return render.message(live_empty)
         with as_user_error():
             photo = read_photo(frame, recognizer)
-        return render.boxed(photo, named(session.gallery, photo), spec)
+        gallery = session.gallery
+        return render.boxed(photo, named(gallery, photo), spec) + render.approximate(gallery)
 
     def on_example(session: SessionGallery) -> Any:
         if shared is not None:

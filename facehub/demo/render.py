@@ -193,7 +193,13 @@ def identification(
         f"{boxed(photo, faces, spec)}"
         f'<table class="fh-table"><tr>{headings}</tr>'
         f'{"".join(rows)}</table><p class="fh-note">{escape(_limit(enrolled.gallery, spec))}</p>'
+        f"{approximate(enrolled.gallery)}"
     )
+
+
+def approximate(gallery: Gallery) -> str:
+    """A note where a search may have missed somebody."""
+    return "" if gallery.exact else f'<p class="fh-note">{escape(texts.APPROXIMATE)}</p>'
 
 
 def boxed(photo: Photo, faces: Sequence[IdentifiedFace], spec: ModelSpec) -> str:

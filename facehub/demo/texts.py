@@ -182,6 +182,7 @@ LIMIT_UNCALIBRATED = (
     "Nobody is named, as these weights are not calibrated: no similarity is known from which two "
     "faces count as one person. The host of this page can set one with FACEHUB_THRESHOLD."
 )
+APPROXIMATE = "This search is approximate: somebody in the gallery may have been missed."
 
 # --- Album ----------------------------------------------------------------------------------------
 ALBUM_TAB = "Album"

@@ -87,6 +87,10 @@ class Gallery(Protocol):
         """Length of a template."""
 
     @property
+    def exact(self) -> bool:
+        """Whether `search` finds everybody; else it may miss somebody, see `Indexed`."""
+
+    @property
     def n_templates(self) -> int:
         """Number of templates of all people."""
 
@@ -155,14 +159,15 @@ class Gallery(Protocol):
         """
 
     def search(self, probes: np.ndarray, top_k: int = 5) -> list[list[Candidate]]:
-        """Rank the people by the similarity of their best example; exact.
+        """Rank the people by the similarity of their best example, which is exact.
 
         Args:
             probes: float32 (M, 512), unit rows.
             top_k: most candidates per probe.
 
         Returns:
-            M lists, best candidate first; ties keep the order of enrolment.
+            M lists, best candidate first; ties keep the order of enrolment. Where the gallery is
+            not `exact`, somebody may be missing.
 
         Raises:
             GalleryError: probes of another shape.
@@ -170,6 +175,9 @@ class Gallery(Protocol):
 
     def export(self) -> Iterator[Entry]:
         """All templates: people in the order of enrolment, and so each one's examples."""
+
+    def faults(self) -> list[str]:
+        """What is wrong with what is kept, a sentence each, 100 at most; reads all of it."""
 
     def purge(self) -> None:
         """Leave no trace of what was removed where the gallery is kept; may take a while."""

@@ -26,6 +26,7 @@ from facehub.gallery.base import (
     tidy,
     unknown,
 )
+from facehub.gallery.check import MOST_FAULTS, template_fault
 from facehub.gallery.file import read_gallery, write_gallery
 from facehub.gallery.matrix import TemplateMatrix
 from facehub.results import Candidate
@@ -46,6 +47,8 @@ class MemoryGallery:
         fingerprint: of the weights that make the templates (`FaceRecognizer.fingerprint`).
         size: length of a template.
     """
+
+    exact = True
 
     def __init__(self, fingerprint: str, size: int = 512) -> None:
         self.fingerprint = fingerprint
@@ -151,6 +154,17 @@ class MemoryGallery:
         for name, examples in people:
             for example in examples:
                 yield Entry(name, example.template, example.source)
+
+    def faults(self) -> list[str]:
+        with self._lock:
+            found = (
+                template_fault(
+                    name, example.template.astype("<f4").tobytes(), bytes.fromhex(digest), self.size
+                )
+                for name, person in self._people.items()
+                for digest, (_, example) in person.examples.items()
+            )
+            return list(islice(filter(None, found), MOST_FAULTS))
 
     def purge(self) -> None:
         with self._lock:

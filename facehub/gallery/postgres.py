@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from itertools import islice
 from typing import Self
 
 import numpy as np
@@ -24,6 +25,8 @@ from facehub.gallery.base import (
     tidy,
     unknown,
 )
+from facehub.gallery.check import MOST_FAULTS
+from facehub.gallery.postgres_check import find_faults
 from facehub.gallery.postgres_connection import (
     READ,
     WRITE,
@@ -33,6 +36,7 @@ from facehub.gallery.postgres_connection import (
     parse_address,
     words,
 )
+from facehub.gallery.postgres_index import create_index, drop_index, has_index, search_index
 from facehub.gallery.postgres_rows import Rows
 from facehub.gallery.postgres_schema import create_gallery, find_gallery, migrate, prepare, vacuum
 from facehub.gallery.postgres_search import search_gallery
@@ -49,7 +53,8 @@ class PostgresGallery:
     wholly or not at all, and may be enrolled again without harm.
 
     Args:
-        address: `postgresql://user@host/database?gallery=people`; see `parse_address`.
+        address: `postgresql://user@host/database?gallery=people`; see `parse_address`. With
+            `&search=hnsw`, `search` uses the index that `create_index` makes, and is not `exact`.
         fingerprint: of the weights in use.
         size: length of their templates.
         new: whether a gallery that is missing is made.
@@ -80,6 +85,10 @@ class PostgresGallery:
             raise mismatch(self._where, made_by, fingerprint)
         self._rows = Rows(self._id, self.size)
         self._connections = Connections(self._connect)
+
+    @property
+    def exact(self) -> bool:
+        return self._address.ef_search is None
 
     @property
     def n_templates(self) -> int:
@@ -136,12 +145,29 @@ class PostgresGallery:
             self._rows.merge(connection, person, other)
 
     def search(self, probes: np.ndarray, top_k: int = 5) -> list[list[Candidate]]:
-        probes = check_probes(probes, self.size)
-        if top_k < 1:
-            return [[] for _ in probes]
-        with self._reading() as connection:
-            found = [search_gallery(connection, self._id, probe, top_k) for probe in probes]
-            return self._rows.candidates(connection, found)
+        return self._search(probes, top_k, self._address.ef_search)
+
+    def search_exactly(self, probes: np.ndarray, top_k: int = 5) -> list[list[Candidate]]:
+        """As `search`, exact whatever the address says."""
+        return self._search(probes, top_k, None)
+
+    def create_index(self) -> None:
+        """Make an index for approximate search; who changes the gallery waits until it is made.
+
+        Raises:
+            GalleryError: it cannot be made; or within a transaction.
+        """
+        with self._outside("indexed") as connection:
+            create_index(connection, self._id, self.size)
+
+    def drop_index(self) -> None:
+        """Remove that index if there is one.
+
+        Raises:
+            GalleryError: it cannot be removed; or within a transaction.
+        """
+        with self._outside("indexed") as connection:
+            drop_index(connection, self._id)
 
     def export(self) -> Iterator[Entry]:
         with self._reading() as connection:
@@ -150,6 +176,10 @@ class PostgresGallery:
                 return
             entries = list(self._rows.entries(connection))  # the caller may end the transaction
         yield from entries
+
+    def faults(self) -> list[str]:
+        with self._reading() as connection:
+            return list(islice(find_faults(connection, self._id, self.size), MOST_FAULTS))
 
     def purge(self) -> None:
         """Rewrite the tables without what was removed; nobody can use them meanwhile.
@@ -160,9 +190,7 @@ class PostgresGallery:
             GalleryError: within a transaction; or another one does not end; or the role does not
                 own the tables.
         """
-        if self._held is not None:
-            raise GalleryError("A gallery cannot be purged within a transaction.")
-        with words(self._where), closing(connect(self._address)) as connection:
+        with self._outside("purged") as connection:
             vacuum(connection, self._id)
 
     @contextmanager
@@ -217,6 +245,14 @@ class PostgresGallery:
             finally:
                 self._own.connection = None
 
+    @contextmanager
+    def _outside(self, what: str) -> Iterator[Connection]:
+        """A connection of its own, outside a transaction."""
+        if self._held is not None:
+            raise GalleryError(f"A gallery cannot be {what} within a transaction.")
+        with words(self._where), closing(self._connect()) as connection:
+            yield connection
+
     def _connect(self) -> Connection:
         connection = connect(self._address)
         try:
@@ -225,6 +261,24 @@ class PostgresGallery:
             connection.close()
             raise
         return connection
+
+    def _search(
+        self, probes: np.ndarray, top_k: int, ef_search: int | None
+    ) -> list[list[Candidate]]:
+        probes = check_probes(probes, self.size)
+        if top_k < 1 or not len(probes):
+            return [[] for _ in probes]
+        with self._reading() as connection:
+            if ef_search is None:
+                found = [search_gallery(connection, self._id, probe, top_k) for probe in probes]
+            elif has_index(connection, self._id):
+                found = search_index(connection, self._id, probes, top_k, ef_search)
+            else:
+                raise GalleryError(
+                    f"{self._where} has no index for approximate search: make it first "
+                    "(facehub gallery index), or leave out search=hnsw."
+                )
+            return self._rows.candidates(connection, found)
 
     # --- rows -------------------------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ Connection = psycopg.Connection[Any]
 WAIT = 60  # seconds for another process's change to end
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"  # one moment's content
 WRITE = "BEGIN"
+EF_SEARCH = 200  # as an approximate search has it by default; docs/scale.md has its recall
+MOST_EF_SEARCH = 1000  # pgvector's limit
 _MOST_IDLE = 4  # connections kept for the next call
 _DEFAULTS = {  # of libpq's parameters
     "application_name": "facehub",
@@ -42,22 +44,25 @@ class Address:
     Attributes:
         text: the address, for messages; it holds no password.
         gallery: the gallery's name in its database.
+        ef_search: templates that an approximate search looks at, 1 to 1000; None for an exact one.
         parameters: what libpq is told.
     """
 
     text: str
     gallery: str
+    ef_search: int | None
     parameters: dict[str, str] = field(repr=False)
 
 
 def parse_address(address: str) -> Address:
     """Read an address like `postgresql://user@host/database?gallery=people`.
 
-    Whatever else libpq knows may follow (`&sslmode=verify-full`) or be left out: environment
-    (`PGHOST`, `PGPASSFILE`), service files and the password file work as they do everywhere.
+    `&search=hnsw` asks for approximate search, `&ef_search=400` for a more thorough one. Whatever
+    else libpq knows may follow (`&sslmode=verify-full`) or be left out: environment (`PGHOST`,
+    `PGPASSFILE`), service files and the password file work as they do everywhere.
 
     Raises:
-        GalleryError: it is none, names no gallery or holds a password.
+        GalleryError: it is none, names no gallery, holds a password or asks for another search.
     """
     try:
         parts = urlsplit(address)
@@ -70,6 +75,7 @@ def parse_address(address: str) -> Address:
         name = options.pop("gallery", "")
         if not name:
             raise GalleryError(f"{address} names no gallery: add ?gallery=NAME.")
+        ef_search = _ef_search(options.pop("search", "exact"), options.pop("ef_search", None))
         query = urlencode(options, quote_via=quote)
         known = conninfo_to_dict(f"{address.partition('?')[0]}{'?' if query else ''}{query}")
     except (ValueError, psycopg.Error) as error:
@@ -77,7 +83,7 @@ def parse_address(address: str) -> Address:
             f"{address} is not an address of PostgreSQL: {_first(error)}."
         ) from error
     parameters = {key: str(value) for key, value in known.items() if value is not None}
-    return Address(address, clean_name(name), {**_DEFAULTS, **parameters})
+    return Address(address, clean_name(name), ef_search, {**_DEFAULTS, **parameters})
 
 
 def connect(address: Address) -> Connection:
@@ -174,6 +180,18 @@ def words(where: str) -> Iterator[None]:
         raise GalleryUnavailableError(f"{where} cannot be {what}: {_first(error)}.") from error
     except psycopg.Error as error:
         raise GalleryError(f"{where} cannot be used: {_first(error)}.") from error
+
+
+def _ef_search(search: str, ef_search: str | None) -> int | None:
+    if search not in ("exact", "hnsw"):
+        raise GalleryError(f"A gallery's address may ask for search=hnsw, not search={search}.")
+    if search == "exact" and ef_search is None:
+        return None
+    text = str(EF_SEARCH) if ef_search is None else ef_search
+    value = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
+    if search == "exact" or not 1 <= value <= MOST_EF_SEARCH:
+        raise GalleryError(f"ef_search goes with search=hnsw, from 1 to {MOST_EF_SEARCH}.")
+    return value
 
 
 def _first(error: Exception) -> str:

@@ -53,7 +53,7 @@ def search_gallery(connection: Connection, gallery: int, probe: np.ndarray, k: i
             rows = cursor.execute(_SCAN, (code, gallery, count)).fetchall()
         # No other template is more similar than this.
         limit = -np.inf if len(rows) < count else bound - rows[-1][3]
-        found = _compared(rows, probe, k)
+        found = compared(rows, probe, k)
         if limit == -np.inf or (len(found) == k and found[-1].similarity > limit):
             return found
         count *= 2 if len(found) == k else 8
@@ -73,7 +73,8 @@ def error_bound(probe: np.ndarray) -> float:
     return float(np.linalg.norm(exact - near)) * _LENGTH + length * float(of_templates + of_sums)
 
 
-def _compared(rows: list[tuple[int, int, bytes, float]], probe: np.ndarray, k: int) -> list[Found]:
+def compared(rows: list[tuple[int, int, bytes, float]], probe: np.ndarray, k: int) -> list[Found]:
+    """Each person's best template among fetched rows, best first; k people at most."""
     if not rows:
         return []
     people, places, exact, _ = zip(*rows, strict=True)

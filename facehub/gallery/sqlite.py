@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,8 +33,10 @@ from facehub.gallery.base import (
     tidy,
     unknown,
 )
+from facehub.gallery.check import MOST_FAULTS
 from facehub.gallery.matrix import NOBODY, TemplateMatrix
 from facehub.gallery.sqlite_blocks import BLOCK, read_templates, write_templates
+from facehub.gallery.sqlite_check import find_faults
 from facehub.gallery.sqlite_connection import connect, damaged, words
 from facehub.gallery.sqlite_schema import FORMAT, create_tables, is_empty
 from facehub.results import Candidate
@@ -66,6 +68,8 @@ class SqliteGallery:
         GalleryError: it is damaged, or no gallery.
         GalleryMismatchError: it belongs to other weights.
     """
+
+    exact = True
 
     def __init__(self, path: str | os.PathLike[str], fingerprint: str, size: int = 512) -> None:
         self.path = Path(path)
@@ -231,6 +235,11 @@ class SqliteGallery:
                 templates = read_templates(db, [slot for _, slot, _ in part], self.size)
                 for template, (name, _, source) in zip(templates, part, strict=True):
                     yield Entry(name, template, source)
+
+    def faults(self) -> list[str]:
+        with words(self.path), closing(connect(self.path)) as db:
+            db.execute("BEGIN")
+            return list(islice(find_faults(db, self.size), MOST_FAULTS))
 
     def purge(self) -> None:
         with self._lock, words(self.path):

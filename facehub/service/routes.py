@@ -121,7 +121,11 @@ async def on_search(
             recognizer = service.recognizer
             limit = recognizer.spec.threshold_for(people.n_templates)
             faces = identify(picture, people, threshold=limit, top_k=top_k, recognizer=recognizer)
-            return {"threshold": rounded(limit), "faces": [face.to_dict() for face in faces]}
+            return {
+                "threshold": rounded(limit),
+                "exact": people.exact,
+                "faces": [face.to_dict() for face in faces],
+            }
 
         return await service.gate.run(work)
 

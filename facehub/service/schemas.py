@@ -74,6 +74,7 @@ class Identification(_Strict):
     """Who is in a picture: every face, from left to right."""
 
     threshold: float | None = Field(description="similarity from which a face is named")
+    exact: bool = Field(description="false: somebody in the gallery may have been missed")
     faces: list[IdentifiedFace]
 
 
