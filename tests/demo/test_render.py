@@ -172,6 +172,16 @@ def test_text_to_share_holds_no_face() -> None:
     assert render.as_text(result(Decision.CANNOT_TELL, None), CONFIG) == ""
 
 
+def test_an_approximate_search_is_called_one(examples: Path) -> None:
+    recognizer = default_recognizer()
+    gallery = MemoryGallery(recognizer.fingerprint)
+    gallery.exact = False  # type: ignore[misc]
+    photo = read_photo(examples / "grace_hopper.jpg", recognizer)
+    faces = identify_faces(photo.faces, gallery, threshold=0.5)
+    assert texts.APPROXIMATE in render.identification(photo, faces, Enrolled(gallery, {}), CONFIG)
+    assert render.approximate(MemoryGallery(recognizer.fingerprint)) == ""
+
+
 def test_the_limit_rises_with_the_gallery(examples: Path) -> None:
     recognizer = default_recognizer()
     session = SessionGallery(MemoryGallery(recognizer.fingerprint))
@@ -180,6 +190,7 @@ def test_the_limit_rises_with_the_gallery(examples: Path) -> None:
     photo = read_photo(examples / "both.jpg", recognizer)
     faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
     html = render.identification(photo, faces, session.now, CONFIG)
+    assert texts.APPROXIMATE not in html
     # 1 % in a gallery of two is 0.5 % for each: between 0.02 at 0.4 and 0.0002 at 0.8.
     assert "named from similarity 0.52 on" in html
     assert "higher than the 0.50 for one photo" in html

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -372,6 +374,84 @@ def test_a_gallery_in_postgresql(
     assert run("gallery", "purge", address)[0] == 0
     assert run("gallery", "list", address)[1] == "Grace: hopper.jpg\n1 people, 1 templates\n"
     assert run("gallery", "copy", address, tmp_path / "back.safetensors")[0] == 0
+
+
+def test_approximate_search(
+    run: Run, gallery: Path, photos: Path, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    exact = postgres.address("approximate")
+    address = postgres.address("approximate", search="hnsw", ef_search="40")
+    run("gallery", "copy", gallery, exact)
+    code, _, stderr = run("identify", address, photos / "both.png")
+    assert code == 5
+    assert is_one_error_line(stderr)
+    assert "has no index" in stderr
+    code, stdout, _ = run("gallery", "index", address)
+    assert (code, stdout) == (
+        0,
+        f"{address} has an index, used where its address has &search=hnsw\n",
+    )
+    code, stdout, _ = run("identify", address, photos / "both.png")
+    assert code == 0
+    assert stdout.endswith("\napproximate search: somebody in the gallery may have been missed\n")
+    code, stdout, _ = run("identify", address, photos / "both.png", "--json")
+    assert json.loads(stdout)["exact"] is False
+    code, stdout, _ = run("identify", address, photos / "both.png", "-o", tmp_path / "found.csv")
+    assert "approximate search" in stdout
+    code, stdout, _ = run("identify", exact, photos / "both.png")
+    assert "approximate" not in stdout.replace(exact, "")
+    code, stdout, _ = run("identify", exact, photos / "both.png", "--json")
+    assert json.loads(stdout)["exact"] is True
+
+    code, stdout, _ = run("gallery", "check", address, "--probes", 4)
+    assert code == 0
+    assert "2 people, 2 templates; approximate search\nrecall@1  100.00% (51.01% to " in stdout
+    assert "4 probes: templates of the gallery with noise, at a similarity of 0.6" in stdout
+    found = json.loads(run("gallery", "check", address, "--probes", 4, "--json")[1])
+    assert (found["exact"], found["recall_at_5"]["value"], found["probes"]) == (False, 1, 4)
+    assert found["time_ratio"] > 0
+    code, stdout, _ = run("gallery", "check", exact)
+    assert code == 0
+    assert stdout.endswith("is sound: 2 people, 2 templates; 100 searches found what NumPy finds\n")
+
+    assert json.loads(run("gallery", "index", exact, "--drop", "--json")[1]) == {"indexed": False}
+    assert run("gallery", "index", exact, "--drop")[1] == f"{exact} has no index any more\n"
+    assert run("gallery", "check", address)[0] == 5
+
+
+def test_gallery_check(run: Run, gallery: Path) -> None:
+    code, stdout, stderr = run("gallery", "check", gallery)
+    sound = f"{gallery} is sound: 2 people, 2 templates; 100 searches found what NumPy finds\n"
+    assert (code, stdout, stderr) == (0, sound, "")
+    with contextlib.closing(sqlite3.connect(gallery)) as db:
+        db.execute("UPDATE template SET digest = zeroblob(32) WHERE slot = 1")
+        db.commit()
+    fault = "A template of Grace is not the one that was enrolled: its digest differs."
+    code, stdout, stderr = run("gallery", "check", gallery)
+    assert (code, stdout, stderr) == (
+        5,
+        f"{gallery} has faults\n",
+        f"error: {gallery}: {fault}\n",
+    )
+    code, stdout, _ = run("gallery", "check", gallery, "--json")
+    assert code == 5
+    assert json.loads(stdout) == {
+        "exact": True,
+        "people": 2,
+        "templates": 2,
+        "probes": 0,
+        "faults": [fault],
+    }
+
+
+def test_only_postgresql_has_an_index(run: Run, gallery: Path, tmp_path: Path) -> None:
+    file = tmp_path / "people.safetensors"
+    run("gallery", "copy", gallery, file)
+    for address in (gallery, file):
+        code, _, stderr = run("gallery", "index", address)
+        assert code == 5
+        assert is_one_error_line(stderr)
+        assert run("gallery", "check", address)[0] == 0
 
 
 def test_gallery_copy(run: Run, gallery: Path, tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from facehub import FaceRecognizer, GalleryUnavailableError, identify, verify
+from facehub import Entry, FaceRecognizer, GalleryUnavailableError, identify, verify
 from facehub.service import schemas
 from facehub.service.keys import Scope
 from tests.facehub.service.conftest import Running, Start
@@ -53,7 +54,9 @@ def test_verify_where_a_picture_shows_several(running: Running) -> None:
     assert answers == ["cannot_tell", "same"]
 
 
-def test_enrol_search_list_rename_remove(running: Running) -> None:
+def test_enrol_search_list_rename_remove(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = enrol(running, " Ada ", RED, source="a.png")
     assert first.status_code == 201
     assert (first.json()["name"], first.json()["added"]) == ("Ada", True)
@@ -70,6 +73,13 @@ def test_enrol_search_list_rename_remove(running: Running) -> None:
         assert [face["name"] for face in found["faces"]] == ["Bob", None]
         assert [len(face["candidates"]) for face in found["faces"]] == [1, 1]
         assert found["threshold"] == 0.5
+        assert found["exact"] is True
+
+    people = running.galleries["people"]
+    with monkeypatch.context() as patch:
+        patch.setattr(type(people), "exact", False)
+        found = running.ask("POST", SEARCH, files={"picture": picture(GREEN)}).json()
+        assert found["exact"] is False
 
     page = running.ask("GET", f"{PEOPLE}?offset=1&limit=1", "read").json()
     assert page == {"total": 2, "offset": 1, "people": [{"name": "Bob", "templates": 1}]}
@@ -81,6 +91,18 @@ def test_enrol_search_list_rename_remove(running: Running) -> None:
     assert (removed.status_code, removed.content) == (204, b"")
     assert list(running.galleries["people"]) == ["Bea"]
     assert list(running.galleries["staff"]) == []
+
+
+def test_people_are_listed_a_page_at_a_time(running: Running) -> None:
+    gallery = running.galleries["people"]
+    gallery.add_many(Entry(f"p{i}", row) for i, row in enumerate(1 + np.random.rand(130, 4)))
+    page = running.ask("GET", PEOPLE, "read").json()
+    assert (page["total"], page["offset"], len(page["people"])) == (130, 0, 100)
+    page = running.ask("GET", f"{PEOPLE}?offset=100&limit=1000", "read").json()
+    assert [person["name"] for person in page["people"]] == [f"p{i}" for i in range(100, 130)]
+    page = running.ask("GET", f"{PEOPLE}?offset={2**53}", "read").json()
+    assert page == {"total": 130, "offset": 2**53, "people": []}
+    check_problem(running.ask("GET", f"{PEOPLE}?limit=1001"), 422, "InvalidRequestError")
 
 
 def test_a_photo_that_is_there_is_not_added_again(running: Running) -> None:
