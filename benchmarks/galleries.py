@@ -2,6 +2,8 @@
 
     python benchmarks/galleries.py --count 1000000 [--embeddings FILE.npz] [--postgres ADDRESS]
 
+With `--hnsw`, the gallery in PostgreSQL is searched approximately, too.
+
 Templates are drawn around the identities of a file that `facehub embed` wrote, or around random
 ones; four a person. Every answer of the gallery is compared with NumPy's exact one. Times are the
 best of several; ratios are to NumPy in the same run, as machines differ.
@@ -22,12 +24,14 @@ import numpy as np
 
 from facehub.gallery.address import open_gallery
 from facehub.gallery.base import Entry
+from facehub.gallery.recall import Indexed, measure_recall
 
 SIZE = 512
 EACH = 4  # templates a person
 FINGERPRINT = "sha256:" + 64 * "0"
 BATCH = 20_000
 TOP = 5
+EF_SEARCHES = 40, 100, 200, 400, 1000
 
 
 def main() -> None:
@@ -38,6 +42,9 @@ def main() -> None:
     parser.add_argument("--probes", type=int, default=1000, help="whose answers are compared")
     parser.add_argument("--postgres", help="postgresql:// address of a new gallery")
     parser.add_argument("--checked", type=int, default=20, help="probes compared there")
+    parser.add_argument(
+        "--hnsw", action="store_true", help="index that gallery then, and measure recall"
+    )
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -55,6 +62,8 @@ def main() -> None:
         if args.postgres:
             few = replace(alone, probes=alone.probes[: args.checked])
             _measure("PostgreSQL", args.postgres, few, rng)
+            if args.hnsw:
+                _approximate(args.postgres, alone.probes, rng)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +144,36 @@ def _measure(what: str, address: str, alone: Alone, rng: np.random.Generator) ->
         wrong += [candidate.name for candidate in found] != names
     print(f"{what + ': answers unlike NumPy':<44}{wrong:10} of {len(probes)}")
     gallery.close()
+
+
+def _approximate(address: str, probes: np.ndarray, rng: np.random.Generator) -> None:
+    new = [_near(np.resize(probes, (BATCH // 20, SIZE)), 1, rng) for _ in range(2)]
+
+    def enrol(what: str, rows: np.ndarray) -> None:
+        started = time.perf_counter()
+        gallery.add_many(Entry(what, row) for row in rows)
+        _line(f"{what}: enrol {len(rows)}", time.perf_counter() - started)
+        gallery.remove(what)
+
+    with open_gallery(address, FINGERPRINT, SIZE) as gallery:
+        assert isinstance(gallery, Indexed)
+        enrol("PostgreSQL", new[0])
+        started = time.perf_counter()
+        gallery.create_index()
+        _line("HNSW: make the index", time.perf_counter() - started)
+        enrol("HNSW", new[1])
+    for ef_search in EF_SEARCHES:
+        with open_gallery(
+            f"{address}&search=hnsw&ef_search={ef_search}", FINGERPRINT, SIZE
+        ) as gallery:
+            assert isinstance(gallery, Indexed)
+            found = measure_recall(gallery, len(probes))
+        shares = "; ".join(
+            f"recall@{k} {share.value:.2%} ({share.low:.2%} to {share.high:.2%})"
+            for k, share in ((1, found.at_1), (5, found.at_5))
+        )
+        _line(f"HNSW: 1 probe, ef_search {ef_search}", found.approximate)
+        print(f"  {shares}; {found.time_ratio:.3f} of an exact search")
 
 
 def _faiss(rows: np.ndarray, probes: np.ndarray, product: float, product32: float) -> None:

@@ -27,7 +27,7 @@ from facehub.enrolment import Enrolment, Portrait, add_enrolments, name_error
 from facehub.errors import GalleryError
 from facehub.gallery.address import FILE, check_changeable, open_gallery
 from facehub.gallery.base import Gallery
-from facehub.gallery.check import SIMILARITY, check_gallery
+from facehub.gallery.check import SIMILARITY, check_soundness
 from facehub.gallery.copying import compare_galleries, copy_gallery
 from facehub.gallery.file import write_gallery
 from facehub.gallery.recall import Indexed, Recall, measure_recall
@@ -177,7 +177,7 @@ def run_check(args: argparse.Namespace) -> int:
     with _opened(args, args.gallery) as gallery:
         if not gallery.exact and isinstance(gallery, Indexed):
             return _print_recall(measure_recall(gallery, args.probes), gallery, args)
-        found = check_gallery(gallery, args.probes)
+        found = check_soundness(gallery, args.probes)
     if args.json:
         print_json(exact=True, **dataclasses.asdict(found))
     elif found.faults:

@@ -27,9 +27,10 @@ def open_gallery(
     """Open a gallery; close it after use.
 
     Args:
-        address: `people.db`, an SQLite file; `postgresql://user@host/database?gallery=people`; or
-            `people.safetensors`, which is read into memory and can only be looked at and searched:
-            see `check_changeable`.
+        address: `people.db`, an SQLite file; `postgresql://user@host/database?gallery=people`, with
+            `&search=hnsw` for approximate search, see `PostgresGallery`; or `people.safetensors`,
+            which is read into memory and can only be looked at and searched, see
+            `check_changeable`.
         fingerprint: of the weights in use.
         size: length of their templates.
         new: whether a gallery that is missing is made.

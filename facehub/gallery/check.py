@@ -37,7 +37,7 @@ class Soundness:
     faults: tuple[str, ...]
 
 
-def check_gallery(gallery: Gallery, n_probes: int = 100) -> Soundness:
+def check_soundness(gallery: Gallery, n_probes: int = 100) -> Soundness:
     """Read all that a gallery keeps, and compare answers with those of a product in float64.
 
     Args:
@@ -139,9 +139,7 @@ def _product(entries: Iterator[Entry], probes: np.ndarray, k: int) -> list[list[
     people = np.full((k, len(probes)), -1)
     while batch := list(itertools.islice(entries, _BATCH)):
         continued = bool(names) and batch[0].name == names[-1]
-        starts = [
-            i for i, entry in enumerate(batch) if i == 0 or entry.name != batch[i - 1].name
-        ]
+        starts = [i for i, entry in enumerate(batch) if i == 0 or entry.name != batch[i - 1].name]
         numbers = np.arange(len(starts)) + len(names) - continued
         names += [batch[i].name for i in starts[continued:]]
         rows = np.stack([entry.template for entry in batch]).astype(np.float64)

@@ -83,6 +83,8 @@ def parse_address(address: str) -> Address:
             f"{address} is not an address of PostgreSQL: {_first(error)}."
         ) from error
     parameters = {key: str(value) for key, value in known.items() if value is not None}
+    if "options" in parameters:  # the last one of a kind counts
+        parameters["options"] = f"{_DEFAULTS['options']} {parameters['options']}"
     return Address(address, clean_name(name), ef_search, {**_DEFAULTS, **parameters})
 
 

@@ -16,7 +16,7 @@ from facehub.gallery.check import (
     SIMILARITY,
     _agree,
     _product,
-    check_gallery,
+    check_soundness,
     sample_probes,
     template_fault,
 )
@@ -83,7 +83,7 @@ def test_a_template_that_has_changed_in_memory() -> None:
     template = gallery.examples("Bob")[1].template
     template.setflags(write=True)
     template[0] = 0.5
-    assert check_gallery(gallery).faults == (
+    assert check_soundness(gallery).faults == (
         "A template of Bob is not the one that was enrolled: its digest differs.",
     )
 
@@ -121,11 +121,11 @@ def test_faults_in_sqlite(
     with SqliteGallery(path, FINGERPRINT, SIZE) as gallery:
         gallery.add_many([*ENTRIES, Entry("Dan", X)])
         gallery.remove("Dan")
-        assert check_gallery(gallery).faults == ()
+        assert check_soundness(gallery).faults == ()
         with closing(sqlite3.connect(path)) as db:
             change(db)
             db.commit()
-        faults = check_gallery(gallery).faults
+        faults = check_soundness(gallery).faults
     assert any(fault in each for each in faults)
 
 
@@ -168,10 +168,10 @@ def test_faults_in_postgresql(postgres: PostgresServer, query: str, fault: str) 
     address = postgres.address("people").replace("/postgres?", "/checked?")
     with PostgresGallery(address, FINGERPRINT, SIZE) as gallery:
         gallery.add_many(ENTRIES)
-        assert check_gallery(gallery).faults == ()
+        assert check_soundness(gallery).faults == ()
         with psycopg.connect(
             host=str(postgres.folder), user="facehub", dbname="checked", autocommit=True
         ) as admin:
             admin.execute(query.encode())
-        faults = check_gallery(gallery).faults
+        faults = check_soundness(gallery).faults
     assert any(fault in each for each in faults)

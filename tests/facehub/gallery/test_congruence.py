@@ -12,7 +12,7 @@ import pytest
 from facehub import Entry, Gallery, GalleryError
 from facehub.gallery import check, matrix
 from facehub.gallery.base import MAX_NAME, clean_name
-from facehub.gallery.check import Soundness, check_gallery
+from facehub.gallery.check import Soundness, check_soundness
 from tests.facehub.gallery.conftest import NewGallery
 
 SIZE = 4
@@ -424,15 +424,17 @@ def test_the_pass_in_8_bits_gives_the_same_answers(
 def test_a_sound_gallery(new_gallery: NewGallery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "_BATCH", 7)  # people lie across batches
     people, _ = random_gallery(new_gallery, 60, 16)
-    people.add_many(Entry("many", template) for template in np.random.default_rng(1).normal(size=(20, 16)))
+    people.add_many(
+        Entry("many", template) for template in np.random.default_rng(1).normal(size=(20, 16))
+    )
     people.add("twin", people.examples("person 3")[0].template)
     people.remove("person 5")
     assert people.exact
-    assert check_gallery(people, 50) == Soundness(61, people.n_templates, 50, ())
+    assert check_soundness(people, 50) == Soundness(61, people.n_templates, 50, ())
 
 
 def test_an_empty_gallery_is_sound(new_gallery: NewGallery) -> None:
-    assert check_gallery(new_gallery()) == Soundness(0, 0, 0, ())
+    assert check_soundness(new_gallery()) == Soundness(0, 0, 0, ())
 
 
 def test_a_wrong_answer_is_a_fault(
@@ -445,7 +447,7 @@ def test_a_wrong_answer_is_a_fault(
         return [found[1:] for found in search(self, probes, top_k + 1)]
 
     monkeypatch.setattr(type(people), "search", without_the_best)
-    found = check_gallery(people, 10)
+    found = check_soundness(people, 10)
     assert found.faults == ("10 of 10 searches did not find what NumPy finds.",)
 
 

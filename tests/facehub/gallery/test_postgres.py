@@ -76,6 +76,10 @@ def test_an_address_is_read_as_libpq_does() -> None:
     assert expected.items() <= address.parameters.items()
     assert "gallery" not in address.parameters
     assert "host" not in parse_address("postgresql://?gallery=x").parameters  # as PGHOST says
+    options = "-c%20maintenance_work_mem%3D2GB"
+    address = parse_address(f"postgresql://?gallery=x&options={options}")
+    expected = "-c lock_timeout=60s -c maintenance_work_mem=2GB"
+    assert address.parameters["options"] == expected
 
 
 @pytest.mark.parametrize(

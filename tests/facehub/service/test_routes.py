@@ -54,9 +54,7 @@ def test_verify_where_a_picture_shows_several(running: Running) -> None:
     assert answers == ["cannot_tell", "same"]
 
 
-def test_enrol_search_list_rename_remove(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_enrol_search_list_rename_remove(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     first = enrol(running, " Ada ", RED, source="a.png")
     assert first.status_code == 201
     assert (first.json()["name"], first.json()["added"]) == ("Ada", True)
@@ -94,8 +92,8 @@ def test_enrol_search_list_rename_remove(
 
 
 def test_people_are_listed_a_page_at_a_time(running: Running) -> None:
-    gallery = running.galleries["people"]
-    gallery.add_many(Entry(f"p{i}", row) for i, row in enumerate(1 + np.random.rand(130, 4)))
+    gallery, rows = running.galleries["people"], np.random.default_rng(0).normal(size=(130, 4))
+    gallery.add_many(Entry(f"p{i}", row) for i, row in enumerate(rows))
     page = running.ask("GET", PEOPLE, "read").json()
     assert (page["total"], page["offset"], len(page["people"])) == (130, 0, 100)
     page = running.ask("GET", f"{PEOPLE}?offset=100&limit=1000", "read").json()
