@@ -22,7 +22,7 @@ Connection = psycopg.Connection[Any]
 WAIT = 60  # seconds for another process's change to end
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"  # one moment's content
 WRITE = "BEGIN"
-EF_SEARCH = 200  # as an approximate search has it by default; docs/scale.md has its recall
+EF_SEARCH = 400  # as an approximate search has it by default; docs/scale.md has its recall
 MOST_EF_SEARCH = 1000  # pgvector's limit
 _MOST_IDLE = 4  # connections kept for the next call
 _DEFAULTS = {  # of libpq's parameters
@@ -57,7 +57,7 @@ class Address:
 def parse_address(address: str) -> Address:
     """Read an address like `postgresql://user@host/database?gallery=people`.
 
-    `&search=hnsw` asks for approximate search, `&ef_search=400` for a more thorough one. Whatever
+    `&search=hnsw` asks for approximate search, `&ef_search=1000` for a thorough one. Whatever
     else libpq knows may follow (`&sslmode=verify-full`) or be left out: environment (`PGHOST`,
     `PGPASSFILE`), service files and the password file work as they do everywhere.
 
