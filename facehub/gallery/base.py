@@ -159,7 +159,7 @@ class Gallery(Protocol):
         """
 
     def search(self, probes: np.ndarray, top_k: int = 5) -> list[list[Candidate]]:
-        """Rank the people by the similarity of their best example, which is exact.
+        """Rank the people by the exact similarity of their best example.
 
         Args:
             probes: float32 (M, 512), unit rows.

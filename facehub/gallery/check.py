@@ -81,7 +81,8 @@ def sample_probes(gallery: Gallery, n: int, seed: int = 0) -> np.ndarray:
     noise = rng.normal(size=templates.shape)
     noise -= (noise * templates).sum(axis=1, keepdims=True) * templates
     noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-    return (SIMILARITY * templates + np.sqrt(1 - SIMILARITY**2) * noise).astype(np.float32)
+    probes: np.ndarray = SIMILARITY * templates + np.sqrt(1 - SIMILARITY**2) * noise
+    return probes.astype(np.float32)
 
 
 def template_fault(name: str, data: bytes, digest: bytes | None, size: int) -> str | None:
