@@ -71,7 +71,8 @@ class HostSettings:
         fmr: the threshold is set for this false match rate instead, or None.
         max_upload_mb: largest uploaded file.
         queue_size: requests that may wait; further ones are told that the server is busy.
-        workers: requests computed at once.
+        workers: pictures searched at once.
+        deadline: seconds that a request may take, from its turn on.
     """
 
     threshold: float | None = None
@@ -79,6 +80,7 @@ class HostSettings:
     max_upload_mb: int = 32
     queue_size: int = 64
     workers: int = max(2, os.cpu_count() or 2)
+    deadline: int = 30
 
     @classmethod
     def shared(cls, environment: Environment) -> dict[str, Any]:
@@ -97,6 +99,7 @@ class HostSettings:
             "max_upload_mb": environment.whole("FACEHUB_MAX_UPLOAD_MB", cls.max_upload_mb, 1000),
             "queue_size": environment.whole("FACEHUB_QUEUE_SIZE", cls.queue_size, 10_000),
             "workers": environment.whole("FACEHUB_WORKERS", cls.workers, 64),
+            "deadline": environment.whole("FACEHUB_DEADLINE_SECONDS", cls.deadline, 3600),
         }
 
     def apply(self, spec: ModelSpec) -> ModelSpec:

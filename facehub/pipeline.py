@@ -128,6 +128,14 @@ class FaceRecognizer:
         """
         return MemoryGallery.load(path, fingerprint=self.fingerprint, also=self.embedder.made_by)
 
+    def read(self, image: ImageSource) -> np.ndarray:
+        """Decode a picture, as all methods here do; see `read_pixels`.
+
+        Raises:
+            ImageError: the picture cannot be used.
+        """
+        return read_pixels(image)
+
     def faces(self, image: ImageSource, *, search: Search = "auto") -> list[EmbeddedFace]:
         """Find and embed every face of a picture.
 
@@ -213,7 +221,15 @@ class FaceRecognizer:
         policy: FacePolicy | None = None,
         reject_issues: Collection[QualityIssue] = (),
     ) -> _Found:
-        pixels = read_pixels(image)
+        return self._search(self.read(image), search, policy, reject_issues)
+
+    def _search(
+        self,
+        pixels: np.ndarray,
+        search: Search,
+        policy: FacePolicy | None,
+        reject_issues: Collection[QualityIssue],
+    ) -> _Found:
         faces = align_faces(pixels, self.detector, template=self.spec.template, search=search)
         issues = [assess(face, pixels.shape, len(faces)) for face in faces]
         if policy is not None:

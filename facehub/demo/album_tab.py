@@ -15,10 +15,10 @@ from facehub.demo.session import SessionGallery
 from facehub.demo.session_album import SessionAlbum
 from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
-from facehub.pipeline import FaceRecognizer
+from facehub.hosted.recognizer import HostedRecognizer
 
 
-def build(recognizer: FaceRecognizer, identify: IdentifyTab, *, downloads: bool) -> None:
+def build(recognizer: HostedRecognizer, identify: IdentifyTab, *, downloads: bool) -> None:
     """Lay out the tab inside the current `gr.Blocks`.
 
     Args:
@@ -58,7 +58,7 @@ def build(recognizer: FaceRecognizer, identify: IdentifyTab, *, downloads: bool)
             raise user_error(texts.NO_PHOTOS)
         with uploads(*files):
             try:
-                album = SessionAlbum.read(files, recognizer)
+                album = SessionAlbum.read(files, recognizer.timed("many"))
             except FaceHubError as error:
                 return *shown(None, render.message(str(error))), None
         return *shown(album), None

@@ -14,13 +14,13 @@ from facehub.demo.host.uploads import uploads
 from facehub.demo.session import MAX_PHOTOS
 from facehub.demo.settings import COMPUTED
 from facehub.enrolment import enrol
+from facehub.hosted.recognizer import HostedRecognizer
 from facehub.identification import identify
 from facehub.io.images import ImageSource
-from facehub.pipeline import FaceRecognizer
 from facehub.verification import PairPolicy, verify
 
 
-def build(recognizer: FaceRecognizer) -> None:
+def build(recognizer: HostedRecognizer) -> None:
     """Add the endpoints to the current `gr.Blocks`; nothing of them is seen on the page.
 
     Args:
@@ -34,7 +34,7 @@ def build(recognizer: FaceRecognizer) -> None:
         with as_user_error(), uploads(first, second):
             if first is None or second is None:
                 raise user_error(texts.TWO_PICTURES)
-            return verify(first, second, policy=policy, recognizer=recognizer).to_dict()
+            return verify(first, second, policy=policy, recognizer=recognizer.timed()).to_dict()
 
     def on_identify(photo: Any, people: list[str], names: list[str]) -> dict[str, Any]:
         """Identify faces. `people` are photos, `names` says whom each of them shows.
@@ -46,10 +46,11 @@ def build(recognizer: FaceRecognizer) -> None:
                 raise user_error(texts.API_IDENTIFY)
             if len(people) > MAX_PHOTOS:
                 raise user_error(texts.FULL.format(limit=MAX_PHOTOS))
+            timed = recognizer.timed("many")
             gallery = recognizer.empty_gallery()
             for name, file in zip(names, people, strict=True):
-                enrol(gallery, str(name), file, source=Path(file).name, recognizer=recognizer)
-            faces = identify(photo, gallery, top_k=3, recognizer=recognizer)
+                enrol(gallery, str(name), file, source=Path(file).name, recognizer=timed)
+            faces = identify(photo, gallery, top_k=3, recognizer=timed)
         return {"faces": [face.to_dict() for face in faces]}
 
     with gr.Group(visible=False):

@@ -19,8 +19,8 @@ from facehub.demo.session import SessionGallery
 from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
 from facehub.gallery.base import Gallery
+from facehub.hosted.recognizer import HostedRecognizer
 from facehub.identification import identify_faces
-from facehub.pipeline import FaceRecognizer
 from facehub.results import IdentifiedFace
 
 FRAME_EVERY, LIVE_LIMIT = 0.35, 120.0  # seconds
@@ -44,7 +44,7 @@ class IdentifyTab:
 
 
 def build(
-    page: gr.Blocks, recognizer: FaceRecognizer, examples: Path, shared: SessionGallery | None
+    page: gr.Blocks, recognizer: HostedRecognizer, examples: Path, shared: SessionGallery | None
 ) -> IdentifyTab:
     """Lay out the tab inside the current `gr.Blocks`.
 
@@ -102,7 +102,7 @@ def build(
         if snapshot is not None and not (name or "").strip():
             raise user_error(texts.NO_NAME)  # its file's name says nothing, and is always the same
         with uploads(*pictures):
-            report = session.enrol_many(name or "", pictures, recognizer)
+            report = session.enrol_many(name or "", pictures, recognizer.timed("many"))
         text = texts.ENROLLED_KNOWN if report.known else texts.ENROLLED
         notice = render.message(
             text.format(count=report.added, known=report.known), report.failures
@@ -167,7 +167,7 @@ def build(
         if value is None:
             return None, None, no_result(None)
         try:
-            photo = read_photo(value, recognizer, search="thorough")
+            photo = read_photo(value, recognizer.timed(), search="thorough")
         except FaceHubError as error:
             return None, None, render.message(str(error))
         return photo, photo, no_result(photo)
@@ -192,20 +192,21 @@ def build(
         if frame is None:
             return render.message(live_empty)
         with as_user_error():
-            photo = read_photo(frame, recognizer)
+            photo = read_photo(frame, recognizer.timed())
         gallery = session.gallery
         return render.boxed(photo, named(gallery, photo), spec) + render.approximate(gallery)
 
     def on_example(session: SessionGallery) -> Any:
         if shared is not None:
             raise user_error(texts.NOT_REPLACED)
+        timed = recognizer.timed()
         session.replace(recognizer.empty_gallery())
         for name, file in (
             ("Eileen Collins", "eileen_collins.jpg"),
             ("Grace Hopper", "grace_hopper.jpg"),
         ):
-            session.enrol(name, examples / file, file, recognizer)
-        photo = read_photo(examples / "both.jpg", recognizer, search="thorough")
+            session.enrol(name, examples / file, file, timed)
+        photo = read_photo(examples / "both.jpg", timed, search="thorough")
         return *with_names(session, photo), photo, photo
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": COMPUTED}

@@ -26,6 +26,7 @@ from facehub.demo.host.sweeper import sweeping
 from facehub.demo.session import SLASH, SessionGallery
 from facehub.demo.settings import Settings
 from facehub.gallery.address import check_changeable
+from facehub.hosted.recognizer import Host, HostedRecognizer
 from facehub.io.images import SUFFIXES
 from facehub.pipeline import FaceRecognizer
 
@@ -54,6 +55,8 @@ def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Bl
     threshold = settings.apply(recognizer.spec).threshold
     if threshold is not None and threshold != recognizer.spec.threshold:
         recognizer = recognizer.with_threshold(threshold)
+    host = Host(settings.workers, settings.deadline)
+    hosted = HostedRecognizer.of(recognizer, host)
     examples = examples_folder()
     shared = None if settings.gallery is None else _shared_gallery(settings.gallery, recognizer)
     page = gr.Blocks(title=texts.TITLE, analytics_enabled=False)
@@ -61,18 +64,16 @@ def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Bl
         gr.Markdown(texts.INTRO)
         gr.Markdown(texts.CONSENT_SHARED if shared else texts.CONSENT, elem_id="consent")
         with gr.Tab(texts.VERIFY_TAB):
-            verify_tab.build(recognizer, examples)
+            verify_tab.build(hosted, examples)
         with gr.Tab(texts.IDENTIFY_TAB):
-            identify = identify_tab.build(page, recognizer, examples, shared)
+            identify = identify_tab.build(page, hosted, examples, shared)
         with gr.Tab(texts.ALBUM_TAB):
-            album_tab.build(recognizer, identify, downloads=settings.downloads)
+            album_tab.build(hosted, identify, downloads=settings.downloads)
         with gr.Tab(texts.ABOUT_TAB):
             about_tab.build(recognizer, settings)
         gr.Markdown(texts.LIMITS)
-        api.build(recognizer)
-    page.queue(
-        max_size=settings.queue_size, default_concurrency_limit=settings.workers, api_open=False
-    )
+        api.build(hosted)
+    page.queue(max_size=settings.queue_size, default_concurrency_limit=host.threads, api_open=False)
     return page
 
 

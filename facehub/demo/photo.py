@@ -10,7 +10,6 @@ import numpy as np
 from facehub.demo.host.uploads import uploads
 from facehub.demo.picture import thumbnail
 from facehub.detect.base import Search
-from facehub.io.images import load_image
 from facehub.pipeline import FaceRecognizer
 from facehub.results import EmbeddedFace
 
@@ -42,6 +41,6 @@ def read_photo(value: Any, recognizer: FaceRecognizer, search: Search = "auto") 
         ImageError: it cannot be used; the file is removed all the same.
     """
     with uploads(value):
-        pixels = load_image(value)
+        pixels = recognizer.read(value)
     faces = tuple(recognizer.faces(pixels, search=search))
     return Photo(thumbnail(pixels), (pixels.shape[1], pixels.shape[0]), faces)

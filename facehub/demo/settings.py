@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from facehub.hosting import Environment, HostSettings, SettingsError
 
-COMPUTED = "computed"  # the handlers that share `workers`
+COMPUTED = "computed"  # the handlers that share the host's threads
 
 
 @dataclass(frozen=True)
 class Settings(HostSettings):
-    """Settings of the demo; the README's table names the variables. `workers` are besides two
-    frames of webcams.
+    """Settings of the demo; the README's table names the variables. `deadline` is of one
+    picture, or pair; many photos at once get `MANY` times as long.
 
     Attributes:
         session_minutes: after which an unused session is forgotten.

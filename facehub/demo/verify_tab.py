@@ -15,7 +15,7 @@ from facehub.demo.host.components import photo_input, skip_choice_validation
 from facehub.demo.photo import Photo, read_photo
 from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
-from facehub.pipeline import FaceRecognizer
+from facehub.hosted.recognizer import HostedRecognizer
 from facehub.results import EmbeddedFace
 from facehub.verification import compare_faces
 
@@ -25,7 +25,7 @@ EXAMPLES = {
 }
 
 
-def build(recognizer: FaceRecognizer, examples: Path) -> None:
+def build(recognizer: HostedRecognizer, examples: Path) -> None:
     """Lay out the tab inside the current `gr.Blocks`.
 
     Args:
@@ -55,7 +55,7 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
         if value is None:
             return *slot(None, name), *no_result()
         try:
-            photo = read_photo(value, recognizer)
+            photo = read_photo(value, recognizer.timed())
         except FaceHubError as error:
             state, picture, _, choice = slot(None, name)
             notice = render.message(str(error))
@@ -84,7 +84,8 @@ def build(recognizer: FaceRecognizer, examples: Path) -> None:
         return *slot(second, "first", two), *slot(first, "second", one), *no_result(text)
 
     def on_example(label: str) -> Any:
-        first, second = (read_photo(examples / name, recognizer) for name in EXAMPLES[label])
+        timed = recognizer.timed()
+        first, second = (read_photo(examples / name, timed) for name in EXAMPLES[label])
         return (
             *slot(first, "first"),
             *slot(second, "second"),

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from facehub.gallery.base import Gallery
-from facehub.pipeline import FaceRecognizer
+from facehub.hosted.recognizer import HostedRecognizer
 from facehub.service.body import Body
 from facehub.service.errors import ForbiddenError, GalleryNotFoundError, UnauthorizedError
 from facehub.service.keys import Key, KeyRing
@@ -33,7 +33,7 @@ class Service:
         metrics: what is counted.
     """
 
-    recognizer: FaceRecognizer
+    recognizer: HostedRecognizer
     settings: Settings
     galleries: Mapping[str, Gallery]
     keys: KeyRing

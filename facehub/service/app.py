@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from facehub._version import __version__
 from facehub.gallery.base import Gallery
+from facehub.hosted.recognizer import Host, HostedRecognizer
 from facehub.identification import check_gallery
 from facehub.pipeline import FaceRecognizer
 from facehub.service.access import Service
@@ -48,7 +49,8 @@ def create_app(
         recognizer = recognizer.with_threshold(threshold)
     for gallery in galleries.values():
         check_gallery(gallery, recognizer)
-    gate = Gate(settings.workers, settings.queue_size, settings.deadline)
+    host = Host(settings.workers, settings.deadline)
+    gate = Gate(settings.workers, settings.queue_size, settings.deadline, threads=host.threads)
     metrics = Metrics(gate)
     keys = KeyRing(settings.keys)
 
@@ -56,6 +58,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         gate.close()
+        host.close()
 
     app = FastAPI(
         title="facehub",
@@ -65,7 +68,8 @@ def create_app(
         docs_url=None,  # they would load scripts from elsewhere
         redoc_url=None,
     )
-    app.state.service = Service(recognizer, settings, galleries, keys, RateLimits(), gate, metrics)
+    hosted = HostedRecognizer.of(recognizer, host)
+    app.state.service = Service(hosted, settings, galleries, keys, RateLimits(), gate, metrics)
     add_handlers(app)
     app.include_router(router)
     app.add_middleware(Observer, metrics=metrics)

@@ -34,6 +34,7 @@ def serve(recognizer: FaceRecognizer, settings: Settings, *, host: str, port: in
     _log()
     with opened(settings.galleries, recognizer) as galleries:
         app = create_app(recognizer, settings, galleries)
+        app.state.service.recognizer.host.start()
         uvicorn.run(
             app,
             host=host,

@@ -71,11 +71,13 @@ class Gate:
     All but the work itself runs in the event loop.
 
     Args:
-        workers: requests computed at once.
+        workers: requests that are computed at once, see `HostSettings`.
         queue_size: requests that may wait besides.
         deadline: seconds that a request may wait for its turn. Work that has begun is finished:
             nobody is told that an enrolment failed which then succeeds.
         max_held: bytes of all bodies together.
+        threads: requests that are begun at once, of which some only decode; as many as workers by
+            default.
 
     Attributes:
         inside: requests that were let in.
@@ -83,9 +85,14 @@ class Gate:
     """
 
     def __init__(
-        self, workers: int, queue_size: int, deadline: float, max_held: int = MAX_UPLOADS
+        self,
+        workers: int,
+        queue_size: int,
+        deadline: float,
+        max_held: int = MAX_UPLOADS,
+        threads: int | None = None,
     ) -> None:
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="facehub")
+        self._pool = ThreadPoolExecutor(threads or workers, thread_name_prefix="facehub")
         self._room = workers + queue_size
         self.deadline, self.max_held = deadline, max_held
         self.inside, self.held = 0, 0

@@ -22,6 +22,7 @@ from facehub.errors import (
     NameTakenError,
     NotInGalleryError,
 )
+from facehub.hosted.errors import TimedOutError
 from facehub.hosting import SettingsError, print_frames
 from facehub.service.errors import ServiceError
 
@@ -75,6 +76,8 @@ async def _on_error(_: Request, error: Exception) -> Response:
         if status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return problem(status, name, detail, headers)
+    if isinstance(error, TimedOutError):
+        return problem(503, name, detail, {"Retry-After": "2"})
     for kind, status in _STATUSES:
         if isinstance(error, kind):
             return problem(status, name, detail)

@@ -64,7 +64,7 @@ async def on_verify(
 
         def work() -> dict[str, Any]:
             pair = form.files["first"], form.files["second"]
-            return verify(*pair, policy=policy, recognizer=service.recognizer).to_dict()
+            return verify(*pair, policy=policy, recognizer=service.recognizer.timed()).to_dict()
 
         return await service.gate.run(work)
 
@@ -89,7 +89,7 @@ async def on_embed(
         picture = await service.body(request, visit).picture()
 
         def work() -> dict[str, Any]:
-            faces = service.recognizer.faces(picture, search=search)
+            faces = service.recognizer.timed().faces(picture, search=search)
             return {
                 "fingerprint": service.recognizer.fingerprint,
                 "faces": [{**f.to_dict(), "embedding": f.embedding.tolist()} for f in faces],
@@ -118,7 +118,7 @@ async def on_search(
         picture = await service.body(request, visit).picture()
 
         def work() -> dict[str, Any]:
-            recognizer = service.recognizer
+            recognizer = service.recognizer.timed()
             limit = recognizer.spec.threshold_for(people.n_templates)
             faces = identify(picture, people, threshold=limit, top_k=top_k, recognizer=recognizer)
             return {
@@ -179,7 +179,7 @@ async def on_enrol(
 
         def work() -> dict[str, Any]:
             check_gallery(people, service.recognizer)
-            face = service.recognizer.face(form.files["picture"], policy=policy)
+            face = service.recognizer.timed().face(form.files["picture"], policy=policy)
             (done,) = add_enrolments(people, [Enrolment(Portrait(name, b"", source), face)])
             if done.error is not None:
                 raise done.error

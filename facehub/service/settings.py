@@ -22,13 +22,13 @@ class Settings(HostSettings):
         keys: file of API keys, see `facehub.service.keys`.
         galleries: address of each gallery, by the name that requests call it by.
         allow_embed: whether keys with that scope get embeddings.
-        deadline: seconds that a body may take to arrive, and that a request may wait for its turn.
+        deadline: also seconds that a body may take to arrive, and that a request may wait for its
+            turn.
     """
 
     keys: Path = Path("keys.json")
     galleries: Mapping[str, str] = field(default_factory=dict)
     allow_embed: bool = False
-    deadline: int = 30
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> Settings:
@@ -50,7 +50,6 @@ class Settings(HostSettings):
             keys=Path(environment.text("FACEHUB_KEYS") or cls.keys),
             galleries=read_addresses(addresses),
             allow_embed=allow == "1",
-            deadline=environment.whole("FACEHUB_DEADLINE_SECONDS", cls.deadline, 3600),
         )
 
 

@@ -96,12 +96,19 @@ def test_a_request_that_waits_too_long_is_refused(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = start(workers=1, deadline=1)
-    gate = running.client.app.state.service.gate  # type: ignore[attr-defined]
+    service = running.client.app.state.service  # type: ignore[attr-defined]
+    gate, threads = service.gate, service.recognizer.host.threads
     monkeypatch.setattr(gate, "deadline", 0.05)
-    release, begun = threading.Event(), threading.Event()
+    release, begun = threading.Event(), threading.Barrier(threads + 1, timeout=5)
+
+    async def all_threads() -> None:
+        await asyncio.gather(
+            *(gate.run(lambda: (begun.wait(), release.wait(10))) for _ in range(threads))
+        )
+
     with ThreadPoolExecutor(1) as pool:
-        work = pool.submit(asyncio.run, gate.run(lambda: (begun.set(), release.wait(10))))
-        assert begun.wait(5)
+        work = pool.submit(asyncio.run, all_threads())
+        begun.wait()
         form = {"files": {"picture": picture(RED)}, "data": {"name": "Ada"}}
         refused = running.ask("POST", PEOPLE, **form)
         release.set()

@@ -32,7 +32,7 @@ def test_all_variables() -> None:
         }
     )
     addresses = {"staff": "postgresql://a:b=c@h/d", "people": "my people.db"}
-    assert found == Settings(None, 0.01, 8, 10, 3, Path("k.json"), addresses, True, 5)
+    assert found == Settings(None, 0.01, 8, 10, 3, 5, Path("k.json"), addresses, True)
 
 
 @pytest.mark.parametrize(
