@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 import sys
 import traceback
@@ -14,6 +15,14 @@ from facehub.errors import FaceHubError
 from facehub.model.spec import ModelSpec
 
 MAX_UPLOADS = 2**30  # bytes of all pictures together that are held for requests
+
+SECURITY_HEADERS = {  # of every answer
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class SettingsError(FaceHubError):
@@ -117,6 +126,25 @@ class HostSettings:
                 )
             threshold = calibration.similarity_at(self.fmr)
         return spec if threshold is None else dataclasses.replace(spec, threshold=threshold)
+
+
+def bypass_proxy() -> None:
+    """Let no proxy of the environment come between this machine and itself.
+
+    Gradio asks its own server whether it runs; a proxy elsewhere cannot reach it. Where httpx
+    cannot speak to one of the proxies (SOCKS without socksio), none is used: Gradio could not even
+    be imported.
+    """
+    known = {"http", "https"}
+    if importlib.util.find_spec("socksio") is not None:
+        known |= {"socks5", "socks5h"}
+    proxies = [os.environ.get(name, "") for name in _PROXIES]
+    everywhere = any("://" in p and p.partition("://")[0].lower() not in known for p in proxies)
+    for name in ("NO_PROXY", "no_proxy"):
+        there = [host.strip() for host in os.environ.get(name, "").split(",") if host.strip()]
+        if "*" not in there:
+            more = [host for host in LOOPBACK if host not in there]
+            os.environ[name] = "*" if everywhere else ",".join([*there, *more])
 
 
 def print_frames(error: BaseException | None = None) -> None:

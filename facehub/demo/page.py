@@ -91,7 +91,9 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
         "max_file_size": max_file_size,
         "state_session_capacity": SESSIONS,
         "app_kwargs": {
-            "middleware": [Middleware(Guard, max_body=MAX_BODY)],
+            "middleware": [
+                Middleware(Guard, max_body=MAX_BODY, frame_ancestors=settings.frame_ancestors)
+            ],
             "lifespan": functools.partial(sweeping, lifetime=60.0 * settings.session_minutes),
         },
         "auth": list(settings.auth) or None,

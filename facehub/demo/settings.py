@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,12 +22,14 @@ class Settings(HostSettings):
         gallery: address of a gallery that all sessions share, other processes too, or None.
         auth: (user, password) pairs; empty: no login.
         downloads: whether visitors may download an album.
+        frame_ancestors: who may show the page in a frame, as in a Content-Security-Policy.
     """
 
     session_minutes: int = 60
     gallery: str | None = None
     auth: tuple[tuple[str, str], ...] = ()
     downloads: bool = True
+    frame_ancestors: str = "'self'"
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> Settings:
@@ -45,7 +48,16 @@ class Settings(HostSettings):
             gallery=gallery or None,
             auth=_auth(environment.text("FACEHUB_AUTH")),
             downloads=environment.switch("FACEHUB_DOWNLOADS", cls.downloads),
+            frame_ancestors=_frame_ancestors(environment),
         )
+
+
+def _frame_ancestors(environment: Environment) -> str:
+    default = "'self' https://huggingface.co" if environment.text("SPACE_ID") else "'self'"
+    text = environment.text("FACEHUB_FRAME_ANCESTORS") or default
+    if not re.fullmatch(r"[\w:/.*' -]+", text):
+        raise SettingsError("FACEHUB_FRAME_ANCESTORS must be sources such as 'self' https://a.org.")
+    return text
 
 
 def _auth(text: str) -> tuple[tuple[str, str], ...]:

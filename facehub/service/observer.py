@@ -5,16 +5,22 @@ from __future__ import annotations
 import logging
 import time
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from facehub.hosting import print_frames
+from facehub.hosting import SECURITY_HEADERS, print_frames
 from facehub.service.metrics import Metrics
 from facehub.service.problems import problem
 
 LOG = logging.getLogger("facehub.service")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NO_ROUTE = "-"
+_HEADERS = {
+    **SECURITY_HEADERS,
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
 GONE = 499  # in log and metrics: the client has gone before its answer
 
 
@@ -43,7 +49,7 @@ class Observer:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"cache-control", b"no-store")]
+                MutableHeaders(scope=message).update(_HEADERS)
             await send(message)
 
         try:

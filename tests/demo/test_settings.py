@@ -53,7 +53,7 @@ def test_all_variables() -> None:
         }
     )
     auth = (("ada", "secret"), ("bob", "a:b"))
-    assert found == Settings(0.4, None, 8, 10, 3, 5, "/tmp/g.db", auth, False)
+    assert found == Settings(0.4, None, 8, 10, 3, 30, 5, "/tmp/g.db", auth, False)
     assert found.apply(CONFIG).threshold == 0.4
     options = launch_options(found)
     assert options["max_file_size"] == 8 * 2**20

@@ -2,18 +2,68 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import CodeType, SimpleNamespace
 from typing import Any
 
-from gradio import processing_utils, queueing, route_utils, routes, state_holder
+import gradio
+from gradio import blocks, processing_utils, queueing, route_utils, routes, state_holder
 from starlette.formparsers import MultiPartException
 
 from facehub.demo import texts
 from facehub.demo.errors import user_error
+from facehub.demo.host.sessions import update_fairly
 from facehub.demo.host.uploads import upload_folder
+from facehub.errors import FaceHubError
 from facehub.hosting import print_frames
+
+VERSION = "6.31."
+
+
+class PatchError(FaceHubError):
+    """This Gradio is not the one that facehub knows: faces might leak."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A part of Gradio that is replaced.
+
+    Attributes:
+        place: module or class.
+        name: of the attribute there.
+        value: what it becomes.
+        users: functions that look it up by this name when they run.
+    """
+
+    place: Any
+    name: str
+    value: Any
+    users: tuple[Callable[..., Any], ...]
+
+    def apply(self) -> None:
+        """Replace it.
+
+        Raises:
+            PatchError: it is not there, or nothing looks it up any more.
+        """
+        if not hasattr(self.place, self.name):
+            raise PatchError(f"Gradio has no {self.name} any more.")
+        setattr(self.place, self.name, self.value)
+        self.verify()
+
+    def verify(self) -> None:
+        """Check that it is replaced and used.
+
+        Raises:
+            PatchError: it is not.
+        """
+        held = vars(self.place).get(self.name) is self.value
+        if not held or not all(self.name in _names(user.__code__) for user in self.users):
+            raise PatchError(f"Gradio does not use {self.name} as facehub knows it.")
 
 
 def patch_gradio() -> None:
@@ -26,15 +76,19 @@ def patch_gradio() -> None:
     - It fetches an address that a client sends in place of an upload.
     - It logs the text of an exception, which may quote what a visitor has sent.
     - It keeps the last value of each input and output of a session for deep links, which the guard
-      blocks.
+      closes.
+    - It lets pages of every other site read its answers, with the visitor's login.
+    - It evicts the session that was unused for longest, whoever has crowded it out.
+
+    Raises:
+        PatchError: another version of Gradio, or a change that does not take hold.
     """
+    if not gradio.__version__.startswith(VERSION):
+        raise PatchError(f"The page needs Gradio {VERSION}x, not {gradio.__version__}.")
     os.environ["GRADIO_TEMP_DIR"] = upload_folder()
-    route_utils.GradioUploadFile = _SecretUpload  # type: ignore[misc]
-    route_utils.GradioMultiPartParser = _FilesOnly  # type: ignore[misc]
-    processing_utils.async_ssrf_protected_download = _no_download
-    for module in (queueing, routes):
-        setattr(module, "traceback", SimpleNamespace(print_exc=print_frames))  # noqa: B010
-    state_holder.SessionState._update_value_in_config = _keep_nothing  # type: ignore[method-assign]
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it quotes what is sent
+    for patch in PATCHES:
+        patch.apply()
 
 
 class _SecretUpload(route_utils.GradioUploadFile):
@@ -56,3 +110,49 @@ async def _no_download(url: str, cache_dir: str) -> str:
 
 def _keep_nothing(self: state_holder.SessionState, key: int, value: Any) -> None:
     pass
+
+
+def _no_origin(self: route_utils.CustomCORSMiddleware, request_headers: Any) -> bool:
+    return False
+
+
+def _print_exception(*_: Any, **__: Any) -> None:
+    print_frames()
+
+
+_quiet = SimpleNamespace(print_exc=_print_exception)
+_cors = route_utils.CustomCORSMiddleware
+PATCHES = (
+    Patch(
+        route_utils,
+        "GradioUploadFile",
+        _SecretUpload,
+        (route_utils.GradioMultiPartParser.on_headers_finished,),
+    ),
+    Patch(route_utils, "GradioMultiPartParser", _FilesOnly, (route_utils.upload_fn,)),
+    Patch(
+        processing_utils,
+        "async_ssrf_protected_download",
+        _no_download,
+        (blocks.Block.async_move_resource_to_block_cache,),
+    ),
+    Patch(queueing, "traceback", _quiet, (queueing.Queue.process_events,)),
+    Patch(routes, "traceback", _quiet, (routes.App.create_app,)),
+    Patch(route_utils, "traceback", _quiet, (route_utils._cancel_background_task,)),
+    Patch(state_holder.SessionState, "_update_value_in_config", _keep_nothing, ()),
+    Patch(_cors, "is_valid_origin", _no_origin, (_cors._send, _cors.preflight_response)),
+    Patch(
+        state_holder.StateHolder,
+        "update",
+        update_fairly,
+        (state_holder.StateHolder.__getitem__,),
+    ),
+)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Names that a function looks up, those of the functions in it too."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)

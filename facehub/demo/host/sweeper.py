@@ -14,6 +14,7 @@ import gradio as gr
 from anyio.to_thread import run_sync
 from gradio.state_holder import SessionState, StateHolder
 
+from facehub.demo.host.sessions import sessions_of
 from facehub.demo.host.uploads import sweep
 from facehub.hosting import print_frames
 
@@ -66,6 +67,7 @@ def forget_sessions(page: gr.Blocks, lifetime: float) -> None:
             with holder.lock:
                 holder.session_data.pop(session_hash, None)
                 holder.time_last_used.pop(session_hash, None)
+            sessions_of(holder).forget(session_hash)
             page._queue.pending_messages_per_session.pop(session_hash, None)
 
 
