@@ -140,11 +140,11 @@ def bypass_proxy() -> None:
         known |= {"socks5", "socks5h"}
     proxies = [os.environ.get(name, "") for name in _PROXIES]
     everywhere = any("://" in p and p.partition("://")[0].lower() not in known for p in proxies)
-    for name in ("NO_PROXY", "no_proxy"):
-        there = [host.strip() for host in os.environ.get(name, "").split(",") if host.strip()]
-        if "*" not in there:
-            more = [host for host in LOOPBACK if host not in there]
-            os.environ[name] = "*" if everywhere else ",".join([*there, *more])
+    names = ("no_proxy", "NO_PROXY")  # where both are set, the first counts
+    text = next(filter(None, (os.environ.get(name) for name in names)), "")
+    there = [host.strip() for host in text.split(",") if host.strip()]
+    hosts = "*" if everywhere or "*" in there else ",".join(dict.fromkeys([*there, *LOOPBACK]))
+    os.environ.update(dict.fromkeys(names, hosts))
 
 
 def print_frames(error: BaseException | None = None) -> None:

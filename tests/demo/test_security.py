@@ -390,6 +390,21 @@ def test_login(serve) -> None:
     assert httpx.get(f"{url}config", cookies=right.cookies).status_code == 200
 
 
+def test_failed_logins_are_slow(serve) -> None:
+    _, url = serve(Settings(auth=(("ada", "secret"),)))
+    wrong = {"username": "ada", "password": "wrong"}
+    started = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:  # at once: all but one are refused unheard
+        statuses = list(pool.map(lambda _: httpx.post(f"{url}login", data=wrong), range(8)))
+    assert 1 <= time.monotonic() - started < 5
+    found = [answer.status_code for answer in statuses]
+    assert sorted(set(found)) == [400, 429]
+    assert found.count(400) <= 2
+    assert all(int(a.headers["retry-after"]) > 0 for a in statuses if a.status_code == 429)
+    right = httpx.post(f"{url}login", data={"username": "ada", "password": "secret"})
+    assert right.status_code == 200
+
+
 def test_a_full_queue_says_so(serve, examples: Path) -> None:
     _, url = serve(Settings(queue_size=1, workers=1))
 

@@ -12,8 +12,8 @@ import re
 from urllib.parse import parse_qs
 
 from anyio.to_thread import run_sync
-from fastapi import HTTPException
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
@@ -74,11 +74,16 @@ class Guard:
         except ClientDisconnect:
             return
         except HTTPException as error:
-            answer = None if started else PlainTextResponse(error.detail, error.status_code)
+            answer = PlainTextResponse(error.detail, error.status_code)
         except Exception as error:
-            print_frames(error)  # place and type: its text may quote what was sent
-            answer = None if started else PlainTextResponse(texts.UNEXPECTED, 500)
-        if answer is not None:
+            answer = PlainTextResponse(texts.UNEXPECTED, 500)
+            if not isinstance(error.__cause__, HTTPException):  # of a stream that had begun
+                print_frames(error)  # place and type: its text may quote what was sent
+        else:
+            started = False
+        if started:  # too late to say more
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif answer is not None:
             await answer(scope, receive, guarded)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response | None:

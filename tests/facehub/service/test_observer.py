@@ -56,3 +56,12 @@ def test_requests_are_counted_by_route_and_status(running: Running) -> None:
     assert found[("facehub_uploads_bytes",)] == 0
     assert found[("process_resident_memory_bytes",)] > 0
     assert not {part for labels in found for part in labels} & {"Ada", "people", "staff", "all"}
+
+
+def test_answers_are_not_kept_and_not_framed(running: Running) -> None:
+    for path in ("/healthz", "/nothing", "/openapi.json"):
+        headers = running.client.get(path).headers
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["referrer-policy"] == "same-origin"
