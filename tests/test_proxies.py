@@ -87,7 +87,8 @@ def _nginx(program: str, upstream: str, port: int, folder: Path) -> tuple[list[s
         text = text.replace(old, new)
     (folder / "nginx.conf").write_text(text)
     paths = ["-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "errors")]
-    return [program, *paths, "-g", "daemon off;"], f"https://127.0.0.1:{port}/faces"
+    user = " user root;" if os.getuid() == 0 else ""  # whose the folder is
+    return [program, *paths, "-g", f"daemon off;{user}"], f"https://127.0.0.1:{port}/faces"
 
 
 def _caddy(program: str, upstream: str, port: int, folder: Path) -> tuple[list[str], str]:

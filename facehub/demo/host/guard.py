@@ -60,13 +60,15 @@ class Guard:
             if scope["type"] == "lifespan":  # no route of the page is a WebSocket
                 await self.app(scope, receive, send)
             return
-        started = False
+        started = complete = False
 
         async def guarded(message: Message) -> None:
-            nonlocal started
+            nonlocal started, complete
             if message["type"] == "http.response.start":
                 started = True
                 self._add_headers(scope, message)
+            else:
+                complete = not message.get("more_body", False)
             await send(message)
 
         try:
@@ -79,12 +81,10 @@ class Guard:
             answer = PlainTextResponse(texts.UNEXPECTED, 500)
             if not isinstance(error.__cause__, HTTPException):  # of a stream that had begun
                 print_frames(error)  # place and type: its text may quote what was sent
-        else:
-            started = False
-        if started:  # too late to say more
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        elif answer is not None:
+        if not started and answer is not None:
             await answer(scope, receive, guarded)
+        elif started and not complete:  # too late to say more
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
         """The answer, or None where Gradio has given it."""
