@@ -99,7 +99,8 @@ def test_all_handlers_share_the_workers(serve) -> None:
     shared = [fn.concurrency_id == COMPUTED for fn in page.fns.values() if fn.queue]
     assert len(shared) >= 15
     assert shared.count(False) == 1  # the webcam, whose frames would wait behind them
-    assert page._queue.event_queue_per_concurrency_id[COMPUTED].concurrency_limit == 8  # 3, and who decodes
+    limit = page._queue.event_queue_per_concurrency_id[COMPUTED].concurrency_limit
+    assert limit == 8  # 3 that search, and 5 that decode meanwhile
 
 
 def test_an_upload_that_breaks_off_is_removed(page_url: str) -> None:
