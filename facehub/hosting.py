@@ -12,6 +12,7 @@ from typing import Any
 
 from facehub.errors import FaceHubError
 from facehub.model.spec import ModelSpec
+from facehub.results import QualityIssue
 
 MAX_UPLOADS = 2**30  # bytes of all pictures together that are held for requests
 
@@ -54,6 +55,14 @@ class Environment:
             raise SettingsError(f"{name} must be a whole number, not {value:g}.")
         return default if value is None else int(value)
 
+    def issues(self, name: str) -> frozenset[QualityIssue]:
+        """Quality issues, separated by commas."""
+        words = filter(None, (word.strip() for word in self.text(name).split(",")))
+        try:
+            return frozenset(map(QualityIssue, words))
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}; there are {', '.join(QualityIssue)}.") from None
+
     def switch(self, name: str, default: bool) -> bool:
         """Whether it is "on"; "off" is the other choice."""
         text = self.text(name)
@@ -67,11 +76,13 @@ class HostSettings:
     """Settings that the page and the service share.
 
     Attributes:
-        threshold: instead of the weights' own, or None.
-        fmr: the threshold is set for this false match rate instead, or None.
+        threshold: instead of the weights' own, or None; it is the one applied, never raised.
+        fmr: the threshold is set for this false match rate instead, or None; as the weights' own,
+            it is raised where there are many comparisons.
         max_upload_mb: largest uploaded file.
         queue_size: requests that may wait; further ones are told that the server is busy.
         workers: requests computed at once.
+        reject: quality issues for which comparing and enrolling refuse a face.
     """
 
     threshold: float | None = None
@@ -79,6 +90,7 @@ class HostSettings:
     max_upload_mb: int = 32
     queue_size: int = 64
     workers: int = max(2, os.cpu_count() or 2)
+    reject: frozenset[QualityIssue] = frozenset()
 
     @classmethod
     def shared(cls, environment: Environment) -> dict[str, Any]:
@@ -97,6 +109,7 @@ class HostSettings:
             "max_upload_mb": environment.whole("FACEHUB_MAX_UPLOAD_MB", cls.max_upload_mb, 1000),
             "queue_size": environment.whole("FACEHUB_QUEUE_SIZE", cls.queue_size, 10_000),
             "workers": environment.whole("FACEHUB_WORKERS", cls.workers, 64),
+            "reject": environment.issues("FACEHUB_REJECT"),
         }
 
     def apply(self, spec: ModelSpec) -> ModelSpec:
@@ -105,15 +118,16 @@ class HostSettings:
         Raises:
             SettingsError: an FMR is asked for, but the weights carry no calibration for it.
         """
-        threshold = self.threshold
-        if self.fmr is not None:
-            calibration = spec.calibration
-            if calibration is None or not calibration.curve or self.fmr < calibration.reach:
-                raise SettingsError(
-                    f"The calibration of these weights does not reach FACEHUB_FMR={self.fmr:g}."
-                )
-            threshold = calibration.similarity_at(self.fmr)
-        return spec if threshold is None else dataclasses.replace(spec, threshold=threshold)
+        if self.threshold is not None:
+            return spec.with_threshold(self.threshold)
+        if self.fmr is None:
+            return spec
+        calibration = spec.calibration
+        if calibration is None or not calibration.curve or not calibration.reach <= self.fmr <= 1:
+            raise SettingsError(
+                f"The calibration of these weights does not reach FACEHUB_FMR={self.fmr:g}."
+            )
+        return dataclasses.replace(spec, threshold=calibration.similarity_at(self.fmr))
 
 
 def print_frames(error: BaseException | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from facehub.enrolment import enrol
 from facehub.identification import identify
 from facehub.io.images import ImageSource
 from facehub.pipeline import FaceRecognizer
+from facehub.results import QualityIssue
 from facehub.verification import PairPolicy, verify
 
 
-def build(recognizer: FaceRecognizer) -> None:
+def build(recognizer: FaceRecognizer, rejected: Collection[QualityIssue] = ()) -> None:
     """Add the endpoints to the current `gr.Blocks`; nothing of them is seen on the page.
 
     Args:
         recognizer: weights in use.
+        rejected: quality issues for which a face is neither compared nor enrolled.
     """
 
     def on_verify(
@@ -34,7 +37,9 @@ def build(recognizer: FaceRecognizer) -> None:
         with as_user_error(), uploads(first, second):
             if first is None or second is None:
                 raise user_error(texts.TWO_PICTURES)
-            return verify(first, second, policy=policy, recognizer=recognizer).to_dict()
+            return verify(
+                first, second, policy=policy, reject_issues=rejected, recognizer=recognizer
+            ).to_dict()
 
     def on_identify(photo: Any, people: list[str], names: list[str]) -> dict[str, Any]:
         """Identify faces. `people` are photos, `names` says whom each of them shows.
@@ -48,7 +53,14 @@ def build(recognizer: FaceRecognizer) -> None:
                 raise user_error(texts.FULL.format(limit=MAX_PHOTOS))
             gallery = recognizer.empty_gallery()
             for name, file in zip(names, people, strict=True):
-                enrol(gallery, str(name), file, source=Path(file).name, recognizer=recognizer)
+                enrol(
+                    gallery,
+                    str(name),
+                    file,
+                    source=Path(file).name,
+                    reject_issues=rejected,
+                    recognizer=recognizer,
+                )
             faces = identify(photo, gallery, top_k=3, recognizer=recognizer)
         return {"faces": [face.to_dict() for face in faces]}
 

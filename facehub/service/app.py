@@ -43,9 +43,7 @@ def create_app(
         SettingsError: the file of keys cannot be used, or a setting does not fit the weights.
         GalleryMismatchError: a gallery is of other weights.
     """
-    threshold = settings.apply(recognizer.spec).threshold
-    if threshold is not None and threshold != recognizer.spec.threshold:
-        recognizer = recognizer.with_threshold(threshold)
+    recognizer = recognizer.with_spec(settings.apply(recognizer.spec))
     for gallery in galleries.values():
         check_gallery(gallery, recognizer)
     gate = Gate(settings.workers, settings.queue_size, settings.deadline)
