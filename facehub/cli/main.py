@@ -240,7 +240,7 @@ def _add_reject(parser: argparse.ArgumentParser) -> None:
         action="extend",
         nargs="+",
         default=[],
-        help=f"refuse faces with these quality issues, instead of a warning: {', '.join(QualityIssue)}",
+        help=f"refuse faces with one of these quality issues: {', '.join(QualityIssue)}",
     )
 
 

@@ -182,9 +182,7 @@ def test_a_threshold_is_of_the_page_and_not_of_the_library(
     assert result.threshold == before.threshold
 
 
-def test_a_page_refuses_what_its_host_rejects(
-    serve, examples: Path, tmp_path: Path
-) -> None:
+def test_a_page_refuses_what_its_host_rejects(serve, examples: Path, tmp_path: Path) -> None:
     dark = tmp_path / "dark.png"
     Image.fromarray((load_image(examples / "eileen_collins.jpg") * 0.2).astype("uint8")).save(dark)
     _, url = serve(Settings(reject=frozenset({QualityIssue.TOO_DARK})))
@@ -192,9 +190,7 @@ def test_a_page_refuses_what_its_host_rejects(
     _, text = ask(url, "verify", *pair, "exactly_one")
     assert "The face is very dark" in text
     assert "decision" not in text
-    session = SessionGallery(
-        default_recognizer().empty_gallery(), reject={QualityIssue.TOO_DARK}
-    )
+    session = SessionGallery(default_recognizer().empty_gallery(), reject={QualityIssue.TOO_DARK})
     for each in (session, copy.deepcopy(session)):
         report = each.enrol_many("Eileen", [str(dark)], default_recognizer())
         assert report.added == 0

@@ -1,4 +1,4 @@
-"""Covered eyes and mouths, drawn over whole photos: found and aligned anew, as users' photos are."""
+"""Covered eyes and mouths, drawn over whole photos, in which faces are then found and aligned."""
 
 from __future__ import annotations
 

@@ -159,7 +159,9 @@ def _cloud(c: Canvas, cells: int) -> np.ndarray:
 def _photo(c: Canvas) -> np.ndarray:
     """A part of another picture, turned and zoomed: no longer a face."""
     scale = np.exp(c.between(0, 1.6))
-    matrix = cv2.getRotationMatrix2D((c.between(20, 76), c.between(20, 92)), c.between(0, 360), scale)
+    matrix = cv2.getRotationMatrix2D(
+        (c.between(20, 76), c.between(20, 92)), c.between(0, 360), scale
+    )
     return cv2.warpAffine(c.donor, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT_101)
 
 
@@ -167,8 +169,10 @@ def _cloth(c: Canvas, colour: np.ndarray | None = None) -> np.ndarray:
     """A texture, float32 (112, 96, 3): flat, striped, checked, dotted, cloudy, or a photo's."""
     base = _colour(c) if colour is None else colour
     texture = np.broadcast_to(base, (HEIGHT, WIDTH, 3)).astype(np.float32)
-    pattern = "flat" if colour is not None else str(
-        c.rng.choice(["flat", "flat", "stripes", "checks", "dots", "cloud", "photo"])
+    pattern = (
+        "flat"
+        if colour is not None
+        else str(c.rng.choice(["flat", "flat", "stripes", "checks", "dots", "cloud", "photo"]))
     )
     if pattern == "photo":
         texture = _photo(c)
@@ -216,7 +220,9 @@ def _filled(corners: np.ndarray, smooth: int = 2) -> np.ndarray:
     return mask.astype(np.float32) / 255
 
 
-def _ellipse(centre: np.ndarray, rx: float, ry: float, angle: float, power: float = 2) -> np.ndarray:
+def _ellipse(
+    centre: np.ndarray, rx: float, ry: float, angle: float, power: float = 2
+) -> np.ndarray:
     """An ellipse; with a higher power, nearly a rectangle. float32 (112, 96), 0 or 1."""
     cos, sin = np.cos(angle), np.sin(angle)
     dx, dy = _COLUMNS - centre[0], _ROWS - centre[1]
@@ -367,11 +373,12 @@ def _frames(c: Canvas, glass: np.ndarray | None) -> None:
             light = np.full(c.crop.shape, c.between(180, 255), np.float32)
             spot = _ellipse(reflex, c.between(1, 5), c.between(1, 3), c.between(0, 3))
             c.paint(spot * lenses[-1], light, c.between(0.2, 0.9))
-        outer = centre + (side * (rx + thick), c.between(-6, 0))
-        temple = np.array([outer, outer + (side * 30, c.between(-3, 8))])
+        outer = np.add(centre, (side * (rx + thick), c.between(-6, 0)))
+        temple = np.array([outer, np.add(outer, (side * 30, c.between(-3, 8)))])
         c.paint(_line(temple, thick + 0.5), np.broadcast_to(frame, c.crop.shape))
-    bridge = np.array([c.points[0] + (rx, -2), c.eyes + (0, -3), c.points[1] + (-rx, -2)])
-    c.paint(_line(bridge + (0, shift[1]), thick), np.broadcast_to(frame, c.crop.shape))
+    bridge = np.array([c.points[0], c.eyes, c.points[1]]) + [(rx, -2), (0, -3), (-rx, -2)]
+    bridge[:, 1] += shift[1]
+    c.paint(_line(bridge, thick), np.broadcast_to(frame, c.crop.shape))
 
 
 def _dark_glasses(c: Canvas) -> None:
@@ -383,7 +390,7 @@ def _visor(c: Canvas) -> None:
     top, bottom = c.eyes[1] - c.between(8, 26), c.eyes[1] + c.between(9, 18)
     half, bend = c.between(32, 55), c.between(-5, 8)
     notch = c.between(-8, 2)
-    x, y = c.eyes
+    x = c.eyes[0]
     corners = np.array(
         [
             (x - half, top + bend),
