@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from facehub.template import DEFAULT_TEMPLATE
+from train.covering.canvas import (
+    COLUMNS,
+    HEIGHT,
+    ROWS,
+    WIDTH,
+    Canvas,
+    cloth,
+    ellipse,
+    eye_region,
+    filled,
+    glass,
+    line,
+    mouth_region,
+    random_colour,
+    skin_colour,
+)
 
-HEIGHT, WIDTH = DEFAULT_TEMPLATE.height, DEFAULT_TEMPLATE.width
 EYES, MOUTH = 0, 1  # columns of labels
 COVERED, BARE = 0.8, 0.1  # share of a region from which, or up to which, it is labelled
 # Mean of the nose's tip and the corners of the mouth over CelebA's aligned faces.
@@ -19,55 +33,6 @@ USUAL_POINTS = np.array(
     np.float32,
 )
 _MAX_SHIFT = 5.0  # pixels between a landmark found in the crop and where alignment put it
-
-_ROWS, _COLUMNS = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class Canvas:
-    """What a covering is drawn on.
-
-    Attributes:
-        crop: float32 (112, 96, 3), RGB, 0 to 255.
-        points: float32 (5, 2), (x, y) of pupils, tip of the nose, corners of the mouth.
-        donor: float32 (112, 96, 3): another picture, whose colours serve as cloth or reflection.
-        rng: all that is random.
-        alpha: float32 (112, 96), opaque part of what was drawn so far, 0 to 1.
-    """
-
-    crop: np.ndarray
-    points: np.ndarray
-    donor: np.ndarray
-    rng: np.random.Generator
-    alpha: np.ndarray = field(default_factory=lambda: np.zeros((HEIGHT, WIDTH), np.float32))
-
-    @property
-    def eyes(self) -> np.ndarray:
-        """(x, y) of the middle between the pupils."""
-        return np.asarray(self.points[:2].mean(axis=0))
-
-    @property
-    def mouth(self) -> np.ndarray:
-        """(x, y) of the middle of the mouth."""
-        return np.asarray(self.points[3:].mean(axis=0))
-
-    def between(self, low: float, high: float) -> float:
-        """A random number."""
-        return float(self.rng.uniform(low, high))
-
-    def one_of(self, share: float) -> bool:
-        """Whether something happens that happens in this share of cases."""
-        return bool(self.rng.random() < share)
-
-    def paint(self, mask: np.ndarray, texture: np.ndarray, opacity: float = 1.0) -> None:
-        """Lay a texture over the crop where `mask` (112, 96), 0 to 1, is."""
-        soft = cv2.GaussianBlur(mask, (0, 0), self.between(0.3, 1.3)) * opacity
-        self.crop[:] += soft[..., None] * (texture - self.crop)
-        np.maximum(self.alpha, mask, out=self.alpha)
-
-    def shade(self, mask: np.ndarray, factor: float) -> None:
-        """Darken or brighten where `mask` is; hides nothing."""
-        self.crop[:] *= 1 + (factor - 1) * cv2.GaussianBlur(mask, (0, 0), 1.0)[..., None]
 
 
 def draw(
@@ -95,7 +60,7 @@ def draw(
     labels = np.zeros(2, np.float32)
     if kind in KINDS:
         covered = canvas.alpha > 0.5
-        for column, region in ((EYES, _eye_region(points)), (MOUTH, _mouth_region(points))):
+        for column, region in ((EYES, eye_region(points)), (MOUTH, mouth_region(points))):
             share = float(covered[region].mean()) if region.any() else 0.0
             labels[column] = 1 if share >= COVERED else 0 if share <= BARE else np.nan
     return np.clip(np.rint(canvas.crop), 0, 255).astype(np.uint8), labels
@@ -109,144 +74,6 @@ def usable_points(found: np.ndarray) -> np.ndarray:
     """
     off = np.abs(found[:2] - USUAL_POINTS[:2]).max()
     return found.astype(np.float32) if off <= _MAX_SHIFT else USUAL_POINTS  # nan is not
-
-
-# --- textures -------------------------------------------------------------------------------------
-
-
-def _colour(c: Canvas) -> np.ndarray:
-    """A cloth's or a thing's colour, float32 (3,)."""
-    kind = c.rng.integers(8)
-    if kind == 0:
-        base = np.array([150, 195, 220])  # surgical blue
-    elif kind == 1:
-        base = np.array([235, 235, 235])
-    elif kind == 2:
-        base = np.full(3, c.between(5, 55))
-    elif kind == 3:
-        base = np.full(3, c.between(40, 200))
-    elif kind == 4:
-        base = _skin(c)
-    else:
-        hsv = np.array([[[c.between(0, 180), c.between(20, 255), c.between(20, 255)]]])
-        base = cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB)[0, 0]
-    return np.asarray(base + c.rng.normal(0, 10, 3), np.float32)
-
-
-def _skin(c: Canvas) -> np.ndarray:
-    """The colour of the cheeks, or nearly."""
-    x, y = c.points[2]
-    x, y = int(np.clip(x, 16, WIDTH - 16)), int(np.clip(y, 4, HEIGHT - 4))
-    cheeks = c.crop[y - 4 : y + 4, x - 16 : x + 16].reshape(-1, 3)
-    return np.asarray(np.median(cheeks, axis=0) * c.between(0.75, 1.2) + c.rng.normal(0, 6, 3))
-
-
-def _waves(c: Canvas, period: tuple[float, float], bend: float = 0.0) -> np.ndarray:
-    """Stripes of a random direction, (112, 96), -1 to 1."""
-    angle = c.between(0, np.pi)
-    along = _COLUMNS * np.cos(angle) + _ROWS * np.sin(angle)
-    if bend:
-        along = along + bend * _cloud(c, 5)
-    return np.asarray(np.sin(2 * np.pi * along / c.between(*period) + c.between(0, 6.3)))
-
-
-def _cloud(c: Canvas, cells: int) -> np.ndarray:
-    """Smooth noise, (112, 96), about -1 to 1."""
-    coarse = c.rng.normal(0, 0.6, (cells, cells)).astype(np.float32)
-    return cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-
-
-def _photo(c: Canvas) -> np.ndarray:
-    """A part of another picture, turned and zoomed: no longer a face."""
-    scale = np.exp(c.between(0, 1.6))
-    matrix = cv2.getRotationMatrix2D(
-        (c.between(20, 76), c.between(20, 92)), c.between(0, 360), scale
-    )
-    return cv2.warpAffine(c.donor, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT_101)
-
-
-def _cloth(c: Canvas, colour: np.ndarray | None = None) -> np.ndarray:
-    """A texture, float32 (112, 96, 3): flat, striped, checked, dotted, cloudy, or a photo's."""
-    base = _colour(c) if colour is None else colour
-    texture = np.broadcast_to(base, (HEIGHT, WIDTH, 3)).astype(np.float32)
-    pattern = (
-        "flat"
-        if colour is not None
-        else str(c.rng.choice(["flat", "flat", "stripes", "checks", "dots", "cloud", "photo"]))
-    )
-    if pattern == "photo":
-        texture = _photo(c)
-    elif pattern != "flat":
-        fields = {
-            "stripes": lambda: _waves(c, (2.5, 24)) > c.between(-0.6, 0.6),
-            "checks": lambda: (_waves(c, (4, 24)) > 0) ^ (_waves(c, (4, 24)) > 0),
-            "dots": lambda: _waves(c, (4, 14)) * _waves(c, (4, 14)) > c.between(0.2, 0.7),
-            "cloud": lambda: np.clip(_cloud(c, int(c.rng.integers(4, 20))) + 0.5, 0, 1),
-        }
-        mix = np.asarray(fields[pattern](), np.float32)[..., None]
-        texture = texture + mix * (_colour(c) - texture)
-    if c.one_of(0.6):  # folds
-        texture = texture * (1 + c.between(0, 0.25) * _waves(c, (8, 40), 12)[..., None])
-    if c.one_of(0.6):  # the light that falls on the face
-        light = cv2.GaussianBlur(c.crop.mean(axis=2), (0, 0), 12)
-        light = light / max(float(light.mean()), 1.0)
-        texture = texture * (1 + c.between(0, 1) * (light - 1))[..., None]
-    grain = c.rng.normal(0, c.between(0, 6), (HEIGHT, WIDTH, 1))
-    return np.asarray(texture + grain, np.float32)
-
-
-def _glass(c: Canvas) -> np.ndarray:
-    """Dark or mirrored glass."""
-    dark = c.one_of(0.65)
-    top = np.full(3, c.between(0, 60)) if dark else _colour(c)
-    bottom = top * c.between(0.8, 2.2) if dark else _colour(c)
-    ramp = np.clip((_ROWS - c.eyes[1]) / 24 + 0.5, 0, 1)[..., None]
-    texture = top + ramp * (bottom - top)
-    reflection = c.between(0, 0.3) if dark else c.between(0.1, 0.7)
-    return np.asarray(texture + reflection * (_photo(c) - texture), np.float32)
-
-
-# --- shapes ---------------------------------------------------------------------------------------
-
-
-def _filled(corners: np.ndarray, smooth: int = 2) -> np.ndarray:
-    """A polygon with rounded corners, float32 (112, 96), 0 to 1."""
-    for _ in range(smooth):  # Chaikin's corner cutting
-        after = np.roll(corners, -1, axis=0)
-        corners = np.stack([0.75 * corners + 0.25 * after, 0.25 * corners + 0.75 * after], 1)
-        corners = corners.reshape(-1, 2)
-    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    cv2.fillPoly(mask, [np.rint(corners * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    return mask.astype(np.float32) / 255
-
-
-def _ellipse(
-    centre: np.ndarray, rx: float, ry: float, angle: float, power: float = 2
-) -> np.ndarray:
-    """An ellipse; with a higher power, nearly a rectangle. float32 (112, 96), 0 or 1."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    dx, dy = _COLUMNS - centre[0], _ROWS - centre[1]
-    u, v = (dx * cos + dy * sin) / rx, (dy * cos - dx * sin) / ry
-    return np.asarray(np.abs(u) ** power + np.abs(v) ** power <= 1, np.float32)
-
-
-def _line(points: np.ndarray, width: float) -> np.ndarray:
-    """A line, float32 (112, 96), 0 to 1; thinner than a pixel, it is fainter."""
-    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    at = [np.rint(points * 16).astype(np.int32)]
-    cv2.polylines(mask, at, False, 255, max(1, round(width)), cv2.LINE_AA, 4)
-    return mask.astype(np.float32) / 255 * min(width, 1.0)
-
-
-def _eye_region(points: np.ndarray) -> np.ndarray:
-    """Where eyes are, bool (112, 96)."""
-    return np.asarray((_ellipse(points[0], 8, 5, 0) + _ellipse(points[1], 8, 5, 0)) > 0)
-
-
-def _mouth_region(points: np.ndarray) -> np.ndarray:
-    """Where the mouth is, bool (112, 96)."""
-    width = float(np.linalg.norm(points[4] - points[3]))
-    return _ellipse(points[3:].mean(axis=0), max(width / 2, 8), 6, 0) > 0
 
 
 # --- coverings ------------------------------------------------------------------------------------
@@ -274,16 +101,16 @@ def _mask(c: Canvas) -> None:
             (left + c.between(0, 5), side_bottom),
         ]
     )
-    texture = _cloth(c)
+    texture = cloth(c)
     if c.one_of(0.4):  # pleats
-        pleats = np.sin(2 * np.pi * (_ROWS + 0.004 * (_COLUMNS - nose[0]) ** 2) / c.between(5, 14))
+        pleats = np.sin(2 * np.pi * (ROWS + 0.004 * (COLUMNS - nose[0]) ** 2) / c.between(5, 14))
         texture = texture * (1 + c.between(0.03, 0.2) * pleats)[..., None]
     if c.one_of(0.6):
         strap = np.full(3, c.between(0, 255), np.float32)
         for x, edge in ((left, -8), (right, WIDTH + 8)):
             ends = np.array([(x, side_top + 2), (edge, c.eyes[1] + c.between(-4, 14))])
-            c.paint(_line(ends, c.between(0.7, 2)), strap)
-    c.paint(_filled(corners), texture)
+            c.paint(line(ends, c.between(0.7, 2)), strap)
+    c.paint(filled(corners), texture)
 
 
 def _scarf(c: Canvas) -> None:
@@ -294,13 +121,13 @@ def _scarf(c: Canvas) -> None:
     y += c.between(-0.15, 0.15) * (x - WIDTH / 2)
     corners = np.stack([x, y], axis=1)
     ends = np.array([(WIDTH + 10, HEIGHT + 10), (-10, HEIGHT + 10)])
-    c.paint(_filled(np.concatenate([corners, ends])), _cloth(c))
+    c.paint(filled(np.concatenate([corners, ends])), cloth(c))
 
 
 def _hand(c: Canvas, centre: np.ndarray) -> None:
     """A palm or fingers, in the colour of the face or another skin's."""
-    skin = _skin(c) if c.one_of(0.75) else np.array([200, 150, 120]) * c.between(0.25, 1.2)
-    texture = _cloth(c, np.asarray(skin, np.float32))
+    skin = skin_colour(c) if c.one_of(0.75) else np.array([200, 150, 120]) * c.between(0.25, 1.2)
+    texture = cloth(c, np.asarray(skin, np.float32))
     angle = c.between(-0.9, 0.9) + (np.pi / 2 if c.one_of(0.3) else 0)
     across = np.array([-np.sin(angle), np.cos(angle)])
     along = np.array([np.cos(angle), np.sin(angle)])
@@ -308,13 +135,13 @@ def _hand(c: Canvas, centre: np.ndarray) -> None:
     for finger in range(count):
         offset = (finger - (count - 1) / 2) * thick * c.between(1.5, 1.8)
         middle = centre + across * offset + along * c.between(-6, 6)
-        shape = _ellipse(middle, c.between(22, 40), thick, angle + c.between(-0.06, 0.06), 3)
+        shape = ellipse(middle, c.between(22, 40), thick, angle + c.between(-0.06, 0.06), 3)
         c.paint(shape, texture * c.between(0.9, 1.08))
         edge = shape - cv2.erode(shape, np.ones((3, 3), np.uint8))
         c.shade(edge, c.between(0.55, 0.9))
     if c.one_of(0.5):
         side = along * (c.between(24, 40) * (1 if c.one_of(0.5) else -1))
-        c.paint(_ellipse(centre + side, 26, 22, angle, 2.5), texture)
+        c.paint(ellipse(centre + side, 26, 22, angle, 2.5), texture)
 
 
 def _hand_on_mouth(c: Canvas) -> None:
@@ -328,26 +155,26 @@ def _hand_on_eyes(c: Canvas) -> None:
 def _thing_on_mouth(c: Canvas) -> None:
     """A cup, a telephone, a microphone, a fan: a blob or a rectangle."""
     width = float(np.linalg.norm(c.points[4] - c.points[3]))
-    shape = _ellipse(
+    shape = ellipse(
         c.mouth + c.rng.normal(0, 3, 2),
         max(width / 2, 10) * c.between(1.1, 2.2),
         c.between(9, 26),
         c.between(-0.5, 0.5),
         float(c.rng.choice([2, 3, 8])),
     )
-    c.paint(shape, _cloth(c))
+    c.paint(shape, cloth(c))
 
 
 def _thing_on_eyes(c: Canvas) -> None:
     """A bar, a blindfold, a rectangle."""
-    shape = _ellipse(
+    shape = ellipse(
         c.eyes + c.rng.normal(0, 2, 2),
         c.between(28, 60),
         c.between(6, 20),
         c.between(-0.12, 0.12),
         float(c.rng.choice([3, 8, 30])),
     )
-    c.paint(shape, _cloth(c))
+    c.paint(shape, cloth(c))
 
 
 def _frames(c: Canvas, glass: np.ndarray | None) -> None:
@@ -355,15 +182,15 @@ def _frames(c: Canvas, glass: np.ndarray | None) -> None:
     rx, ry = c.between(10, 17), c.between(7, 14)
     shift = np.array([c.between(0, 2.5), c.between(-1, 4)])
     power, slope = c.between(2, 5), c.between(-0.15, 0.15)
-    frame = np.full(3, c.between(0, 70)) if c.one_of(0.7) else _colour(c)
+    frame = np.full(3, c.between(0, 70)) if c.one_of(0.7) else random_colour(c)
     thick = c.between(0.5, 2.6)
     lenses = []
     for eye, side in zip(c.points[:2], (-1, 1), strict=True):
         centre = eye + shift * (side, 1)
-        lenses.append(_ellipse(centre, rx, ry, slope * side, power))
-        rim = _ellipse(centre, rx + thick, ry + thick, slope * side, power) - lenses[-1]
+        lenses.append(ellipse(centre, rx, ry, slope * side, power))
+        rim = ellipse(centre, rx + thick, ry + thick, slope * side, power) - lenses[-1]
         if glass is None:
-            tint = _colour(c)
+            tint = random_colour(c)
             c.paint(lenses[-1], np.broadcast_to(tint, c.crop.shape), c.between(0, 0.2))
         else:
             c.paint(lenses[-1], glass, c.between(0.8, 1))
@@ -371,18 +198,19 @@ def _frames(c: Canvas, glass: np.ndarray | None) -> None:
         if c.one_of(0.3):  # a reflex of light
             reflex = centre + c.rng.normal(0, 4, 2)
             light = np.full(c.crop.shape, c.between(180, 255), np.float32)
-            spot = _ellipse(reflex, c.between(1, 5), c.between(1, 3), c.between(0, 3))
+            spot = ellipse(reflex, c.between(1, 5), c.between(1, 3), c.between(0, 3))
             c.paint(spot * lenses[-1], light, c.between(0.2, 0.9))
         outer = np.add(centre, (side * (rx + thick), c.between(-6, 0)))
         temple = np.array([outer, np.add(outer, (side * 30, c.between(-3, 8)))])
-        c.paint(_line(temple, thick + 0.5), np.broadcast_to(frame, c.crop.shape))
-    bridge = np.array([c.points[0], c.eyes, c.points[1]]) + [(rx, -2), (0, -3), (-rx, -2)]
+        c.paint(line(temple, thick + 0.5), np.broadcast_to(frame, c.crop.shape))
+    middle = np.array([c.points[0], c.eyes, c.points[1]])
+    bridge = np.add(middle, [(rx, -2), (0, -3), (-rx, -2)])
     bridge[:, 1] += shift[1]
-    c.paint(_line(bridge, thick), np.broadcast_to(frame, c.crop.shape))
+    c.paint(line(bridge, thick), np.broadcast_to(frame, c.crop.shape))
 
 
 def _dark_glasses(c: Canvas) -> None:
-    _frames(c, _glass(c))
+    _frames(c, glass(c))
 
 
 def _visor(c: Canvas) -> None:
@@ -403,14 +231,14 @@ def _visor(c: Canvas) -> None:
             (x - half, bottom - c.between(0, 5)),
         ]
     )
-    c.paint(_filled(corners), _glass(c) if c.one_of(0.6) else _cloth(c))
+    c.paint(filled(corners), glass(c) if c.one_of(0.6) else cloth(c))
 
 
 def _whole_face(c: Canvas) -> None:
     """A helmet's visor or a mask over eyes and mouth."""
     middle = (c.eyes + c.mouth) / 2
-    shape = _ellipse(middle, c.between(30, 48), c.between(36, 52), c.between(-0.1, 0.1), 2.5)
-    c.paint(shape, _glass(c) if c.one_of(0.5) else _cloth(c))
+    shape = ellipse(middle, c.between(30, 48), c.between(36, 52), c.between(-0.1, 0.1), 2.5)
+    c.paint(shape, glass(c) if c.one_of(0.5) else cloth(c))
 
 
 def _mask_and_glasses(c: Canvas) -> None:
@@ -438,7 +266,7 @@ def _hat(c: Canvas) -> None:
     x = np.linspace(-10, WIDTH + 10, 7)
     y = low + c.between(-6, 3) * ((x - c.eyes[0]) / 50) ** 2 + c.rng.normal(0, 0.7, 7)
     corners = np.concatenate([np.stack([x, y], 1), [(WIDTH + 10, -10), (-10, -10)]])
-    c.paint(_filled(corners), _cloth(c))
+    c.paint(filled(corners), cloth(c))
 
 
 def _chin(c: Canvas) -> None:
@@ -447,14 +275,14 @@ def _chin(c: Canvas) -> None:
     x = np.linspace(-10, WIDTH + 10, 7)
     y = low - c.between(-4, 10) * (np.abs(x - c.mouth[0]) / 50) ** 2
     corners = np.concatenate([np.stack([x, y], 1), [(WIDTH + 10, HEIGHT + 10), (-10, HEIGHT + 10)]])
-    c.paint(_filled(corners), _cloth(c))
+    c.paint(filled(corners), cloth(c))
 
 
 def _aside(c: Canvas) -> None:
     """A hand, hair or a thing beside the face."""
     x = c.between(-6, 6) if c.one_of(0.5) else WIDTH - c.between(-6, 6)
     centre = np.array([x, c.between(20, 100)])
-    c.paint(_ellipse(centre, c.between(6, 15), c.between(10, 60), c.between(-0.4, 0.4)), _cloth(c))
+    c.paint(ellipse(centre, c.between(6, 15), c.between(10, 60), c.between(-0.4, 0.4)), cloth(c))
 
 
 def _patch(c: Canvas) -> None:
@@ -463,7 +291,7 @@ def _patch(c: Canvas) -> None:
     places = [eyes - (c.between(-20, 20), c.between(18, 34)), (eyes + mouth) / 2 + (26, 0)]
     places += [(eyes + mouth) / 2 - (26, 0), c.points[2]]
     centre = places[int(c.rng.integers(4))]
-    c.paint(_ellipse(centre, c.between(3, 8), c.between(3, 8), c.between(0, 3)), _cloth(c))
+    c.paint(ellipse(centre, c.between(3, 8), c.between(3, 8), c.between(0, 3)), cloth(c))
 
 
 KINDS: dict[str, Callable[[Canvas], None]] = {

@@ -16,7 +16,8 @@ from facehub.model.runtime import open_session
 from train.__main__ import main
 from train.covering import fit
 from train.covering.draw import DECOYS, KINDS, USUAL_POINTS
-from train.covering.fit import PLAIN, CoveringNet, answers, rates, set_limits, to_onnx, train_net
+from train.covering.fit import PLAIN, answers, rates, set_limits, train_net
+from train.covering.net import CoveringNet, to_onnx
 from train.data.heldout import is_heldout
 from train.data.landmarks import LANDMARKS
 
