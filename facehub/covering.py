@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 MODEL_FILE = "covering.onnx"
-MODEL_SHA256 = ""
+MODEL_SHA256 = "c759188939b58c5bcb81f7b54d6cdce5d420601322bc0b8983011cf4c75acf4c"
 INPUT_SIZE = (DEFAULT_TEMPLATE.height // 2, DEFAULT_TEMPLATE.width // 2)  # rows, columns
 LIMIT = 0.5  # of both probabilities; the training has set them for it
 _AT_HOME = 0.5  # crop pixels by which pupils may miss the template

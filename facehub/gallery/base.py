@@ -214,7 +214,8 @@ def check_probes(probes: np.ndarray, size: int) -> np.ndarray:
     probes = np.asarray(probes, np.float32)
     if probes.ndim != 2 or probes.shape[1] != size:
         raise GalleryError(f"Probes must have shape (M, {size}), not {probes.shape}.")
-    if not np.allclose(np.linalg.norm(probes, axis=1), 1, atol=PROBE_UNIT):  # nor where not finite
+    lengths = np.sqrt(np.einsum("ij,ij->i", probes, probes, dtype=np.float64))
+    if not np.allclose(lengths, 1, atol=PROBE_UNIT):  # nor where not finite
         raise GalleryError("Probes must be finite and of length 1.")
     return probes
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facehub import Gallery, MemoryGallery
-from facehub.gallery.review import Doubt, review_gallery
+from facehub import Entry, Gallery, MemoryGallery
+from facehub.gallery.review import FALSE, Doubt, review_gallery
 from facehub.model.calibration import Calibration
 from facehub.model.spec import ModelSpec
 
@@ -115,23 +115,21 @@ def measured() -> ModelSpec:
 @pytest.mark.parametrize("count", [50, 100, 200, 300])
 def test_different_people_are_not_doubted(measured: ModelSpec, count: int) -> None:
     """Once all pairs passed for one: about 45 were found among 300, each of 44,850 pairs asked."""
-    galleries = []
-    for seed in range(5):
+    found = []
+    for seed in range(20):
         gallery = MemoryGallery("sha256:x", SIZE)
-        for number, row in enumerate(strangers(count, seed)):
-            gallery.add(f"p{number}", row)
-        galleries.append(gallery)
-    found = [len(review_gallery(gallery, measured)) for gallery in galleries]
-    assert max(found) <= 1
-    assert sum(found) <= 2  # one in ten galleries has one
+        gallery.add_many(Entry(f"p{i}", row) for i, row in enumerate(strangers(count, seed)))
+        found.append(len(review_gallery(gallery, measured)))
+    assert sum(found) <= 20 * 3 * FALSE  # one in ten galleries has one, on average
+    assert sum(n > 1 for n in found) <= 1
     assert measured.threshold is not None
-    by_hand = review_gallery(galleries[0], measured.with_threshold(measured.threshold))
+    by_hand = review_gallery(gallery, measured.with_threshold(measured.threshold))
     assert (len(by_hand) > 10) == (count >= 200)
 
 
 def test_one_person_is_found_among_many(measured: ModelSpec) -> None:
     gallery = MemoryGallery("sha256:x", SIZE)
-    rows = strangers(300, 0)
+    rows = strangers(300, 1)
     for number, row in enumerate(rows):
         gallery.add(f"p{number}", row)
     gallery.add("again", rows[7] + 0.6 * strangers(1, 1)[0])  # a cosine of about 0.86

@@ -177,7 +177,9 @@ def test_no_folder_is_found_out_at_once(
         weights_folder("runs/frist")
     assert hub.requests == []
     hub.repos["models", "runs/frist"] = Repo(private=False, settings={})
-    with pytest.raises(WeightsError, match="lacks config"):  # a revision: the Hub's is meant
+    with pytest.raises(
+        WeightsError, match="has no revision main"
+    ):  # a revision: the Hub's is meant
         weights_folder("runs/frist@main", cache_dir=tmp_path)
     assert hub.requests != []
 
