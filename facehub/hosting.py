@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from facehub.errors import FaceHubError
@@ -90,7 +90,7 @@ class HostSettings:
     max_upload_mb: int = 32
     queue_size: int = 64
     workers: int = max(2, os.cpu_count() or 2)
-    reject: frozenset[QualityIssue] = frozenset()
+    reject: frozenset[QualityIssue] = field(default=frozenset(), kw_only=True)
 
     @classmethod
     def shared(cls, environment: Environment) -> dict[str, Any]:

@@ -54,10 +54,12 @@ def test_all_variables() -> None:
             "FACEHUB_QUEUE_SIZE": "10",
             "FACEHUB_WORKERS": "3",
             "FACEHUB_DOWNLOADS": "Off",
+            "FACEHUB_REJECT": "blurred",
         }
     )
     auth = (("ada", "secret"), ("bob", "a:b"))
-    assert found == Settings(0.4, None, 8, 10, 3, 5, "/tmp/g.db", auth, False)
+    reject = frozenset({QualityIssue.BLURRED})
+    assert found == Settings(0.4, None, 8, 10, 3, 5, "/tmp/g.db", auth, False, reject=reject)
     assert found.apply(CONFIG).threshold == 0.4
     options = launch_options(found)
     assert options["max_file_size"] == 8 * 2**20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import cv2
@@ -118,7 +119,7 @@ def photo(c: Canvas) -> np.ndarray:
 def cloth(c: Canvas, colour: np.ndarray | None = None) -> np.ndarray:
     """A texture, float32 (112, 96, 3): flat, striped, checked, dotted, cloudy, or a photo's."""
     base = random_colour(c) if colour is None else colour
-    texture = np.broadcast_to(base, (HEIGHT, WIDTH, 3)).astype(np.float32)
+    texture: np.ndarray = np.broadcast_to(base, (HEIGHT, WIDTH, 3)).astype(np.float32)
     pattern = (
         "flat"
         if colour is not None
@@ -127,7 +128,7 @@ def cloth(c: Canvas, colour: np.ndarray | None = None) -> np.ndarray:
     if pattern == "photo":
         texture = photo(c)
     elif pattern != "flat":
-        fields = {
+        fields: dict[str, Callable[[], np.ndarray]] = {
             "stripes": lambda: waves(c, (2.5, 24)) > c.between(-0.6, 0.6),
             "checks": lambda: (waves(c, (4, 24)) > 0) ^ (waves(c, (4, 24)) > 0),
             "dots": lambda: waves(c, (4, 14)) * waves(c, (4, 14)) > c.between(0.2, 0.7),

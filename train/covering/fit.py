@@ -117,9 +117,12 @@ def _draw_chunk(
 def _changed(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Another place, light and sharpness: a covering shifts landmarks, and pictures differ."""
     middle = (float(rng.uniform(40, 56)), float(rng.uniform(48, 64)))
-    matrix = cv2.getRotationMatrix2D(middle, rng.normal(0, 3), float(np.exp(rng.normal(0, 0.05))))
+    zoom = float(np.exp(rng.normal(0, 0.05)))
+    matrix: np.ndarray = cv2.getRotationMatrix2D(middle, rng.normal(0, 3), zoom)
     matrix[:, 2] += rng.normal(0, 2, 2)
-    x = cv2.warpAffine(crop, matrix, crop.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
+    x: np.ndarray = cv2.warpAffine(
+        crop, matrix, crop.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101
+    )
     if rng.random() < 0.5:
         x = np.ascontiguousarray(x[:, ::-1])
     if rng.random() < 0.3:
@@ -128,7 +131,7 @@ def _changed(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         size = x.shape[1::-1]
         x = cv2.resize(x, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
         x = cv2.resize(x, size, interpolation=cv2.INTER_LINEAR)
-    light = x.astype(np.float32)
+    light: np.ndarray = x.astype(np.float32)
     if rng.random() < 0.2:
         light = light + rng.uniform(0.5, 1) * (light.mean(axis=2, keepdims=True) - light)
     light = 255 * (light / 255) ** float(np.exp(rng.normal(0, 0.3)))
@@ -136,14 +139,14 @@ def _changed(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     x = np.clip(light, 0, 255).astype(np.uint8)
     if rng.random() < 0.3:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
-        x = cv2.imdecode(cv2.imencode(".jpg", x, quality)[1], cv2.IMREAD_COLOR)
-    return np.asarray(x)
+        x = np.asarray(cv2.imdecode(cv2.imencode(".jpg", x, quality)[1], cv2.IMREAD_COLOR))
+    return x
 
 
 def train_net(drawn: Drawn, *, epochs: int, seed: int) -> CoveringNet:
     """Fit the network by cross-entropy; labels of nan count nothing."""
     torch.manual_seed(seed)
-    net = CoveringNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = CoveringNet().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=1e-2)
     batch = 64  # fits a core's cache: larger ones take longer
     steps = epochs * -(-len(drawn.rows) // batch)
@@ -160,7 +163,7 @@ def train_net(drawn: Drawn, *, epochs: int, seed: int) -> CoveringNet:
             )
             loss = (losses * known).sum() / known.sum().clamp(min=1)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     return net.eval()
@@ -269,4 +272,4 @@ def set_limits(net: CoveringNet, plain: np.ndarray) -> None:
     """Shift both answers so that `FALSE_ALARMS` of these plain faces get more than 0."""
     limits = np.quantile(answers(net, plain), 1 - FALSE_ALARMS, axis=0)
     with torch.no_grad():
-        net.head.bias -= torch.from_numpy(limits.astype(np.float32))
+        net.head.bias.sub_(torch.from_numpy(limits.astype(np.float32)))
