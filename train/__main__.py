@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     covering = commands.add_parser("covering", help="train the network that finds covered faces")
     covering.add_argument("faces", type=Path, help="packed data set")
     covering.add_argument("target", type=Path, help=".onnx to write; its error rates go beside it")
-    covering.add_argument("--epochs", type=int, default=20, help="(default: 20)")
+    covering.add_argument("--epochs", type=int, default=12, help="(default: 12)")
     covering.set_defaults(run=run_covering)
 
     publish = commands.add_parser("publish", help="send a run's weights to the Hub, in one commit")
