@@ -12,6 +12,7 @@ from facehub.gallery.base import Gallery, clean_name
 from facehub.identification import check_gallery
 from facehub.io.images import ImageSource
 from facehub.pipeline import FaceRecognizer, default_recognizer
+from facehub.quality import reject
 from facehub.results import EmbeddedFace, QualityIssue
 from facehub.select import FacePolicy
 
@@ -123,12 +124,18 @@ def embed_portraits(
             yield Enrolment(waiting.popleft(), found[0])
 
 
-def add_enrolments(gallery: Gallery, enrolments: Iterable[Enrolment]) -> Iterator[Enrolment]:
+def add_enrolments(
+    gallery: Gallery,
+    enrolments: Iterable[Enrolment],
+    *,
+    reject_issues: Collection[QualityIssue] = (),
+) -> Iterator[Enrolment]:
     """Add what `embed_portraits` found to a gallery. A photo that is there already is not added.
 
     Args:
         gallery: changed in place.
         enrolments: passed on, with `known` and `error` filled in.
+        reject_issues: quality issues that count as errors.
     """
     for enrolment in enrolments:
         portrait, face = enrolment.portrait, enrolment.face
@@ -136,6 +143,7 @@ def add_enrolments(gallery: Gallery, enrolments: Iterable[Enrolment]) -> Iterato
             yield enrolment
             continue
         try:
+            reject(face.issues, reject_issues)
             if _has(gallery, portrait.name, face):
                 yield Enrolment(portrait, face, known=True)
                 continue

@@ -8,11 +8,12 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from facehub.errors import FaceHubError
 from facehub.model.spec import ModelSpec
+from facehub.results import QualityIssue
 
 MAX_UPLOADS = 2**30  # bytes of all pictures together that are held for requests
 
@@ -63,6 +64,14 @@ class Environment:
             raise SettingsError(f"{name} must be a whole number, not {value:g}.")
         return default if value is None else int(value)
 
+    def issues(self, name: str) -> frozenset[QualityIssue]:
+        """Quality issues, separated by commas."""
+        words = filter(None, (word.strip() for word in self.text(name).split(",")))
+        try:
+            return frozenset(map(QualityIssue, words))
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}; there are {', '.join(QualityIssue)}.") from None
+
     def switch(self, name: str, default: bool) -> bool:
         """Whether it is "on"; "off" is the other choice."""
         text = self.text(name)
@@ -76,12 +85,14 @@ class HostSettings:
     """Settings that the page and the service share.
 
     Attributes:
-        threshold: instead of the weights' own, or None.
-        fmr: the threshold is set for this false match rate instead, or None.
+        threshold: instead of the weights' own, or None; it is the one applied, never raised.
+        fmr: the threshold is set for this false match rate instead, or None; as the weights' own,
+            it is raised where there are many comparisons.
         max_upload_mb: largest uploaded file.
         queue_size: requests that may wait; further ones are told that the server is busy.
         workers: pictures searched at once.
         deadline: seconds that a request may take, from its turn on.
+        reject: quality issues for which comparing and enrolling refuse a face.
     """
 
     threshold: float | None = None
@@ -90,6 +101,7 @@ class HostSettings:
     queue_size: int = 64
     workers: int = max(2, os.cpu_count() or 2)
     deadline: int = 30
+    reject: frozenset[QualityIssue] = field(default=frozenset(), kw_only=True)
 
     @classmethod
     def shared(cls, environment: Environment) -> dict[str, Any]:
@@ -109,6 +121,7 @@ class HostSettings:
             "queue_size": environment.whole("FACEHUB_QUEUE_SIZE", cls.queue_size, 10_000),
             "workers": environment.whole("FACEHUB_WORKERS", cls.workers, 64),
             "deadline": environment.whole("FACEHUB_DEADLINE_SECONDS", cls.deadline, 3600),
+            "reject": environment.issues("FACEHUB_REJECT"),
         }
 
     def apply(self, spec: ModelSpec) -> ModelSpec:
@@ -117,15 +130,16 @@ class HostSettings:
         Raises:
             SettingsError: an FMR is asked for, but the weights carry no calibration for it.
         """
-        threshold = self.threshold
-        if self.fmr is not None:
-            calibration = spec.calibration
-            if calibration is None or not calibration.curve or self.fmr < calibration.reach:
-                raise SettingsError(
-                    f"The calibration of these weights does not reach FACEHUB_FMR={self.fmr:g}."
-                )
-            threshold = calibration.similarity_at(self.fmr)
-        return spec if threshold is None else dataclasses.replace(spec, threshold=threshold)
+        if self.threshold is not None:
+            return spec.with_threshold(self.threshold)
+        if self.fmr is None:
+            return spec
+        calibration = spec.calibration
+        if calibration is None or not calibration.curve or not calibration.reach <= self.fmr <= 1:
+            raise SettingsError(
+                f"The calibration of these weights does not reach FACEHUB_FMR={self.fmr:g}."
+            )
+        return dataclasses.replace(spec, threshold=calibration.similarity_at(self.fmr))
 
 
 def bypass_proxy() -> None:

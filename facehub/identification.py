@@ -12,6 +12,7 @@ from facehub.errors import GalleryMismatchError
 from facehub.gallery.base import Gallery
 from facehub.io.images import ImageSource
 from facehub.model.calibration import Calibration
+from facehub.model.spec import check_threshold
 from facehub.pipeline import FaceRecognizer, default_recognizer
 from facehub.results import Candidate, EmbeddedFace, IdentifiedFace
 
@@ -30,8 +31,8 @@ def identify(
     Args:
         image: anything `load_image` takes.
         gallery: the people to look for.
-        threshold: instead of `ModelSpec.threshold_for`. Without one (uncalibrated weights), faces
-            get candidates but no name.
+        threshold: -1 to 1, applied as it is, instead of `ModelSpec.threshold_for`. Without one
+            (uncalibrated weights), faces get candidates but no name.
         top_k: most candidates per face.
         search: "thorough" also looks for small faces.
         recognizer: weights in use; None for the default ones.
@@ -42,10 +43,11 @@ def identify(
     Raises:
         ImageError: the picture cannot be used.
         GalleryMismatchError: the gallery is of other weights.
+        ValueError: a threshold that is no number from -1 to 1.
     """
+    limit = check_threshold(threshold)
     recognizer = recognizer or default_recognizer()
     check_gallery(gallery, recognizer)
-    limit = threshold
     if limit is None:
         limit = recognizer.spec.threshold_for(gallery.n_templates)
     return identify_faces(
@@ -69,9 +71,14 @@ def identify_faces(
 
     Args:
         probes, gallery, top_k: see `identify`.
-        threshold: lowest similarity that names a person; None names nobody.
+        threshold: lowest similarity that names a person, -1 to 1; None names nobody.
         calibration: of the weights; gives candidates their odds.
+
+    Raises:
+        GalleryError: an embedding is no template of this gallery: its length, or not finite.
+        ValueError: a threshold that is no number from -1 to 1.
     """
+    threshold = check_threshold(threshold)
     if not probes:
         return []
     # With as many candidates as faces, each face finds a free person if there is one for it.

@@ -92,9 +92,17 @@ class FaceRecognizer:
         """The same recogniser with another threshold; the network is shared, not loaded again.
 
         Args:
-            threshold: cosine similarity, -1 to 1, from which two faces count as one person.
+            threshold: cosine similarity, -1 to 1, from which two faces count as one person. It is
+                the one applied, also in large galleries, see `ModelSpec.with_threshold`.
+
+        Raises:
+            ValueError: it is no such number.
         """
-        return replace(self, spec=replace(self.spec, threshold=threshold))
+        return self.with_spec(self.spec.with_threshold(threshold))
+
+    def with_spec(self, spec: ModelSpec) -> Self:
+        """The same recogniser with another threshold or calibration; see `with_threshold`."""
+        return replace(self, spec=spec)
 
     def empty_gallery(self) -> MemoryGallery:
         """A gallery in memory for the templates of these weights."""

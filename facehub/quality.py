@@ -1,4 +1,4 @@
-"""Cheap warnings about a face, from what alignment already knows."""
+"""Cheap warnings about a face, from its landmarks and its aligned crop."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Collection
 import cv2
 import numpy as np
 
+from facehub.covering import find_coverings
 from facehub.errors import LowQualityError
 from facehub.results import Box, Face, QualityIssue
 
@@ -27,6 +28,8 @@ ADVICE = {
     QualityIssue.TOO_DARK: "The face is very dark; use a brighter picture.",
     QualityIssue.TOO_BRIGHT: "The face is very bright; use a picture with softer light.",
     QualityIssue.CUT_OFF: "The face is cut off by the picture's border.",
+    QualityIssue.COVERED_EYES: "The eyes seem to be covered; use a picture without dark glasses.",
+    QualityIssue.COVERED_MOUTH: "The mouth seems to be covered; use a picture without a mask.",
 }
 
 
@@ -42,6 +45,7 @@ def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[
         Issues in the order of `QualityIssue`; empty when nothing stands out. `ADVICE` words them.
     """
     luma = float(_brows_to_chin(face.crop).mean())
+    eyes, mouth = find_coverings(face)
     found = {
         QualityIssue.SEVERAL_FACES: n_faces > 1,
         QualityIssue.SMALL_FACE: face.inter_eye < MIN_INTER_EYE,
@@ -51,6 +55,8 @@ def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[
         QualityIssue.TOO_DARK: luma < MIN_LUMA,
         QualityIssue.TOO_BRIGHT: luma > MAX_LUMA,
         QualityIssue.CUT_OFF: _outside(face.box, image_shape) > MAX_OUTSIDE,
+        QualityIssue.COVERED_EYES: eyes,
+        QualityIssue.COVERED_MOUTH: mouth,
     }
     return tuple(issue for issue, present in found.items() if present)
 

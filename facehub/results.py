@@ -23,6 +23,8 @@ class QualityIssue(StrEnum):
     TOO_DARK = "too_dark"
     TOO_BRIGHT = "too_bright"
     CUT_OFF = "cut_off"
+    COVERED_EYES = "covered_eyes"
+    COVERED_MOUTH = "covered_mouth"
 
 
 class Decision(StrEnum):
@@ -91,6 +93,10 @@ class EmbeddedFace:
     face: Face
     embedding: np.ndarray = field(repr=False)
     issues: tuple[QualityIssue, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.embedding).all():  # every comparison with it would be "different"
+            raise ValueError("an embedding must be finite")
 
     def to_dict(self) -> dict[str, Any]:
         """Geometry and issues for JSON; never the embedding."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Literal, get_args
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from facehub.errors import MultipleFacesError, NoFaceError
 from facehub.io.images import ImageSource
-from facehub.model.spec import ModelSpec
+from facehub.model.spec import ModelSpec, check_threshold
 from facehub.pipeline import FaceRecognizer, default_recognizer
 from facehub.quality import reject
 from facehub.results import Decision, EmbeddedFace, QualityIssue, VerificationResult
@@ -19,7 +20,14 @@ PairPolicy = Literal["exactly_one", "largest", "best_pair"]
 
 
 def decide(similarity: float, threshold: float | None, uncertain_margin: float) -> Decision:
-    """Turn a cosine similarity into a decision."""
+    """Turn a cosine similarity into a decision.
+
+    Raises:
+        ValueError: the similarity or the margin is not a number.
+    """
+    if not (math.isfinite(similarity) and math.isfinite(uncertain_margin)):
+        raise ValueError(f"a similarity must be a number, not {similarity!r}")
+    threshold = check_threshold(threshold)
     if threshold is None:
         return Decision.UNCALIBRATED
     if similarity >= threshold:
@@ -44,18 +52,19 @@ def verify(
         first, second: anything `load_image` takes.
         policy: where a picture shows several faces: "exactly_one" cannot tell, "largest" takes the
             largest box, "best_pair" the most similar pair of faces.
-        threshold: instead of the one calibrated for the weights, which "best_pair" raises where
-            there are many pairs (`ModelSpec.threshold_for`). Weights without one answer
-            "uncalibrated".
+        threshold: -1 to 1, applied as it is, instead of the one calibrated for the weights, which
+            "best_pair" raises where there are many pairs (`ModelSpec.threshold_for`). Weights
+            without one answer "uncalibrated".
         reject_issues: quality issues that count as errors.
         recognizer: weights in use; None for the default ones.
 
     Raises:
         ImageError: a picture cannot be used.
         LowQualityError: a compared face has an issue in `reject_issues`.
-        ValueError: another policy.
+        ValueError: another policy, or a threshold that is no number from -1 to 1.
         WeightsError: the default weights cannot be loaded.
     """
+    check_threshold(threshold)  # before the work
     recognizer = recognizer or default_recognizer()
     return compare_faces(
         recognizer.faces(first),
@@ -79,7 +88,7 @@ def compare_faces(
     """As `verify`, for faces that have been found and embedded already."""
     if policy not in get_args(PairPolicy):
         raise ValueError(f"policy must be one of {get_args(PairPolicy)}, not {policy!r}")
-    limit = threshold
+    limit = check_threshold(threshold)
     if limit is None:  # the best of many pairs resembles sooner than one pair
         pairs = len(first) * len(second) if policy == "best_pair" else 1
         limit = spec.threshold_for(pairs)

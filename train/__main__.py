@@ -101,6 +101,12 @@ def main(argv: list[str] | None = None) -> int:
     quantize.add_argument("--count", type=int, default=512, help="how many to measure (512)")
     quantize.set_defaults(run=run_quantize)
 
+    covering = commands.add_parser("covering", help="train the network that finds covered faces")
+    covering.add_argument("faces", type=Path, help="packed data set")
+    covering.add_argument("target", type=Path, help=".onnx to write; its error rates go beside it")
+    covering.add_argument("--epochs", type=int, default=12, help="(default: 12)")
+    covering.set_defaults(run=run_covering)
+
     publish = commands.add_parser("publish", help="send a run's weights to the Hub, in one commit")
     publish.add_argument("run_folder", type=Path, help="run, or folder that `export` wrote")
     publish.add_argument("--output", type=Path, help="also write the files to this folder")
@@ -201,6 +207,14 @@ def run_quantize(args: argparse.Namespace) -> None:
         f"{len(agreement)} faces; cosine of the int8 and float32 embeddings: "
         f"mean {agreement.mean():.4f}, lowest {agreement.min():.4f}"
     )
+
+
+def run_covering(args: argparse.Namespace) -> None:
+    from train.covering.fit import fit_covering
+
+    for region, rows in fit_covering(args.faces, args.target, epochs=args.epochs).items():
+        for kind, row in rows.items():
+            print(f"{region:<6} {kind:<24}", "  ".join(f"{k} {v:g}" for k, v in row.items()))
 
 
 def run_publish(args: argparse.Namespace) -> None:

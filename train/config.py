@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -130,6 +131,9 @@ class TrainConfig:
     checkpoint_minutes: float = 5.0
 
     def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            if isinstance(value := getattr(self, f.name), float) and not math.isfinite(value):
+                raise ValueError(f"{f.name} must be a number, not {value}")
         object.__setattr__(self, "sizes", tuple(tuple(size) for size in self.sizes))
         for name in ("milestones", "teachers"):
             object.__setattr__(self, name, tuple(getattr(self, name)))

@@ -42,7 +42,12 @@ def run_verify(args: argparse.Namespace) -> int:
     recognizer = load_recognizer(args)
     first, second = (_faces(path, recognizer) for path in (args.first, args.second))
     result = compare_faces(
-        first, second, recognizer.spec, policy=args.faces, threshold=args.threshold
+        first,
+        second,
+        recognizer.spec,
+        policy=args.faces,
+        threshold=args.threshold,
+        reject_issues=args.reject,
     )
     if args.json:
         print_json(**result.to_dict())

@@ -79,9 +79,9 @@ def _enrol(
         if finished:  # one transaction for many: each waits for the disk
             while batch := list(itertools.islice(found, _BATCH)):
                 with gallery.transaction():
-                    enrolments += add_enrolments(gallery, batch)
+                    enrolments += add_enrolments(gallery, batch, reject_issues=args.reject)
         else:  # each one is kept as soon as it is found
-            enrolments += add_enrolments(gallery, found)
+            enrolments += add_enrolments(gallery, found, reject_issues=args.reject)
     done = [(p.path, e) for p, e in zip(photos.pictures, enrolments, strict=True)]
     failures = [(path, e.error) for path, e in done if e.error is not None]
     enrolled = [(path, e) for path, e in done if e.added]

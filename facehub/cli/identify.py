@@ -16,6 +16,7 @@ from facehub.cli.output import (
     EXIT_YES,
     failures_json,
     line,
+    print_issues,
     print_json,
     report_failures,
 )
@@ -26,7 +27,7 @@ from facehub.gallery.recall import APPROXIMATE
 from facehub.identification import identify_faces
 from facehub.model.calibration import BEYOND_MEASURED
 from facehub.pipeline import FaceRecognizer
-from facehub.results import Candidate, IdentifiedFace, one_in, rounded
+from facehub.results import Candidate, IdentifiedFace, QualityIssue, one_in, rounded
 
 _COLUMNS = (
     *PHOTO,
@@ -146,6 +147,7 @@ def _print(found: Sequence[tuple[str, Sequence[IdentifiedFace]]], threshold: flo
             print(f"  face {number}: {face.name or 'unknown'}  ({best or 'empty gallery'})")
             if text := _odds(face.candidate):
                 print(f"    {text}")
+            print_issues(f"{path}, face {number}", face.probe, but=QualityIssue.SEVERAL_FACES)
     if any(faces for _, faces in found):
         limit = "uncalibrated weights: nobody is named" if threshold is None else f"{threshold:.3f}"
         print(f"threshold {limit}")

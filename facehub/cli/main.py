@@ -30,6 +30,7 @@ from facehub.cli.identify import run_identify
 from facehub.cli.output import EXIT_BAD_INPUT, line, report_error
 from facehub.cli.serve import add_keys_arguments, add_serve_arguments, run_keys, run_serve
 from facehub.errors import FaceHubError
+from facehub.results import QualityIssue
 from facehub.template import TEMPLATES
 
 EXIT_CODES = """exit codes:
@@ -101,6 +102,7 @@ def _add_face_commands(commands: Any) -> None:
         default="exactly_one",
         help="which faces to compare where a photo shows several (default: %(default)s)",
     )
+    _add_reject(verify)
     embed = _command(commands, "embed", run_embed, "write the embedding of every face to a file")
     embed.add_argument("photos", nargs="+", help=_PHOTOS)
     embed.add_argument(
@@ -136,6 +138,7 @@ def _add_gallery_commands(commands: Any) -> None:
     enrol.add_argument(
         "--largest", action="store_true", help="where a photo shows several faces, take the largest"
     )
+    _add_reject(enrol)
     add_bulk_options(enrol)
 
     identify = _command(commands, "identify", run_identify, "say who is in a photo")
@@ -226,6 +229,19 @@ def _add_model_commands(commands: Any) -> None:
     add.add_argument("--force", action="store_true", help="replace weights that are there")
     add.add_argument("--flip", action="store_true", help="flip test-time augmentation")
     add.add_argument("--threshold", type=_similarity, help=f"{_LIMIT}, if it is known")
+
+
+def _add_reject(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--reject",
+        metavar="ISSUE",
+        type=QualityIssue,
+        choices=list(QualityIssue),
+        action="extend",
+        nargs="+",
+        default=[],
+        help=f"refuse faces with one of these quality issues: {', '.join(QualityIssue)}",
+    )
 
 
 _LIMIT = "cosine similarity from which two faces count as one person"

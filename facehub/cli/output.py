@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from facehub.errors import FaceHubError
 from facehub.quality import ADVICE
-from facehub.results import EmbeddedFace
+from facehub.results import EmbeddedFace, QualityIssue
 
 EXIT_YES, EXIT_NO, EXIT_UNCERTAIN, EXIT_CANNOT_TELL, EXIT_BAD_INPUT = 0, 1, 3, 4, 5
 
@@ -51,10 +51,11 @@ def report_error(error: FaceHubError, *, as_json: bool) -> int:
     return EXIT_BAD_INPUT
 
 
-def print_issues(path: str, face: EmbeddedFace | None) -> None:
-    """Print a face's quality warnings on standard error."""
+def print_issues(path: str, face: EmbeddedFace | None, but: QualityIssue | None = None) -> None:
+    """Print a face's quality warnings on standard error, all but one kind."""
     for issue in face.issues if face else ():
-        print(line(f"warning: {path}: {ADVICE[issue]}"), file=sys.stderr)
+        if issue is not but:
+            print(line(f"warning: {path}: {ADVICE[issue]}"), file=sys.stderr)
 
 
 def line(text: str) -> str:

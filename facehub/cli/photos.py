@@ -85,6 +85,8 @@ def find_people(paths: Sequence[str]) -> Photos:
             _add_source(photos, path)
         elif os.path.isdir(path):
             _add_folder(photos, Path(path))
+        elif not os.path.lexists(path):
+            raise FaceHubError(f"There is no folder or zip {path}.")
         else:
             raise FaceHubError(
                 f"{path} is not a folder or zip; use --name to say who a photo shows."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from facehub.enrolment import enrol
 from facehub.hosted.recognizer import HostedRecognizer
 from facehub.identification import identify
 from facehub.io.images import ImageSource
+from facehub.results import QualityIssue
 from facehub.verification import PairPolicy, verify
 
 
-def build(recognizer: HostedRecognizer) -> None:
+def build(recognizer: HostedRecognizer, rejected: Collection[QualityIssue] = ()) -> None:
     """Add the endpoints to the current `gr.Blocks`; nothing of them is seen on the page.
 
     Args:
         recognizer: weights in use.
+        rejected: quality issues for which a face is neither compared nor enrolled.
     """
 
     def on_verify(
@@ -34,7 +37,9 @@ def build(recognizer: HostedRecognizer) -> None:
         with as_user_error(), uploads(first, second):
             if first is None or second is None:
                 raise user_error(texts.TWO_PICTURES)
-            return verify(first, second, policy=policy, recognizer=recognizer.timed()).to_dict()
+            return verify(
+                first, second, policy=policy, reject_issues=rejected, recognizer=recognizer.timed()
+            ).to_dict()
 
     def on_identify(photo: Any, people: list[str], names: list[str]) -> dict[str, Any]:
         """Identify faces. `people` are photos, `names` says whom each of them shows.
@@ -49,7 +54,14 @@ def build(recognizer: HostedRecognizer) -> None:
             timed = recognizer.timed("many")
             gallery = recognizer.empty_gallery()
             for name, file in zip(names, people, strict=True):
-                enrol(gallery, str(name), file, source=Path(file).name, recognizer=timed)
+                enrol(
+                    gallery,
+                    str(name),
+                    file,
+                    source=Path(file).name,
+                    reject_issues=rejected,
+                    recognizer=timed,
+                )
             faces = identify(photo, gallery, top_k=3, recognizer=timed)
         return {"faces": [face.to_dict() for face in faces]}
 

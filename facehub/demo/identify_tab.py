@@ -44,7 +44,7 @@ class IdentifyTab:
 
 
 def build(
-    page: gr.Blocks, recognizer: HostedRecognizer, examples: Path, shared: SessionGallery | None
+    page: gr.Blocks, recognizer: HostedRecognizer, examples: Path, first: SessionGallery
 ) -> IdentifyTab:
     """Lay out the tab inside the current `gr.Blocks`.
 
@@ -52,8 +52,9 @@ def build(
         page: that the tab is part of.
         recognizer: weights in use.
         examples: folder of the example pictures; none are offered where it is missing.
-        shared: one gallery for all sessions, or None for one each.
+        first: a session's gallery to begin with, or the one that all share.
     """
+    shared = first if first.shared else None
     spec = recognizer.spec
     no_wall = texts.WALL_EMPTY_SHARED if shared else texts.WALL_EMPTY
     live_empty = texts.LIVE_EMPTY.format(count=LIVE_AT_ONCE, minutes=LIVE_LIMIT / 60)
@@ -105,7 +106,8 @@ def build(
             report = session.enrol_many(name or "", pictures, recognizer.timed("many"))
         text = texts.ENROLLED_KNOWN if report.known else texts.ENROLLED
         notice = render.message(
-            text.format(count=report.added, known=report.known), report.failures
+            text.format(count=report.added, known=report.known),
+            [*report.failures, *report.warnings],
         )
         kept_name = "" if report.added or report.known else name  # to try again
         return *after_change(session, photo), notice, None, None, kept_name
@@ -210,7 +212,7 @@ def build(
         return *with_names(session, photo), photo, photo
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": COMPUTED}
-    session = gr.State(shared or SessionGallery(recognizer.empty_gallery()))
+    session = gr.State(first)
     found = gr.State()
     with gr.Row():
         with gr.Column(min_width=300):

@@ -52,27 +52,25 @@ def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Bl
     """
     settings = settings or Settings.from_environment()
     patch_gradio()
-    threshold = settings.apply(recognizer.spec).threshold
-    if threshold is not None and threshold != recognizer.spec.threshold:
-        recognizer = recognizer.with_threshold(threshold)
+    recognizer = recognizer.with_spec(settings.apply(recognizer.spec))
     host = Host(settings.workers, settings.deadline)
     hosted = HostedRecognizer.of(recognizer, host)
     examples = examples_folder()
-    shared = None if settings.gallery is None else _shared_gallery(settings.gallery, recognizer)
+    session = _gallery(settings, recognizer)
     page = gr.Blocks(title=texts.TITLE, analytics_enabled=False)
     with page:
         gr.Markdown(texts.INTRO)
-        gr.Markdown(texts.CONSENT_SHARED if shared else texts.CONSENT, elem_id="consent")
+        gr.Markdown(texts.CONSENT_SHARED if session.shared else texts.CONSENT, elem_id="consent")
         with gr.Tab(texts.VERIFY_TAB):
-            verify_tab.build(hosted, examples)
+            verify_tab.build(hosted, examples, settings.reject)
         with gr.Tab(texts.IDENTIFY_TAB):
-            identify = identify_tab.build(page, hosted, examples, shared)
+            identify = identify_tab.build(page, hosted, examples, session)
         with gr.Tab(texts.ALBUM_TAB):
             album_tab.build(hosted, identify, downloads=settings.downloads)
         with gr.Tab(texts.ABOUT_TAB):
             about_tab.build(recognizer, settings)
         gr.Markdown(texts.LIMITS)
-        api.build(hosted)
+        api.build(hosted, settings.reject)
     page.queue(max_size=settings.queue_size, default_concurrency_limit=host.threads, api_open=False)
     return page
 
@@ -124,6 +122,10 @@ def _head() -> str:
     return f"<script>{chr(10).join(parts)}</script>"
 
 
-def _shared_gallery(address: str, recognizer: FaceRecognizer) -> SessionGallery:
-    check_changeable(address)
-    return SessionGallery(recognizer.open_gallery(address), shared=True)
+def _gallery(settings: Settings, recognizer: FaceRecognizer) -> SessionGallery:
+    """The host's gallery, which all share, or an empty one, of which each session gets a copy."""
+    if settings.gallery is None:
+        return SessionGallery(recognizer.empty_gallery(), reject=settings.reject)
+    check_changeable(settings.gallery)
+    gallery = recognizer.open_gallery(settings.gallery)
+    return SessionGallery(gallery, shared=True, reject=settings.reject)

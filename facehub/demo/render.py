@@ -282,7 +282,7 @@ def _limit(gallery: Gallery, spec: ModelSpec) -> str:
     threshold, base = spec.threshold_for(count), spec.threshold_for(1)
     if threshold is None or base is None:
         return texts.LIMIT_UNCALIBRATED
-    if spec.calibration is None or not count:
+    if spec.calibration is None or spec.threshold_given or not count:
         return texts.LIMIT_PLAIN.format(threshold=threshold)
     text = texts.LIMIT.format(
         threshold=threshold, n=1 / FPIR, photos=texts.COUNT[count > 1].format(count=count)
@@ -298,9 +298,7 @@ def _limit(gallery: Gallery, spec: ModelSpec) -> str:
 def _findings(gallery: Gallery, spec: ModelSpec) -> str:
     if gallery.n_templates > MAX_REVIEWED:
         return ""
-    found = review_gallery(
-        gallery, threshold=spec.threshold, uncertain_margin=spec.uncertain_margin
-    )
+    found = review_gallery(gallery, spec)
     if not found:
         return ""
     return message(texts.FINDINGS, [texts.FINDING[f.doubt].format(**vars(f)) for f in found])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Self
 
@@ -22,7 +22,8 @@ from facehub.gallery.memory import MemoryGallery
 from facehub.io.containers import HIDDEN, NO_PICTURE, ZipSource
 from facehub.io.images import ImageSource
 from facehub.pipeline import FaceRecognizer
-from facehub.results import Candidate
+from facehub.quality import ADVICE
+from facehub.results import Candidate, QualityIssue
 
 SLASH = "\u2215"  # folders.js puts it between a folder and a file, where no "/" is allowed
 MAX_PHOTOS = 300
@@ -64,11 +65,13 @@ class EnrolmentReport:
         added: how many were added.
         known: how many were there already, so that they were not added again.
         failures: a message for each other one.
+        warnings: what is odd about those that were added.
     """
 
     added: int
     known: int
     failures: list[str]
+    warnings: list[str] = field(default_factory=list)
 
 
 class SessionGallery:
@@ -80,13 +83,17 @@ class SessionGallery:
     Args:
         gallery: people and templates to begin with.
         shared: whether all sessions share the gallery, and perhaps other processes.
+        reject: quality issues for which a photo is refused.
 
     Attributes:
         now: what is enrolled at present. Take it once where it is read more than once.
     """
 
-    def __init__(self, gallery: Gallery, *, shared: bool = False) -> None:
+    def __init__(
+        self, gallery: Gallery, *, shared: bool = False, reject: Collection[QualityIssue] = ()
+    ) -> None:
         self.now = Enrolled(gallery, {})
+        self.reject = reject
         self.shared = shared
         self._lock = threading.RLock()
 
@@ -94,7 +101,8 @@ class SessionGallery:
         """Gradio copies a state's first value for each session: a shared gallery stays one."""
         if self.shared:
             return self
-        return type(self)(MemoryGallery(self.gallery.fingerprint, self.gallery.size))
+        empty = MemoryGallery(self.gallery.fingerprint, self.gallery.size)
+        return type(self)(empty, reject=self.reject)
 
     @property
     def gallery(self) -> Gallery:
@@ -154,6 +162,12 @@ class SessionGallery:
                 for source, enrolment in zip(sources, done, strict=True)
                 if enrolment.error is not None
             ],
+            warnings=[
+                f"{source}: {ADVICE[issue]}"
+                for source, enrolment in zip(sources, done, strict=True)
+                if enrolment.added and enrolment.face is not None
+                for issue in enrolment.face.issues
+            ],
         )
 
     def remove(self, name: str, photo: str | None = None) -> None:
@@ -207,7 +221,8 @@ class SessionGallery:
         """
         done = []
         with self._change() as (gallery, crops):
-            for enrolment in add_enrolments(gallery, self._limited(found, gallery)):
+            limited = self._limited(found, gallery)
+            for enrolment in add_enrolments(gallery, limited, reject_issues=self.reject):
                 done.append(enrolment)
                 if enrolment.added and enrolment.face is not None:
                     (*_, newest) = gallery.examples(enrolment.portrait.name)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from facehub.demo import render, texts
-from facehub.demo.errors import user_error
+from facehub.demo.errors import as_user_error, user_error
 from facehub.demo.host.components import photo_input, skip_choice_validation
 from facehub.demo.photo import Photo, read_photo
 from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
 from facehub.hosted.recognizer import HostedRecognizer
-from facehub.results import EmbeddedFace
+from facehub.results import EmbeddedFace, QualityIssue
 from facehub.verification import compare_faces
 
 EXAMPLES = {
@@ -25,12 +26,15 @@ EXAMPLES = {
 }
 
 
-def build(recognizer: HostedRecognizer, examples: Path) -> None:
+def build(
+    recognizer: HostedRecognizer, examples: Path, rejected: Collection[QualityIssue] = ()
+) -> None:
     """Lay out the tab inside the current `gr.Blocks`.
 
     Args:
         recognizer: weights in use.
         examples: folder of the example pictures; none are offered where it is missing.
+        rejected: quality issues for which a face is not compared.
     """
 
     def slot(photo: Photo | None, name: str, face: int | None = None) -> tuple[Any, ...]:
@@ -73,7 +77,9 @@ def build(recognizer: HostedRecognizer, examples: Path) -> None:
     def on_compare(first: Photo | None, second: Photo | None, one: Any, two: Any) -> Any:
         if first is None or second is None:
             raise user_error(texts.TWO_PICTURES)
-        result = compare_faces(faces(first, one), faces(second, two), recognizer.spec)
+        pair = faces(first, one), faces(second, two)
+        with as_user_error():
+            result = compare_faces(*pair, recognizer.spec, reject_issues=rejected)
         return (
             render.verification(result, recognizer.spec),
             shared_text(render.as_text(result, recognizer.spec)),

@@ -27,6 +27,7 @@ from facehub.errors import (
 from facehub.results import Candidate
 
 MAX_NAME = 100
+PROBE_UNIT = 1e-3  # how far a probe's length may lie from 1
 UNIT = 1e-5  # how far a length may lie from 1 for a template to be kept bit for bit
 
 
@@ -170,7 +171,7 @@ class Gallery(Protocol):
             not `exact`, somebody may be missing.
 
         Raises:
-            GalleryError: probes of another shape.
+            GalleryError: probes of another shape, or that are not unit vectors.
         """
 
     def export(self) -> Iterator[Entry]:
@@ -208,11 +209,14 @@ def check_probes(probes: np.ndarray, size: int) -> np.ndarray:
     """Probes as float32 (M, size).
 
     Raises:
-        GalleryError: another shape.
+        GalleryError: another shape, or not unit vectors: nan, say.
     """
     probes = np.asarray(probes, np.float32)
     if probes.ndim != 2 or probes.shape[1] != size:
         raise GalleryError(f"Probes must have shape (M, {size}), not {probes.shape}.")
+    lengths = np.sqrt(np.einsum("ij,ij->i", probes, probes, dtype=np.float64))
+    if not np.allclose(lengths, 1, atol=PROBE_UNIT):  # nor where not finite
+        raise GalleryError("Probes must be finite and of length 1.")
     return probes
 
 

@@ -17,6 +17,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from facehub.errors import GalleryError
+
 try:
     import numkong
 except ImportError:  # no wheel for this platform: all passes are in float32
@@ -137,6 +139,9 @@ class TemplateMatrix:
         Args:
             probes: float32 (M, size), unit rows.
             k: at least 1.
+
+        Raises:
+            GalleryError: a template is not finite.
         """
         if not self.n:
             return [[] for _ in probes]
@@ -193,6 +198,8 @@ class TemplateMatrix:
                 for begin in range(0, max(len(slots), 1), _ROWS)
             ]
         )
+        if not np.isfinite(exact).all():  # whatever damaged it, it must not rank
+            raise GalleryError("The gallery is damaged: it holds a template that is not finite.")
         scores = exact.astype(np.float32)  # copies of one template are equally similar
         people = self._people[slots]
         order = np.lexsort((self._places[slots], people, -scores))

@@ -8,8 +8,10 @@ from enum import StrEnum
 import numpy as np
 
 from facehub.gallery.base import Gallery
+from facehub.model.spec import ModelSpec
 
 DUPLICATE = 0.97  # cosine similarity that only copies of one picture reach
+FALSE = 0.1  # chance that a gallery of different people has a finding of two names
 
 
 class Doubt(StrEnum):
@@ -44,16 +46,18 @@ class Finding:
     similarity: float
 
 
-def review_gallery(
-    gallery: Gallery, *, threshold: float | None, uncertain_margin: float = 0.0
-) -> list[Finding]:
+def review_gallery(gallery: Gallery, spec: ModelSpec) -> list[Finding]:
     """Find duplicates, photos far from the person's others, and people enrolled under two names.
+
+    All photos are compared with all others: the more there are, the more strangers look alike. So
+    two names are doubted only from the threshold for so many comparisons on
+    (`ModelSpec.threshold_for`), with which a gallery of different people has a chance of `FALSE` of
+    a wrong finding.
 
     Args:
         gallery: of up to some thousand templates; all pairs are compared.
-        threshold: similarity from which two faces count as one person; None (uncalibrated weights)
-            finds duplicates only.
-        uncertain_margin: width of the band below it in which nothing is said.
+        spec: of the weights; without a threshold, duplicates alone are found. A threshold that was
+            given by hand is applied as it is.
 
     Returns:
         Findings in the order of enrolment; each photo at most once, for its gravest doubt.
@@ -70,6 +74,8 @@ def review_gallery(
     number = {name: i for i, name in enumerate(gallery)}
     people = np.array([number[name] for name, _, _ in entries])
     same = people[:, None] == people
+    strangers = (len(entries) ** 2 - int(same.sum())) // 2
+    outlier, two_names = spec.threshold, spec.threshold_for(strangers, FALSE)
 
     def found(doubt: Doubt, row: int, column: int) -> Finding:
         name, position, example = entries[row]
@@ -87,10 +93,10 @@ def review_gallery(
         own = np.where(same[row], scores, -2)
         if before.max() >= DUPLICATE:
             findings.append(found(Doubt.DUPLICATE, row, int(before.argmax())))
-        elif threshold is None:
+        elif outlier is None or two_names is None:
             continue
-        elif -2 < own.max() < threshold - uncertain_margin:
+        elif -2 < own.max() < outlier - spec.uncertain_margin:
             findings.append(found(Doubt.OUTLIER, row, int(own.argmax())))
-        elif stranger.max() >= threshold:
+        elif stranger.max() >= two_names:
             findings.append(found(Doubt.TWO_NAMES, row, int(stranger.argmax())))
     return findings

@@ -14,8 +14,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
-from typing import IO
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -210,7 +211,9 @@ class _Process:
         )
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
-        self._requests, self._answers = self._popen.stdin, self._popen.stdout
+        # Without buffers, the pipes are raw.
+        self._requests = cast(RawIOBase, self._popen.stdin)
+        self._answers = cast(RawIOBase, self._popen.stdout)
         for pipe in (self._requests, self._answers):
             _widen(pipe)
 
@@ -261,7 +264,7 @@ class _Process:
     def _write(self, content: bytes) -> None:
         left = memoryview(content)
         while left:
-            left = left[self._requests.write(left) :]
+            left = left[self._requests.write(left) or 0 :]
 
     def _read(self, into: memoryview) -> None:
         while into:
@@ -293,11 +296,11 @@ def _kinds(base: type[ImageError]) -> Iterator[type[ImageError]]:
         yield from _kinds(kind)
 
 
-def _widen(pipe: IO[bytes]) -> None:
+def _widen(pipe: RawIOBase) -> None:
     """Fewer turns between the processes for a large picture."""
     try:
         import fcntl
 
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)  # type: ignore[attr-defined]
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
     except (ImportError, AttributeError, OSError):  # not Linux, or the user has too many pipes
         pass

@@ -85,7 +85,11 @@ class Calibration:
         From the tail where it has begun; before it, and without one, from the curve, between whose
         points the rate's logarithm is interpolated. Never below `reach`. None where there is no
         curve.
+
+        Raises:
+            ValueError: the similarity is not a number.
         """
+        _check_number(similarity, "similarity")
         if not self.curve:
             return None
         if self.tail is not None and similarity >= self.tail.start:
@@ -115,7 +119,12 @@ class Calibration:
         return float(comparisons > 0) if fmr >= 1 else -math.expm1(comparisons * math.log1p(-fmr))
 
     def fnmr_at(self, similarity: float) -> float | None:
-        """Share of pairs of one person that are less similar; None where there is no curve."""
+        """Share of pairs of one person that are less similar; None where there is no curve.
+
+        Raises:
+            ValueError: the similarity is not a number.
+        """
+        _check_number(similarity, "similarity")
         if not self.curve:
             return None
         limits, _, rates = zip(*self.curve, strict=True)
@@ -125,7 +134,11 @@ class Calibration:
         """The threshold that has this false match rate: the inverse of `fmr_at`, as far as it goes.
 
         Rates below `reach` get the threshold of that. None where there is no curve.
+
+        Raises:
+            ValueError: the rate is not a number.
         """
+        _check_number(fmr, "false match rate")
         if not self.curve:
             return None
         if self.tail is not None and fmr <= self.tail.fmr:
@@ -145,3 +158,8 @@ class Calibration:
             if rates[-1] <= floor:
                 break
         return np.array(limits), np.array(rates)
+
+
+def _check_number(value: float, name: str) -> None:
+    if not math.isfinite(value):
+        raise ValueError(f"a {name} must be a number, not {value!r}")

@@ -86,6 +86,8 @@ class ModelSpec:
         template: how crops must be aligned.
         threshold: cosine similarity from which two faces count as one person; None where it is
             not known: such weights compare faces, but decide nothing.
+        threshold_given: whether somebody gave the threshold by hand, see `with_threshold`: then it
+            is the one applied, however many comparisons there are.
         uncertain_margin: similarities less than this below the threshold are "uncertain".
         calibration: error rates at the threshold, or None if they were never measured.
         activation_ranges: of a ResNet18: lowest and highest value of each activation on training
@@ -105,6 +107,7 @@ class ModelSpec:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     template: AlignmentTemplate = field(default_factory=AlignmentTemplate)
     threshold: float | None = DEFAULT_THRESHOLD
+    threshold_given: bool = False
     uncertain_margin: float = UNCERTAIN_MARGIN
     calibration: Calibration | None = None
     activation_ranges: Mapping[str, Range] = field(default_factory=dict, hash=False)
@@ -127,8 +130,9 @@ class ModelSpec:
         size = self.embedding_size
         if type(size) is not int or not 1 <= size <= MAX_EMBEDDING:
             raise ValueError(f"embedding_size must be a whole number from 1 to {MAX_EMBEDDING}")
-        if self.threshold is not None:
-            object.__setattr__(self, "threshold", _number(self.threshold, "threshold", -1, 1))
+        object.__setattr__(self, "threshold", check_threshold(self.threshold))
+        if not isinstance(self.threshold_given, bool):
+            raise ValueError("threshold_given must be true or false")
         margin = _number(self.uncertain_margin, "uncertain_margin", 0, 1)
         object.__setattr__(self, "uncertain_margin", margin)
         object.__setattr__(self, "activation_ranges", _ranges(self.activation_ranges))
@@ -147,11 +151,25 @@ class ModelSpec:
         elif self.dilated or (self.stem, self.head) != ("imagenet", "average"):
             raise ValueError("only a resnet18 has a stem, a head and a dilated stage")
 
+    def with_threshold(self, threshold: float) -> ModelSpec:
+        """The same with a threshold given by hand: it is applied as it is, never raised.
+
+        Args:
+            threshold: cosine similarity, -1 to 1.
+
+        Raises:
+            ValueError: it is not.
+        """
+        if threshold is None:
+            raise ValueError("a threshold must be given")
+        return dataclasses.replace(self, threshold=threshold, threshold_given=True)
+
     def threshold_for(self, comparisons: int, fpir: float = FPIR) -> float | None:
         """The threshold for the best of several comparisons, as with a gallery's templates.
 
         The best of many impostor scores is higher than the best of a few. It rises as far as the
-        calibration goes (`Calibration.reach`), beyond what was measured where that has a tail.
+        calibration goes (`Calibration.reach`), beyond what was measured where that has a tail. A
+        threshold that was given by hand does not rise.
 
         Args:
             comparisons: number of templates that a face is compared with.
@@ -162,7 +180,11 @@ class ModelSpec:
             The weights' own threshold, or a higher one where the calibration says so; None where
             the weights have none.
         """
-        if self.threshold is None or self.calibration is None or comparisons < 1:
+        if not 0 < fpir < 1:
+            raise ValueError(f"fpir must be a number between 0 and 1, not {fpir!r}")
+        if self.threshold is None or self.threshold_given:
+            return self.threshold
+        if self.calibration is None or comparisons < 1:
             return self.threshold
         fmr = -math.expm1(math.log1p(-fpir) / comparisons)
         return max(self.threshold, self.calibration.similarity_at(fmr) or -1.0)
@@ -170,7 +192,8 @@ class ModelSpec:
     def to_json(self) -> str:
         """The text of `config.json`: all fields, lists of numbers on one line each."""
         values = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
-        for name in ("file", "activation_ranges", "known_answer"):  # where there is nothing to say
+        # Left out where there is nothing to say:
+        for name in ("file", "activation_ranges", "known_answer", "threshold_given"):
             if not values[name]:
                 del values[name]
         if self.head == "average":  # as before there were others
@@ -236,6 +259,15 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     return dict(value) if isinstance(value, Mapping) else value
+
+
+def check_threshold(threshold: float | None) -> float | None:
+    """A threshold as a float; None stays None.
+
+    Raises:
+        ValueError: it is no number from -1 to 1, as cosine similarities are; or not a number.
+    """
+    return None if threshold is None else _number(threshold, "threshold", -1, 1)
 
 
 def _number(value: Any, name: str, low: float, high: float) -> float:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import numpy as np
 from safetensors import SafetensorError
@@ -31,6 +34,7 @@ from facehub.model.spec import ModelSpec
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 MODEL_VARIABLE = "FACEHUB_MODEL"
+_CONNECT = 5.0  # seconds that the Hub may take to accept a connection
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -60,6 +64,10 @@ def weights_folder(
         revision: branch, tag or commit on the Hub.
         token, cache_dir, force_download, local_files_only: as in `hf_hub_download`.
 
+    `runs/first` may be a folder or a repository. Where there is a folder `runs`, it is meant as a
+    folder, unless a revision says otherwise (`runs/first@main`): a mistyped one is found out at
+    once, and nobody is asked for it.
+
     Raises:
         WeightsError: there is no such folder or repository, or it cannot be reached.
     """
@@ -73,6 +81,10 @@ def weights_folder(
     if revision and pinned and revision != pinned:
         raise WeightsError(f"{name} and the revision {revision} name two revisions; choose one.")
     revision = revision or pinned or None
+    if revision is None and os.path.isdir(repo.partition("/")[0]):
+        raise WeightsError(
+            f"There is no folder {name}. For a Hub repository of that name, write {name}@main."
+        )
     where = f"{repo}@{revision}" if revision else repo
     from huggingface_hub import hf_hub_download  # slow to import, and seldom needed
     from huggingface_hub.errors import (
@@ -91,10 +103,12 @@ def weights_folder(
             token=token,
             cache_dir=None if cache_dir is None else Path(cache_dir),
             force_download=force_download,
-            local_files_only=local_files_only,
+            local_files_only=offline,
         )
         return Path(path)
 
+    # What may be a mistyped folder must not wait for the client's retries.
+    offline = local_files_only or (revision is None and not _hub_answers())
     file = CONFIG_FILE
     try:
         folder = download(file).parent
@@ -109,12 +123,32 @@ def weights_folder(
     except RevisionNotFoundError as error:
         raise WeightsError(f"{repo} has no revision {revision}.") from error
     except LocalEntryNotFoundError as error:
-        raise WeightsError(f"{where} is not in the cache, and the Hub is out of reach.") from error
+        no_folder = "" if revision else f"There is no folder {where}; as a Hub repository, "
+        raise WeightsError(
+            f"{no_folder}{where} is not in the cache, and the Hub is out of reach."
+        ) from error
     except EntryNotFoundError as error:
         raise WeightsError(f"{where} lacks {file}.") from error
     except Exception as error:  # the client's network errors have no common base
         raise WeightsError(f"{where} cannot be downloaded: {error}") from error
     return folder
+
+
+def _hub_answers() -> bool:
+    """Whether a connection to the Hub is to be had; its client would try for half a minute."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    address = urlsplit(constants.ENDPOINT)
+    if address.scheme in getproxies() and not proxy_bypass(address.hostname or ""):
+        return True  # only the proxy knows
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((address.hostname or "", port), _CONNECT).close()
+    except OSError:
+        return False
+    return True
 
 
 def read_spec(folder: Path) -> ModelSpec:

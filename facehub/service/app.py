@@ -44,9 +44,7 @@ def create_app(
         SettingsError: the file of keys cannot be used, or a setting does not fit the weights.
         GalleryMismatchError: a gallery is of other weights.
     """
-    threshold = settings.apply(recognizer.spec).threshold
-    if threshold is not None and threshold != recognizer.spec.threshold:
-        recognizer = recognizer.with_threshold(threshold)
+    recognizer = recognizer.with_spec(settings.apply(recognizer.spec))
     for gallery in galleries.values():
         check_gallery(gallery, recognizer)
     host = Host(settings.workers, settings.deadline)

@@ -64,7 +64,12 @@ async def on_verify(
 
         def work() -> dict[str, Any]:
             pair = form.files["first"], form.files["second"]
-            return verify(*pair, policy=policy, recognizer=service.recognizer.timed()).to_dict()
+            return verify(
+                *pair,
+                policy=policy,
+                reject_issues=service.settings.reject,
+                recognizer=service.recognizer.timed(),
+            ).to_dict()
 
         return await service.gate.run(work)
 
@@ -180,7 +185,11 @@ async def on_enrol(
         def work() -> dict[str, Any]:
             check_gallery(people, service.recognizer)
             face = service.recognizer.timed().face(form.files["picture"], policy=policy)
-            (done,) = add_enrolments(people, [Enrolment(Portrait(name, b"", source), face)])
+            (done,) = add_enrolments(
+                people,
+                [Enrolment(Portrait(name, b"", source), face)],
+                reject_issues=service.settings.reject,
+            )
             if done.error is not None:
                 raise done.error
             return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import re
@@ -11,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from facehub import load_image
 from facehub.demo.page import build, launch_options
 from facehub.demo.session import SessionGallery
 from facehub.demo.settings import Settings
@@ -24,6 +27,7 @@ from facehub.model.spec import ModelSpec
 from facehub.model.store import MODEL_VARIABLE
 from facehub.model.tail import Tail
 from facehub.pipeline import FaceRecognizer, default_recognizer
+from facehub.results import QualityIssue
 from facehub.verification import verify
 from tests.demo.routes import ask, picture, upload
 
@@ -50,10 +54,12 @@ def test_all_variables() -> None:
             "FACEHUB_QUEUE_SIZE": "10",
             "FACEHUB_WORKERS": "3",
             "FACEHUB_DOWNLOADS": "Off",
+            "FACEHUB_REJECT": "blurred",
         }
     )
     auth = (("ada", "secret"), ("bob", "a:b"))
-    assert found == Settings(0.4, None, 8, 10, 3, 30, 5, "/tmp/g.db", auth, False)
+    reject = frozenset({QualityIssue.BLURRED})
+    assert found == Settings(0.4, None, 8, 10, 3, 30, 5, "/tmp/g.db", auth, False, reject=reject)
     assert found.apply(CONFIG).threshold == 0.4
     options = launch_options(found)
     assert options["max_file_size"] == 8 * 2**20
@@ -67,6 +73,23 @@ def test_threshold_for_an_fmr(fmr: str, threshold: float) -> None:
     # The logarithm is interpolated: 1e-3 is halfway between 1e-2 at 0.5 and 1e-4 at 1.
     config = Settings.from_environment({"FACEHUB_FMR": fmr}).apply(CONFIG)
     assert config.threshold == pytest.approx(threshold)
+
+
+@pytest.mark.parametrize("threshold", ["-1", "0.2", "1"])
+def test_a_threshold_given_by_hand_is_the_one_applied(threshold: str) -> None:
+    """Not so the one for an FMR: it rises with the number of comparisons."""
+    spec = Settings.from_environment({"FACEHUB_THRESHOLD": threshold}).apply(CONFIG)
+    assert [spec.threshold_for(n) for n in (1, 10, 1000)] == [float(threshold)] * 3
+    spec = Settings.from_environment({"FACEHUB_FMR": "0.01"}).apply(CONFIG)
+    assert spec.threshold_for(1) == pytest.approx(0.5)
+    assert spec.threshold_for(100) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_issues_that_are_refused() -> None:
+    settings = Settings.from_environment({"FACEHUB_REJECT": "covered_eyes, too_dark,"})
+    assert settings.reject == {QualityIssue.COVERED_EYES, QualityIssue.TOO_DARK}
+    with pytest.raises(SettingsError, match="FACEHUB_REJECT: 'beard' is not a valid QualityIssue"):
+        Settings.from_environment({"FACEHUB_REJECT": "beard"})
 
 
 @pytest.mark.parametrize(
@@ -91,6 +114,15 @@ def test_bad_values(environment: dict[str, str], message: str) -> None:
 def test_an_fmr_that_the_calibration_does_not_reach() -> None:
     with pytest.raises(SettingsError, match="does not reach FACEHUB_FMR=1e-05"):
         Settings(fmr=1e-5).apply(CONFIG)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1, 2])
+def test_settings_that_are_no_numbers(bad: float) -> None:
+    with pytest.raises(SettingsError, match="does not reach"):
+        Settings(fmr=bad).apply(CONFIG)
+    if not -1 <= bad <= 1:
+        with pytest.raises(ValueError, match="threshold must be a number"):
+            Settings(threshold=bad).apply(CONFIG)
 
 
 def test_an_fmr_that_only_the_tail_reaches() -> None:
@@ -124,8 +156,6 @@ def test_the_readme_names_every_variable() -> None:
 
 
 def test_a_gallery_on_disk_is_shared_and_kept(tmp_path: Path, examples: Path) -> None:
-    import copy
-
     recognizer = default_recognizer()
     file = tmp_path / "gallery.db"
     first = SessionGallery(recognizer.open_gallery(file), shared=True)
@@ -152,6 +182,30 @@ def test_a_threshold_is_of_the_page_and_not_of_the_library(
     assert default_recognizer().spec is before
     result = verify(examples / "eileen_collins.jpg", examples / "grace_hopper.jpg")
     assert result.threshold == before.threshold
+
+
+def test_a_page_refuses_what_its_host_rejects(serve, examples: Path, tmp_path: Path) -> None:
+    dark = tmp_path / "dark.png"
+    Image.fromarray((load_image(examples / "eileen_collins.jpg") * 0.2).astype("uint8")).save(dark)
+    _, url = serve(Settings(reject=frozenset({QualityIssue.TOO_DARK})))
+    pair = picture(upload(url, dark)), picture(upload(url, examples / "grace_hopper.jpg"))
+    _, text = ask(url, "verify", *pair, "exactly_one")
+    assert "The face is very dark" in text
+    assert "decision" not in text
+    session = SessionGallery(default_recognizer().empty_gallery(), reject={QualityIssue.TOO_DARK})
+    for each in (session, copy.deepcopy(session)):
+        report = each.enrol_many("Eileen", [str(dark)], default_recognizer())
+        assert report.added == 0
+        assert "The face is very dark" in report.failures[0]
+
+
+def test_a_page_warns_of_what_it_enrols(examples: Path, tmp_path: Path) -> None:
+    dark = tmp_path / "dark.png"
+    Image.fromarray((load_image(examples / "eileen_collins.jpg") * 0.2).astype("uint8")).save(dark)
+    session = SessionGallery(default_recognizer().empty_gallery())
+    report = session.enrol_many("Eileen", [str(dark)], default_recognizer())
+    assert (report.added, report.failures) == (1, [])
+    assert report.warnings == ["dark.png: The face is very dark; use a brighter picture."]
 
 
 def test_a_page_decides_by_its_own_threshold(serve, examples: Path) -> None:

@@ -26,6 +26,7 @@ from facehub import (
     enrol,
     identify,
 )
+from facehub.enrolment import Portrait, add_enrolments, embed_portraits
 from facehub.identification import assign, with_odds
 from facehub.model.calibration import Calibration
 from facehub.model.tail import Tail
@@ -309,3 +310,41 @@ def test_the_candidate_that_the_result_is_about(
 ) -> None:
     face = IdentifiedFace(None, name, None, tuple(ranked(listed)[0]))
     assert (face.candidate and face.candidate.name) == expected
+
+
+# --- thresholds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -1.5, 2])
+def test_what_is_no_threshold(
+    gallery: Gallery, recognizer: FaceRecognizer, threshold: float
+) -> None:
+    with pytest.raises(ValueError, match="threshold must be a number from -1 to 1"):
+        identify(b"not even read", gallery, threshold=threshold, recognizer=recognizer)
+
+
+def test_a_threshold_given_by_hand_is_the_one_applied(
+    people: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray
+) -> None:
+    """-1 names everybody, however the calibration sees it; 0.9999 nobody but the very photo."""
+    people.remove("Eileen")
+    (found,) = identify(astronaut, people, recognizer=recognizer.with_threshold(-1))
+    assert found.name == "Grace"
+    assert found.similarity is not None
+    assert found.similarity < recognizer.spec.threshold_for(1)
+    (found,) = identify(astronaut, people, recognizer=recognizer)
+    assert found.name is None
+
+
+def test_enrolled_faces_may_be_rejected(
+    gallery: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray
+) -> None:
+    dark = (astronaut * 0.2).astype(np.uint8)
+    portraits = [Portrait("Eileen", dark), Portrait("Eileen", astronaut)]
+    found = list(embed_portraits(portraits, recognizer))
+    first, second = add_enrolments(gallery, found, reject_issues={QualityIssue.TOO_DARK})
+    assert isinstance(first.error, LowQualityError)
+    assert second.added
+    assert gallery.n_templates == 1
+    (first, _) = add_enrolments(gallery, found)
+    assert first.added

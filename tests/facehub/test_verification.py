@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from facehub.model.calibration import Calibration
 from facehub.verification import compare_faces, decide
 
 CONFIG = ModelSpec(threshold=0.5, uncertain_margin=0.1)
+CURVE = ((0.0, 1.0, 0.0), (0.4, 1e-2, 0.2), (0.8, 1e-4, 0.6))
+STEEP = replace(CONFIG, calibration=Calibration("made up", None, 0.01, 0.2, 100_000, 9, CURVE))
 
 
 def embedded(degrees: float, side: float = 10, issues: Sequence[QualityIssue] = ()) -> EmbeddedFace:
@@ -229,15 +232,12 @@ def test_policy(policy: str, chosen: tuple[int, int], degrees: float) -> None:
 
 def test_best_of_many_pairs_needs_a_higher_similarity() -> None:
     """Of 30 x 30 strangers some pair passes the threshold for one pair."""
-    curve = ((0.0, 1.0, 0.0), (0.4, 1e-2, 0.2), (0.8, 1e-4, 0.6))
-    calibration = Calibration("made up", None, 0.01, 0.2, 100_000, 9, curve)
-    config = replace(CONFIG, calibration=calibration)
     group = 30 * [embedded(0)]
     for policy, threshold in (("best_pair", 0.8), ("largest", 0.5)):
-        result = compare_faces(group, 30 * [embedded(50)], config, policy=policy)  # cos 50 = 0.64
+        result = compare_faces(group, 30 * [embedded(50)], STEEP, policy=policy)  # cos 50 = 0.64
         assert result.threshold == pytest.approx(threshold, abs=1e-3)
         assert (result.decision is Decision.SAME) == (policy == "largest")
-    assert compare_faces(group, group, config, policy="best_pair", threshold=0.3).threshold == 0.3
+    assert compare_faces(group, group, STEEP, policy="best_pair", threshold=0.3).threshold == 0.3
 
 
 def test_unknown_policy() -> None:
@@ -267,3 +267,40 @@ def test_only_compared_faces_are_rejected() -> None:
         compare_faces([blurred], [good], CONFIG, reject_issues=reject)
     with pytest.raises(LowQualityError, match="blurred"):
         compare_faces([good], [blurred], CONFIG, reject_issues=reject)
+
+
+# --- what is no number ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threshold", [math.nan, math.inf, -1.5, 2])
+def test_what_is_no_threshold(threshold: float, recognizer: FaceRecognizer) -> None:
+    face = embedded(0)
+    with pytest.raises(ValueError, match="threshold must be a number from -1 to 1"):
+        compare_faces([face], [face], CONFIG, threshold=threshold)
+    with pytest.raises(ValueError, match="threshold must be a number from -1 to 1"):
+        verify(b"not even read", b"", threshold=threshold, recognizer=recognizer)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_similarity_that_is_no_number_is_an_error(bad: float) -> None:
+    """Once it was "different": nothing is above a threshold that cannot be compared."""
+    with pytest.raises(ValueError, match="similarity must be a number"):
+        decide(bad, 0.5, 0.1)
+    with pytest.raises(ValueError, match="must be a number"):
+        decide(0.5, 0.5, bad)
+    with pytest.raises(ValueError, match="must be a number"):
+        decide(0.5, bad, 0.1)
+    with pytest.raises(ValueError, match="embedding must be finite"):
+        replace(embedded(0), embedding=np.array([1, bad], np.float32))
+
+
+@pytest.mark.parametrize("threshold", [-1, 0.2, 0.99])
+def test_a_threshold_given_by_hand_is_the_one_applied(threshold: float) -> None:
+    many = [embedded(degrees) for degrees in range(0, 180, 10)]
+    other = [embedded(185)]
+    spec = STEEP.with_threshold(threshold)
+    for result in (
+        compare_faces(many, other, spec, policy="best_pair"),
+        compare_faces(many, other, STEEP, policy="best_pair", threshold=threshold),
+    ):
+        assert result.threshold == threshold

@@ -49,6 +49,8 @@ def test_overrides_win_and_are_typed() -> None:
         ("teachers=['x.npz']", "teachers need projection_weight or relation_weight, and they them"),
         ("relation_weight=1", "teachers need projection_weight or relation_weight, and they them"),
         ("margin_max=2", "less than 1.6"),
+        ("learning_rate=nan", "learning_rate must be a number, not nan"),
+        ("ema=inf", "ema must be a number, not inf"),
         ("sizes=[[1,8,8]]", "start at epoch 0"),
         ("stem=flower", "unknown stem 'flower'"),
         ("head=tail", "unknown head 'tail'"),

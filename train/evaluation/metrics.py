@@ -139,8 +139,10 @@ def threshold_at_fmr(impostor: np.ndarray, fmr: float) -> float:
         fmr: target, 0 to 1.
 
     Raises:
-        ValueError: fewer than 1 / fmr impostor pairs; they cannot show such a rate.
+        ValueError: another rate, or fewer than 1 / fmr impostor pairs; they cannot show it.
     """
+    if not 0 <= fmr <= 1:
+        raise ValueError(f"a false match rate is a number from 0 to 1, not {fmr:g}")
     if len(impostor) * fmr < 1:
         raise ValueError(
             f"{len(impostor)} impostor pairs cannot show a false match rate of {fmr:g}"

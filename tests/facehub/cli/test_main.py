@@ -786,3 +786,108 @@ def test_output_that_nobody_reads(enrolled: Path) -> None:
     )
     os.close(writer)
     assert (result.returncode, result.stderr) == (5, "")
+
+
+# --- mistyped and out of range --------------------------------------------------------------------
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder where the command runs; it holds `runs/first` and a photo."""
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("verify PHOTO PHOTO --weights runs/frist", "There is no folder runs/frist."),
+        ("info --weights runs/frist", "There is no folder runs/frist."),
+        ("identify x.db PHOTO --weights runs/frist", "There is no folder runs/frist."),
+        ("embed PHOTO -o x.npz --weights runs/frist", "There is no folder runs/frist."),
+        ("cluster PHOTO -o x.json --weights runs/frist", "There is no folder runs/frist."),
+        ("enrol x.db PHOTO --name A --weights runs/frist", "There is no folder runs/frist."),
+        ("gallery list x.db --weights runs/frist", "There is no folder runs/frist."),
+        ("serve --weights runs/frist", "There is no folder runs/frist."),
+        ("info --weights wieghts", "There is no folder wieghts"),
+        ("verify x.jpg PHOTO", "There is no file x.jpg"),
+        ("identify x.db PHOTO", "There is no gallery x.db"),
+        ("identify no/x.safetensors PHOTO", "There is no gallery file no/x.safetensors"),
+        ("gallery rename x.db A B", "There is no gallery x.db"),
+        ("gallery copy x.db y.db", "There is no gallery x.db"),
+        ("enrol no/x.db PHOTO --name A", "there is no folder no"),
+        ("enrol x.db people", "There is no folder or zip people"),
+        ("embed PHOTO -o no/x.csv", "there is no folder no"),
+        ("cluster PHOTO -o no/x.json", "there is no folder no"),
+        ("keys no.json", "no.json cannot be read"),
+        ("model add no.onnx -o net", "There is no file no.onnx"),
+    ],
+)
+def test_a_mistyped_path_is_named_at_once(
+    run: Run, here: Path, photos: Path, arguments: str, message: str
+) -> None:
+    words = [photos / "hopper.jpg" if w == "PHOTO" else w for w in arguments.split()]
+    code, stdout, stderr = run(*words)
+    assert (code, stdout) == (5, "")
+    assert is_one_error_line(stderr)
+    assert message in stderr
+    assert sorted(path.name for path in here.iterdir()) == ["runs"]  # nothing was made
+
+
+def test_mistyped_weights_of_the_environment(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MODEL_VARIABLE, "runs/frist")
+    code, _, stderr = run("info")
+    assert code == 5
+    assert "There is no folder runs/frist." in stderr
+
+
+@pytest.mark.parametrize("threshold", ["nan", "inf", "1.001", "-1.001", "high", ""])
+@pytest.mark.parametrize("command", ["verify a b", "identify x.db a", "cluster a -o x.json"])
+def test_what_is_no_threshold(
+    command: str, threshold: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as error:
+        main([*command.split(), f"--threshold={threshold}"])
+    assert error.value.code == 2
+    assert "argument --threshold" in capsys.readouterr().err
+
+
+def test_a_threshold_given_by_hand_is_the_one_applied(
+    run: Run, gallery: Path, photos: Path
+) -> None:
+    code, stdout, _ = run("gallery", "remove", gallery, "Eileen", "--json")
+    code, stdout, _ = run(
+        "identify", gallery, photos / "astronaut.png", "--threshold", "-1", "--json"
+    )
+    found = json.loads(stdout)
+    assert (code, found["threshold"]) == (0, -1)
+    assert found["photos"][0]["faces"][0]["name"] == "Grace"
+
+
+# --- quality issues that are refused --------------------------------------------------------------
+
+
+def test_reject(run: Run, tmp_path: Path, photos: Path, astronaut: np.ndarray) -> None:
+    dark, people = tmp_path / "dark.png", tmp_path / "people.db"
+    Image.fromarray((astronaut * 0.2).astype(np.uint8)).save(dark)
+    refused = "--reject", "too_dark", "covered_mouth"
+    code, _, stderr = run("verify", dark, photos / "astronaut.png", *refused)
+    assert code == 5
+    assert stderr == "error: The face is very dark; use a brighter picture.\n"
+    code, stdout, stderr = run(
+        "enrol", people, dark, photos / "astronaut.png", "--name", "Eileen", *refused
+    )
+    assert code == 5
+    assert stdout.startswith("1 of 2 photos enrolled")
+    assert stderr == f"error: {dark}: The face is very dark; use a brighter picture.\n"
+    assert run("verify", dark, photos / "astronaut.png", "--reject", "blurred")[0] == 0
+
+
+def test_identify_warns(run: Run, tmp_path: Path, gallery: Path, astronaut: np.ndarray) -> None:
+    dark = tmp_path / "dark.png"
+    Image.fromarray((astronaut * 0.2).astype(np.uint8)).save(dark)
+    _, _, stderr = run("identify", gallery, dark)
+    assert stderr == f"warning: {dark}, face 1: The face is very dark; use a brighter picture.\n"

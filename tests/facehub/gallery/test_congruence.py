@@ -311,6 +311,21 @@ def test_bad_probes(new_gallery: NewGallery, shape: tuple[int, ...]) -> None:
         filled(new_gallery, Ann=[X]).search(np.zeros(shape, np.float32))
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0, 1.01, 1e30])
+def test_probes_that_are_no_embeddings(new_gallery: NewGallery, bad: float) -> None:
+    """Of nan nothing is above any threshold; of a long one, everything is."""
+    with pytest.raises(GalleryError, match="Probes must be finite and of length 1"):
+        filled(new_gallery, Ann=[X]).search(np.stack([X, np.where(X > 0, np.float32(bad), X)]))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0])
+def test_templates_that_are_no_embeddings(new_gallery: NewGallery, bad: float) -> None:
+    people = filled(new_gallery, Ann=[X])
+    with pytest.raises(GalleryError, match="finite and not zero"):
+        people.add_many([Entry("Bob", Y), Entry("Bob", np.array([0, bad, 0, 0]))])
+    assert list(people) == ["Ann"]
+
+
 # --- all or nothing -------------------------------------------------------------------------------
 
 

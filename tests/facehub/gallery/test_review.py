@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facehub import Gallery, MemoryGallery
-from facehub.gallery.review import Doubt, review_gallery
+from facehub import Entry, Gallery, MemoryGallery
+from facehub.gallery.review import FALSE, Doubt, review_gallery
+from facehub.model.calibration import Calibration
+from facehub.model.spec import ModelSpec
 
 
 def _template(degrees: float, axis: int = 1) -> np.ndarray:
@@ -14,6 +16,11 @@ def _template(degrees: float, axis: int = 1) -> np.ndarray:
     vector = np.zeros(8)
     vector[0], vector[axis] = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return vector
+
+
+def spec(threshold: float | None, uncertain_margin: float = 0.0) -> ModelSpec:
+    """Of weights that were never calibrated: the threshold does not rise."""
+    return ModelSpec(threshold=threshold, uncertain_margin=uncertain_margin, embedding_size=8)
 
 
 @pytest.fixture
@@ -28,13 +35,13 @@ def gallery() -> Gallery:
 
 
 def test_nothing_to_say(gallery: Gallery) -> None:
-    assert review_gallery(gallery, threshold=0.5) == []
-    assert review_gallery(MemoryGallery("sha256:x", 8), threshold=0.5) == []
+    assert review_gallery(gallery, spec(0.5)) == []
+    assert review_gallery(MemoryGallery("sha256:x", 8), spec(0.5)) == []
 
 
 def test_duplicate_is_told_once_and_of_the_later_photo(gallery: Gallery) -> None:
     gallery.add("Bob", _template(1), "b3")
-    (found,) = review_gallery(gallery, threshold=0.5)
+    (found,) = review_gallery(gallery, spec(0.5))
     assert (found.doubt, found.name, found.example, found.source) == (
         Doubt.DUPLICATE,
         "Bob",
@@ -48,7 +55,7 @@ def test_duplicate_is_told_once_and_of_the_later_photo(gallery: Gallery) -> None
 def test_outlier(gallery: Gallery) -> None:
     # 65 degrees from Ada's nearest photo: cosine 0.42, below 0.5 - 0.05 but not below 0.4.
     gallery.add("Ada", _template(95), "a3")
-    (found,) = review_gallery(gallery, threshold=0.5, uncertain_margin=0.05)
+    (found,) = review_gallery(gallery, spec(0.5, 0.05))
     assert (found.doubt, found.name, found.source, found.other) == (
         Doubt.OUTLIER,
         "Ada",
@@ -56,12 +63,12 @@ def test_outlier(gallery: Gallery) -> None:
         "Ada",
     )
     assert found.similarity == pytest.approx(np.cos(np.radians(65)), abs=1e-5)
-    assert review_gallery(gallery, threshold=0.5, uncertain_margin=0.1) == []
+    assert review_gallery(gallery, spec(0.5, 0.1)) == []
 
 
 def test_one_person_under_two_names(gallery: Gallery) -> None:
     gallery.add("Countess", _template(50), "c1")  # 20 degrees from a2
-    (found,) = review_gallery(gallery, threshold=0.5)
+    (found,) = review_gallery(gallery, spec(0.5))
     assert (found.doubt, found.name, found.other) == (Doubt.TWO_NAMES, "Countess", "Ada")
     assert found.other_source == "a2"
 
@@ -70,12 +77,61 @@ def test_a_single_photo_is_no_outlier() -> None:
     gallery = MemoryGallery("sha256:x", 8)
     gallery.add("Ada", _template(0))
     gallery.add("Bob", _template(90))
-    assert review_gallery(gallery, threshold=0.5) == []
+    assert review_gallery(gallery, spec(0.5)) == []
 
 
 def test_without_a_threshold_only_copies_are_found(gallery: Gallery) -> None:
-    assert review_gallery(gallery, threshold=None) == []
+    assert review_gallery(gallery, spec(None)) == []
     gallery.add("Bob", _template(1), "b3")
     gallery.add("Ada", _template(90, 2), "a3")
-    found = review_gallery(gallery, threshold=None)
+    found = review_gallery(gallery, spec(None))
     assert [f.doubt for f in found] == [Doubt.DUPLICATE, Doubt.DUPLICATE]
+
+
+# --- many people ----------------------------------------------------------------------------------
+
+SIZE = 64
+
+
+def strangers(count: int, seed: int) -> np.ndarray:
+    """Unit vectors at random: similarities of two have mean 0 and a deviation of 1/8."""
+    rows = np.random.default_rng(seed).normal(size=(count, SIZE))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def measured() -> ModelSpec:
+    """The calibration of such vectors, with the threshold that one pair in 1,000 reaches."""
+    rows = strangers(4000, 99)
+    similarity = np.sort((rows @ rows.T)[np.triu_indices(len(rows), 1)])
+    limits = np.arange(-0.2, 0.7, 0.02)
+    rates = 1 - np.searchsorted(similarity, limits) / len(similarity)
+    curve = tuple((float(s), float(fmr), 0.1) for s, fmr in zip(limits, rates, strict=True))
+    calibration = Calibration("made up", 1e-3, 1e-3, 0.1, len(similarity), 9, curve)
+    threshold = float(similarity[-len(similarity) // 1000])
+    return ModelSpec(threshold=threshold, calibration=calibration, embedding_size=SIZE)
+
+
+@pytest.mark.parametrize("count", [50, 100, 200, 300])
+def test_different_people_are_not_doubted(measured: ModelSpec, count: int) -> None:
+    """Once all pairs passed for one: about 45 were found among 300, each of 44,850 pairs asked."""
+    found = []
+    for seed in range(20):
+        gallery = MemoryGallery("sha256:x", SIZE)
+        gallery.add_many(Entry(f"p{i}", row) for i, row in enumerate(strangers(count, seed)))
+        found.append(len(review_gallery(gallery, measured)))
+    assert sum(found) <= 20 * 3 * FALSE  # one in ten galleries has one, on average
+    assert sum(n > 1 for n in found) <= 1
+    assert measured.threshold is not None
+    by_hand = review_gallery(gallery, measured.with_threshold(measured.threshold))
+    assert (len(by_hand) > 10) == (count >= 200)
+
+
+def test_one_person_is_found_among_many(measured: ModelSpec) -> None:
+    gallery = MemoryGallery("sha256:x", SIZE)
+    rows = strangers(300, 1)
+    for number, row in enumerate(rows):
+        gallery.add(f"p{number}", row)
+    gallery.add("again", rows[7] + 0.6 * strangers(1, 1)[0])  # a cosine of about 0.86
+    (found,) = review_gallery(gallery, measured)
+    assert (found.doubt, found.name, found.other) == (Doubt.TWO_NAMES, "again", "p7")

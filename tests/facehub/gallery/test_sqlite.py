@@ -216,3 +216,19 @@ def test_another_database(tmp_path: Path) -> None:
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(GalleryUnavailableError, match="No such file or directory"):
         SqliteGallery(tmp_path / "nothing" / "people.db", FINGERPRINT, SIZE)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_damaged_template_ranks_nowhere(people: SqliteGallery, bad: float) -> None:
+    """Whatever wrote it: a similarity that is no number is an error, not "unknown"."""
+    people.add_many([Entry("Ann", E[0]), Entry("Bob", E[1])])
+    path = people.path
+    people.close()
+    with sqlite3.connect(path) as db, db.blobopen("block", "templates", 0) as blob:
+        blob.seek(4 * SIZE)
+        blob.write(np.full(1, bad, np.float32).tobytes())
+    with (
+        SqliteGallery(path, FINGERPRINT, SIZE) as again,
+        pytest.raises(GalleryError, match="a template that is not finite"),
+    ):
+        again.search(E[:1])

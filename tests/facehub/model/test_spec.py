@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import pickle
 from dataclasses import replace
 
@@ -261,6 +262,35 @@ def test_the_threshold_rises_with_the_gallery(templates: int, threshold: float) 
 
 def test_the_threshold_stays_where_nothing_was_measured() -> None:
     assert ModelSpec(threshold=0.5).threshold_for(1000) == 0.5
+
+
+@pytest.mark.parametrize("threshold", [-1, 0.3, 0.5, 1])
+def test_a_threshold_given_by_hand_is_the_one_applied(threshold: float) -> None:
+    """Of -1 it was once made what the calibration says of so many comparisons."""
+    spec = STEEP_CONFIG.with_threshold(threshold)
+    assert [spec.threshold_for(n) for n in (0, 1, 10, 100_000)] == [threshold] * 4
+    assert ModelSpec.from_json(spec.to_json()) == spec
+    assert "threshold_given" not in STEEP_CONFIG.to_json()
+
+
+@pytest.mark.parametrize("threshold", [math.nan, math.inf, -1.01, 1.01, "0.5", True, None])
+def test_what_is_no_threshold(threshold: object) -> None:
+    with pytest.raises(ValueError, match="threshold must be"):
+        STEEP_CONFIG.with_threshold(threshold)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_rates_of_no_number(bad: float) -> None:
+    with pytest.raises(ValueError, match="similarity must be a number"):
+        MEASURED.fmr_at(bad)
+    with pytest.raises(ValueError, match="similarity must be a number"):
+        MEASURED.fnmr_at(bad)
+    with pytest.raises(ValueError, match="similarity must be a number"):
+        MEASURED.fpir_at(bad, 10)
+    with pytest.raises(ValueError, match="false match rate must be a number"):
+        MEASURED.similarity_at(bad)
+    with pytest.raises(ValueError, match="fpir must be a number"):
+        STEEP_CONFIG.threshold_for(10, bad)
 
 
 def test_no_threshold_for_many_comparisons_either() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -80,7 +81,8 @@ def test_environment(repo: Repo, hub: LocalHub, tmp_path: Path) -> None:
         )
 
     assert run(HF_HUB_OFFLINE="1").stderr.splitlines()[-1] == (
-        "facehub.errors.WeightsError: owner/name is not in the cache, and the Hub is out of reach."
+        "facehub.errors.WeightsError: There is no folder owner/name; as a Hub repository, "
+        "owner/name is not in the cache, and the Hub is out of reach."
     )
     assert hub.requests == []
     assert run().returncode == 0
@@ -162,6 +164,34 @@ def test_connection_dropped_in_mid_file(repo: Repo, hub: LocalHub, tmp_path: Pat
     hub.faults["GET /owner/name/resolve/main/model.safetensors"] = "drop"
     _load(tmp_path)
     assert hub.faults == {}  # it did happen; the client went on from there
+
+
+def test_no_folder_is_found_out_at_once(
+    tmp_path: Path, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is a folder `runs`, the Hub is not asked for `runs/frist`."""
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert weights_folder("runs/first") == Path("runs/first")
+    with pytest.raises(WeightsError, match=r"^There is no folder runs/frist\. "):
+        weights_folder("runs/frist")
+    assert hub.requests == []
+    hub.repos["models", "runs/frist"] = Repo(private=False, settings={})
+    with pytest.raises(
+        WeightsError, match="has no revision main"
+    ):  # a revision: the Hub's is meant
+        weights_folder("runs/frist@main", cache_dir=tmp_path)
+    assert hub.requests != []
+
+
+def test_no_hub_is_found_out_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client would try for half a minute."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("it tries again"))
+        with pytest.raises(WeightsError, match=r"no folder rnus/frist; .* the Hub is out of reach"):
+            weights_folder("rnus/frist", cache_dir=tmp_path)
 
 
 def test_no_network(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from facehub import Entry, FaceRecognizer, GalleryUnavailableError, identify, verify
+from facehub import (
+    Entry,
+    FaceRecognizer,
+    GalleryUnavailableError,
+    QualityIssue,
+    identify,
+    verify,
+)
 from facehub.service import schemas
 from facehub.service.keys import Scope
 from tests.facehub.service.conftest import Running, Start
@@ -149,6 +156,19 @@ def test_the_threshold_of_the_host(start: Start) -> None:
     files = {"first": picture(RED), "second": picture(GREEN)}
     answer = running.ask("POST", "/v1/verify", files=files).json()
     assert (answer["decision"], answer["threshold"]) == ("same", -1)
+    enrol(running, "Ada", GREEN)
+    found = running.ask("POST", SEARCH, files={"picture": picture(RED)}).json()
+    assert (found["threshold"], found["faces"][0]["name"]) == (-1, "Ada")
+
+
+def test_issues_that_the_host_rejects(start: Start) -> None:
+    """The strips are flat: nothing in them is sharp."""
+    running = start(reject=frozenset({QualityIssue.BLURRED}))
+    check_problem(enrol(running, "Ada", RED), 422, "LowQualityError")
+    assert len(running.galleries["people"]) == 0
+    files = {"first": picture(RED), "second": picture(RED)}
+    check_problem(running.ask("POST", "/v1/verify", files=files), 422, "LowQualityError")
+    assert enrol(start(), "Ada", RED).status_code == 201
 
 
 def test_healthz_needs_no_key_and_says_little(running: Running) -> None:

@@ -136,6 +136,12 @@ def test_threshold_at_fmr_needs_enough_pairs(n: int, fmr: float) -> None:
         threshold_at_fmr(np.zeros(n), fmr)
 
 
+@pytest.mark.parametrize("fmr", [float("nan"), INF, -0.1, 1.1])
+def test_threshold_at_no_fmr(fmr: float) -> None:
+    with pytest.raises(ValueError, match="a number from 0 to 1, not"):
+        threshold_at_fmr(np.zeros(1000), fmr)
+
+
 def test_rate_by_hand() -> None:
     # Wilson for 10 of 100: (0.1 + z^2/200 -+ z sqrt(0.09/100 + z^2/40000)) / (1 + z^2/100)
     found = rate(10, 100)

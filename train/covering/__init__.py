@@ -1,0 +1,1 @@
+"""The small network that finds covered faces: drawn coverings, and its training."""
