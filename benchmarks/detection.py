@@ -24,7 +24,8 @@ from skimage import data
 from facehub.detect.base import FaceDetector, FaceLandmarks, Search, left_to_right
 from facehub.detect.mediapipe import MediaPipeDetector
 from facehub.detect.mediapipe_import import import_mediapipe
-from facehub.detect.models import MAX_FACES, read_model_file
+from facehub.detect.base import MAX_FACES
+from facehub.detect.models import read_model_file
 from facehub.io.images import load_image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import cv2
 import numpy as np
 
+from facehub.detect.base import MAX_FACES
 from facehub.errors import LowQualityError
 from facehub.results import Box, Face, QualityIssue
 
@@ -27,6 +28,8 @@ ADVICE = {
     QualityIssue.TOO_DARK: "The face is very dark; use a brighter picture.",
     QualityIssue.TOO_BRIGHT: "The face is very bright; use a picture with softer light.",
     QualityIssue.CUT_OFF: "The face is cut off by the picture's border.",
+    QualityIssue.TOO_MANY_FACES: f"The picture shows more than {MAX_FACES} faces; only the "
+    f"{MAX_FACES} largest were compared.",
 }
 
 
@@ -36,7 +39,7 @@ def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[
     Args:
         face: an aligned face.
         image_shape: (H, W, ...) of the picture it came from.
-        n_faces: how many faces that picture shows.
+        n_faces: how many faces were found in that picture.
 
     Returns:
         Issues in the order of `QualityIssue`; empty when nothing stands out. `ADVICE` words them.
@@ -51,6 +54,7 @@ def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[
         QualityIssue.TOO_DARK: luma < MIN_LUMA,
         QualityIssue.TOO_BRIGHT: luma > MAX_LUMA,
         QualityIssue.CUT_OFF: _outside(face.box, image_shape) > MAX_OUTSIDE,
+        QualityIssue.TOO_MANY_FACES: n_faces > MAX_FACES,
     }
     return tuple(issue for issue, present in found.items() if present)
 

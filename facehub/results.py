@@ -23,6 +23,7 @@ class QualityIssue(StrEnum):
     TOO_DARK = "too_dark"
     TOO_BRIGHT = "too_bright"
     CUT_OFF = "cut_off"
+    TOO_MANY_FACES = "too_many_faces"
 
 
 class Decision(StrEnum):

@@ -15,6 +15,7 @@ from facehub.demo.session import SessionGallery
 from facehub.demo.session_album import SessionAlbum
 from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
+from facehub.io.formats import SUFFIXES
 from facehub.pipeline import FaceRecognizer
 
 
@@ -92,7 +93,7 @@ def build(recognizer: FaceRecognizer, identify: IdentifyTab, *, downloads: bool)
             files = file_input(
                 texts.ALBUM_PHOTOS,
                 file_count="multiple",
-                file_types=["image", ".zip"],
+                file_types=[*sorted(SUFFIXES), ".zip"],
                 height=160,
                 elem_id="album-photos",
             )

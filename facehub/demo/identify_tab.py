@@ -21,6 +21,7 @@ from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
 from facehub.gallery.base import Gallery
 from facehub.identification import identify_faces
+from facehub.io.formats import SUFFIXES
 from facehub.pipeline import FaceRecognizer
 from facehub.results import IdentifiedFace
 
@@ -220,7 +221,7 @@ def build(
             files = file_input(
                 texts.PHOTOS,
                 file_count="multiple",
-                file_types=["image", ".zip"],
+                file_types=[*sorted(SUFFIXES), ".zip"],
                 height=160,
                 elem_id="photos",
             )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from facehub.io.codecs import bmp, gif, heif, jpeg, png, tiff, webp
 from facehub.io.codecs.base import Prepared
@@ -80,16 +78,6 @@ def format_of(data: bytes) -> Format | None:
     return next((each for beginning, each in _BEGINNINGS if data.startswith(beginning)), None)
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file has the name of a picture that can be read here."""
-    return _suffix(name) in SUFFIXES
-
-
-@functools.cache
 def why_not(suffix: str) -> str:
     """Why a file of another suffix is left out."""
     return HEIC_MISSING if suffix in HEIC.suffixes else "not the name of a picture that is read"
-
-
-def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()

@@ -15,7 +15,7 @@ from facehub.errors import ImageDecodeError, ImageFormatError, ImageTooLargeErro
 from facehub.io.codecs import png
 from facehub.io.codecs.exif import orientation_of, upright
 from facehub.io.formats import FORMAT_ADVICE, HEIC, HEIC_MISSING, PNG, Format, format_of
-from facehub.io.levels import to_uint8
+from facehub.io.levels import to_uint8, white_of
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
 
@@ -183,7 +183,7 @@ def _decode_wide(data: bytes, orientation: int) -> np.ndarray:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise ImageDecodeError("The picture is damaged or incomplete.")
-    return _decode(Image.fromarray(_narrow(_from_bgr(pixels))), orientation)
+    return _decode(Image.fromarray(_from_bgr(_narrow(pixels))), orientation)
 
 
 def _from_bgr(pixels: np.ndarray) -> np.ndarray:
@@ -194,10 +194,10 @@ def _from_bgr(pixels: np.ndarray) -> np.ndarray:
 
 def _narrow(pixels: np.ndarray) -> np.ndarray:
     """uint16 (H, W, 1), (H, W, 3) or (H, W, 4) as uint8; how much shows through keeps its range."""
-    if pixels.shape[2] < 4:
-        return to_uint8(pixels)
-    alpha = (pixels[:, :, 3:] >> 8).astype(np.uint8)
-    return np.concatenate([to_uint8(pixels[:, :, :3]), alpha], 2)
+    narrow = to_uint8(pixels, white_of(pixels[:, :, :3]))
+    if pixels.shape[2] == 4:
+        narrow[:, :, 3] = pixels[:, :, 3] >> 8
+    return narrow
 
 
 def _upright(image: Image.Image) -> Image.Image:

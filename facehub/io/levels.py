@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -10,30 +12,20 @@ HIGHLIGHTS = 1e-3  # share of pixels that may be above white: dead or saturated 
 SAMPLE = 1_000_000  # pixels looked at
 
 
-def to_uint8(pixels: np.ndarray) -> np.ndarray:
-    """Scale values of unknown range to 0 to 255, as white is rarely the largest that fits.
-
-    Infrared and depth cameras store 8 to 14 bits in files of 16. White is the lowest value of
-    `WHITES` (1, too, for floating-point values) that all but `HIGHLIGHTS` of the pixels reach at
-    most; what is below 0 or not a number is black.
+def to_uint8(pixels: np.ndarray, white: float | None = None) -> np.ndarray:
+    """Scale values of unknown range to 0 to 255; what is below 0 or not a number is black.
 
     Args:
-        pixels: integers or floating-point values of any shape.
+        pixels: (H, W) or (H, W, C), integers or floating-point values.
+        white: the value that becomes 255; None for `white_of`.
 
     Returns:
         uint8, same shape.
     """
-    floating = np.issubdtype(pixels.dtype, np.floating)
-    sample = pixels.reshape(-1)[:: max(1, pixels.size // SAMPLE)]
-    if floating:
-        sample = sample[np.isfinite(sample)]
-    top = _highest(sample)
-    whites = (1, *WHITES) if floating else WHITES
-    white = next((white for white in whites if top <= white), top)
+    white = white_of(pixels) if white is None else white
     if pixels.dtype == np.uint16:
-        return cv2.convertScaleAbs(np.ascontiguousarray(pixels), alpha=255 / white).reshape(
-            pixels.shape
-        )
+        scaled = cv2.convertScaleAbs(np.ascontiguousarray(pixels), alpha=255 / white)
+        return np.asarray(scaled).reshape(pixels.shape)
     scaled = np.empty(pixels.shape, np.uint8)
     for target, part in zip(_parts(scaled), _parts(pixels), strict=True):
         values = part.astype(np.float32)
@@ -43,15 +35,28 @@ def to_uint8(pixels: np.ndarray) -> np.ndarray:
     return scaled
 
 
+def white_of(pixels: np.ndarray) -> float:
+    """Which value is white: rarely the largest that fits.
+
+    Infrared and depth cameras store 8 to 14 bits in files of 16. White is the lowest of `WHITES`
+    (or 1, for floating-point values) that all but `HIGHLIGHTS` of the pixels reach at most.
+
+    Args:
+        pixels: as in `to_uint8`.
+    """
+    step = math.isqrt(pixels.size // SAMPLE) + 1
+    sample = pixels[::step, ::step].reshape(-1)
+    floating = np.issubdtype(pixels.dtype, np.floating)
+    if floating:
+        sample = sample[np.isfinite(sample)]
+    if not sample.size:
+        return 1.0
+    place = sample.size - 1 - int(HIGHLIGHTS * sample.size)
+    top = float(np.partition(sample, place)[place])
+    return next((white for white in ((1, *WHITES) if floating else WHITES) if top <= white), top)
+
+
 def _parts(pixels: np.ndarray) -> list[np.ndarray]:
     """Parts of the first axis: copies of all the pixels would take gigabytes."""
     rows = max(1, SAMPLE // max(1, pixels[:1].size))
     return [pixels[start : start + rows] for start in range(0, len(pixels), rows)]
-
-
-def _highest(sample: np.ndarray) -> float:
-    """The highest value but for the highlights."""
-    if not sample.size:
-        return 1.0
-    place = sample.size - 1 - int(HIGHLIGHTS * sample.size)
-    return float(np.partition(sample, place)[place])
