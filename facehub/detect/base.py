@@ -28,8 +28,7 @@ class FaceLandmarks:
     @property
     def pupils(self) -> np.ndarray:
         """float32 (2, 2): image-left pupil, image-right pupil, in image pixels."""
-        return self.points[[MAX_FACES = 100  # of one picture that are aligned and embedded, the largest; work is bounded so
-LEFT_IRIS, RIGHT_IRIS]]
+        return self.points[[LEFT_IRIS, RIGHT_IRIS]]
 
     @property
     def box(self) -> tuple[float, float, float, float]:

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Dialog, Locator, Page, Playwright, Rout
 from facehub import MemoryGallery, default_recognizer, enrol
 from facehub.demo import verify_tab
 from facehub.demo.settings import Settings
+from facehub.io.formats import SUFFIXES
 
 pytestmark = pytest.mark.browser
 FLAGS = [

@@ -95,7 +95,7 @@ def _states(kind: str, suffix: str) -> list[Case]:
 
 
 def _mode(kind: str, mode: str) -> Case:
-    made: Callable[[], bytes] = lambda: encode(face().convert(mode), kind)
+    made = functools.partial(encode, face().convert(mode), kind)
     return Case(f"{kind.lower()} of mode {mode}", f"face.{KINDS[kind]}", made, FACE)
 
 
