@@ -32,7 +32,7 @@ def prepare(data: bytes, max_pixels: int) -> Prepared:
 
     Args:
         data: the file.
-        max_pixels: not used: Pillow reads the size without decoding.
+        max_pixels: of the picture; Pillow refuses more without decoding.
 
     Raises:
         ImageTooLargeError: too many segments or scans.
@@ -47,7 +47,7 @@ def prepare(data: bytes, max_pixels: int) -> Prepared:
             break
         code, position = match[1][0], match.end()
         if code == _SCAN:
-            check_scans(data, match.start(), width * height)
+            check_scans(data, match.start(), min(width * height, max_pixels))
             parts.append(data[match.start() :])
             break
         if code == _END:

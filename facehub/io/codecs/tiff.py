@@ -20,9 +20,9 @@ MAX_JPEG_SCANS = 4  # one, or one for each channel
 _WIDTH, _HEIGHT, _COMPRESSION, _ORIENTATION = 256, 257, 259, 274
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _PLACES, _SIZES = (273, 324), (279, 325)  # of strips, of tiles
+_OTHERS = (258, 262, 266, 277, 278, 284, 317, 320, 338, 339, 347, 529, 530, 531, 532)
 _KEPT = frozenset(
-    (_WIDTH, _HEIGHT, _COMPRESSION, _TILE_WIDTH, _TILE_HEIGHT, *_PLACES, *_SIZES)
-    + (258, 262, 266, 277, 278, 284, 317, 320, 338, 339, 347, 529, 530, 531, 532)
+    (_WIDTH, _HEIGHT, _COMPRESSION, _TILE_WIDTH, _TILE_HEIGHT, *_PLACES, *_SIZES, *_OTHERS)
 )
 _JPEG = 7
 _COMPRESSIONS = (1, 5, _JPEG, 8, 32946, 32773)  # none, LZW, JPEG, Deflate (two), PackBits
@@ -117,11 +117,13 @@ def _check_compression(data: bytes, entries: dict[int, _Entry]) -> None:
         next((entries[tag].values for tag in tags if tag in entries), ())
         for tags in (_PLACES, _SIZES)
     )
-    if sum(sizes) > 2 * len(data):  # each would be read as a whole
+    parts = list(zip(places, sizes, strict=False))
+    there = sum(max(0, min(size, len(data) - place)) for place, size in parts)
+    if there > 2 * len(data):  # each would be read as a whole
         raise ImageTooLargeError("The strips or tiles of the picture overlap; save it anew.")
     if compression != _JPEG:
         return
-    if len(places) > MAX_JPEG_PARTS:
+    if len(parts) > MAX_JPEG_PARTS:
         raise too_many(MAX_JPEG_PARTS, "strips or tiles")
-    for place, size in zip(places, sizes, strict=False):
+    for place, size in parts:
         check_scans(data[place : place + size], 2, 0, MAX_JPEG_SCANS)

@@ -58,7 +58,7 @@ def test_suffixes_are_of_one_format_each() -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_orientation(kind: str, orientation: int) -> None:
     picture = Image.fromarray(np.asarray(face())[:200, :100])
-    inverse = [None, 0, 3, 1, 5, 4, 6, 2][orientation - 1]  # members of `Image.Transpose`
+    inverse = [None, 0, 3, 1, 5, 2, 6, 4][orientation - 1]  # members of `Image.Transpose`
     stored = picture if inverse is None else picture.transpose(Image.Transpose(inverse))
     exif = Image.Exif()
     exif[0x0112] = orientation
