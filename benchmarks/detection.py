@@ -21,10 +21,10 @@ import cv2
 import numpy as np
 from skimage import data
 
-from facehub.detect.base import FaceDetector, FaceLandmarks, Search, left_to_right
+from facehub.detect.base import MAX_FACES, FaceDetector, FaceLandmarks, Search, left_to_right
 from facehub.detect.mediapipe import MediaPipeDetector
 from facehub.detect.mediapipe_import import import_mediapipe
-from facehub.detect.models import MAX_FACES, read_model_file
+from facehub.detect.models import read_model_file
 from facehub.io.images import load_image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

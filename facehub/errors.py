@@ -35,7 +35,7 @@ class ImageError(FaceHubError):
 
 
 class ImageFormatError(ImageError):
-    """Not a JPEG, PNG or WebP picture, or an array of the wrong shape or dtype."""
+    """Not a picture of a format that is read, or an array of the wrong shape or dtype."""
 
 
 class ImageDecodeError(ImageError):
@@ -43,7 +43,7 @@ class ImageDecodeError(ImageError):
 
 
 class ImageTooLargeError(ImageError):
-    """More bytes or pixels than the limits allow; found out before decoding."""
+    """More bytes, pixels or work than the limits allow; found out before decoding."""
 
 
 class ArchiveError(FaceHubError):

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from facehub.align import align_faces
-from facehub.detect.base import FaceDetector, Search
+from facehub.detect.base import MAX_FACES, FaceDetector, Search
 from facehub.detect.mediapipe import default_detector
 from facehub.errors import FaceHubError, WeightsError
 from facehub.gallery.address import open_gallery
@@ -152,7 +152,8 @@ class FaceRecognizer:
             search: "thorough" also looks for small faces in group photos.
 
         Returns:
-            Faces from left to right; an empty list where there is none.
+            Faces from left to right; an empty list where there is none. Of more than `MAX_FACES`
+            the largest, with the issue `TOO_MANY_FACES`.
 
         Raises:
             ImageError: the picture cannot be used.
@@ -239,11 +240,15 @@ class FaceRecognizer:
         reject_issues: Collection[QualityIssue],
     ) -> _Found:
         faces = align_faces(pixels, self.detector, template=self.spec.template, search=search)
-        issues = [assess(face, pixels.shape, len(faces)) for face in faces]
+        found = len(faces)
         if policy is not None:
-            chosen = select_face(faces, pixels.shape, policy)
-            reject(issues[chosen], reject_issues)
-            faces, issues = [faces[chosen]], [issues[chosen]]
+            faces = [faces[select_face(faces, pixels.shape, policy)]]
+        elif found > MAX_FACES:
+            smallest = sorted(face.area for face in faces)[-MAX_FACES]
+            faces = [face for face in faces if face.area >= smallest][:MAX_FACES]
+        issues = [assess(face, pixels.shape, found) for face in faces]
+        if policy is not None:
+            reject(issues[0], reject_issues)
         return list(zip(faces, issues, strict=True))
 
     def _embed(self, pictures: list[_Found]) -> list[list[EmbeddedFace]]:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from facehub.covering import find_coverings
+from facehub.detect.base import MAX_FACES
 from facehub.errors import LowQualityError
 from facehub.results import Box, Face, QualityIssue
 
@@ -30,6 +31,8 @@ ADVICE = {
     QualityIssue.CUT_OFF: "The face is cut off by the picture's border.",
     QualityIssue.COVERED_EYES: "The eyes seem to be covered; use a picture without dark glasses.",
     QualityIssue.COVERED_MOUTH: "The mouth seems to be covered; use a picture without a mask.",
+    QualityIssue.TOO_MANY_FACES: f"The picture shows more than {MAX_FACES} faces; only the "
+    f"{MAX_FACES} largest were compared.",
 }
 
 
@@ -39,7 +42,7 @@ def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[
     Args:
         face: an aligned face.
         image_shape: (H, W, ...) of the picture it came from.
-        n_faces: how many faces that picture shows.
+        n_faces: how many faces were found in that picture.
 
     Returns:
         Issues in the order of `QualityIssue`; empty when nothing stands out. `ADVICE` words them.
@@ -57,6 +60,7 @@ def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[
         QualityIssue.CUT_OFF: _outside(face.box, image_shape) > MAX_OUTSIDE,
         QualityIssue.COVERED_EYES: eyes,
         QualityIssue.COVERED_MOUTH: mouth,
+        QualityIssue.TOO_MANY_FACES: n_faces > MAX_FACES,
     }
     return tuple(issue for issue, present in found.items() if present)
 

@@ -25,6 +25,7 @@ class QualityIssue(StrEnum):
     CUT_OFF = "cut_off"
     COVERED_EYES = "covered_eyes"
     COVERED_MOUTH = "covered_mouth"
+    TOO_MANY_FACES = "too_many_faces"
 
 
 class Decision(StrEnum):

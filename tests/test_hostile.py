@@ -82,7 +82,7 @@ def run(
 def test_the_corpus_is_large_and_its_names_are_unique() -> None:
     for cases in (CASES, ZIPS, GALLERIES):
         assert len({case.name for case in cases}) == len(cases)
-    assert len(CASES) + len(ZIPS) + len(GALLERIES) >= 200
+    assert len(CASES) + len(ZIPS) + len(GALLERIES) >= 400
     assert {FACE, FACES, NONE, ANY} < {case.expected for case in CASES}
 
 

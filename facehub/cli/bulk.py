@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib.util import find_spec
@@ -22,6 +22,8 @@ from facehub.io.locks import remove_unheld
 from facehub.io.sources import Picture
 from facehub.model.runtime import default_threads
 from facehub.pipeline import FaceRecognizer
+from facehub.quality import ADVICE
+from facehub.results import QualityIssue
 from facehub.select import FacePolicy
 
 if TYPE_CHECKING:
@@ -96,19 +98,26 @@ def embedded_photos(
     if workers is None and args.ray is None:
         outcomes = config.stage(recognizer)(picture.read for picture in pictures)
         shown = progress(outcomes, len(pictures), args)
-        yield (
-            (EmbeddedPhoto.of(p.path, o) for p, o in zip(pictures, shown, strict=True)),
-            False,
-        )
+        photos = (EmbeddedPhoto.of(p.path, o) for p, o in zip(pictures, shown, strict=True))
+        yield _warn_of_crowds(photos), False
         return
     from facehub.bulk.run import embed_photos  # not for a few photos: it takes time to import
 
     engine = _engine(args, workers)
     with (
         _parts(args.parts, output) as folder,
-        embed_photos(pictures, config, folder, engine, _Progress(args)) as photos,
+        embed_photos(pictures, config, folder, engine, _Progress(args)) as finished,
     ):
-        yield photos, True
+        yield _warn_of_crowds(finished), True
+
+
+def _warn_of_crowds(photos: Iterable[EmbeddedPhoto]) -> Iterator[EmbeddedPhoto]:
+    """Pass photos on; say on standard error of which not all faces were looked at."""
+    for photo in photos:
+        if photo.faces and QualityIssue.TOO_MANY_FACES in photo.faces[0].issues:
+            warning = ADVICE[QualityIssue.TOO_MANY_FACES]
+            print(line(f"warning: {photo.path}: {warning}"), file=sys.stderr)
+        yield photo
 
 
 def _engine(args: argparse.Namespace, workers: int | None) -> Engine:

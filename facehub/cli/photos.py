@@ -20,7 +20,7 @@ from facehub.io.containers import (
 from facehub.io.remote import is_address
 from facehub.io.sources import Picture, find_sources, identity_of, open_source, pictures_of
 
-EMPTY_PERSON = "a folder without a JPEG, PNG or WebP picture"
+EMPTY_PERSON = "a folder without a picture that is read"
 _LINES = 20  # of what was ignored, printed
 
 
@@ -130,7 +130,7 @@ def _add_folder(photos: Photos, path: Path) -> None:
     if not persons:
         raise FaceHubError(f"{path} has no sub-folder per person; or use --name.")
     if len(photos.pictures) == before:
-        raise FaceHubError(f"{path} holds no JPEG, PNG or WebP picture in a sub-folder.")
+        raise FaceHubError(f"{path} holds no picture that is read in a sub-folder.")
 
 
 def _join(path: str, entry: str) -> str:

@@ -16,6 +16,7 @@ from facehub.demo.session_album import SessionAlbum
 from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
 from facehub.hosted.recognizer import HostedRecognizer
+from facehub.io.formats import SUFFIXES
 
 
 def build(recognizer: HostedRecognizer, identify: IdentifyTab, *, downloads: bool) -> None:
@@ -92,7 +93,7 @@ def build(recognizer: HostedRecognizer, identify: IdentifyTab, *, downloads: boo
             files = file_input(
                 texts.ALBUM_PHOTOS,
                 file_count="multiple",
-                file_types=["image", ".zip"],
+                file_types=[*sorted(SUFFIXES), ".zip"],
                 height=160,
                 elem_id="album-photos",
             )

@@ -21,6 +21,7 @@ from facehub.errors import FaceHubError
 from facehub.gallery.base import Gallery
 from facehub.hosted.recognizer import HostedRecognizer
 from facehub.identification import identify_faces
+from facehub.io.formats import SUFFIXES
 from facehub.results import IdentifiedFace
 
 FRAME_EVERY, LIVE_LIMIT = 0.35, 120.0  # seconds
@@ -223,7 +224,7 @@ def build(
             files = file_input(
                 texts.PHOTOS,
                 file_count="multiple",
-                file_types=["image", ".zip"],
+                file_types=[*sorted(SUFFIXES), ".zip"],
                 height=160,
                 elem_id="photos",
             )

@@ -27,10 +27,10 @@ from facehub.demo.session import SLASH, SessionGallery
 from facehub.demo.settings import Settings
 from facehub.gallery.address import check_changeable
 from facehub.hosted.recognizer import Host, HostedRecognizer
-from facehub.io.images import SUFFIXES
+from facehub.io.formats import SUFFIXES
 from facehub.pipeline import FaceRecognizer
 
-SCRIPTS = [Path(__file__).with_name(name) for name in ("folders.js", "confirm.js")]
+SCRIPTS = [Path(__file__).with_name(name) for name in ("folders.js", "pictures.js", "confirm.js")]
 DROPS = {"photos": "nothing-dropped", "album-photos": "album-nothing-dropped"}
 SESSIONS = 300  # held at once; the least recently used is evicted
 

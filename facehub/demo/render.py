@@ -29,6 +29,9 @@ MAX_SHOWN = 100  # people on the wall
 MAX_REVIEWED = 2000  # templates, of which all pairs are looked at
 SCALE = (-0.2, 1.0)  # similarities at the ends of the score bar
 
+# Said once of a picture, not of each of its faces.
+_OF_PICTURES = frozenset({QualityIssue.SEVERAL_FACES, QualityIssue.TOO_MANY_FACES})
+
 CSS = """
 .fh-card{border:1px solid var(--border-color-primary);border-radius:12px;padding:1rem 1.25rem}
 .fh-card h2{margin:0 0 .25rem}
@@ -136,7 +139,8 @@ def photo_note(photo: Photo, chooser: str) -> str:
         for number, face in enumerate(photo.faces, 1)
     )
     text = texts.FACES.format(count=len(photo.faces))
-    return f'<style>{styles}</style><div class="fh-note" role="status">{escape(text)}</div>'
+    note = f'<div class="fh-note" role="status">{escape(text)}{_crowd(photo)}</div>'
+    return f"<style>{styles}</style>{note}"
 
 
 def wall(enrolled: Enrolled, spec: ModelSpec, empty: str = texts.WALL_EMPTY) -> str:
@@ -179,7 +183,7 @@ def identification(
     rows = []
     for number, face in enumerate(faces, 1):
         label = _label(number, face, spec)
-        issues = [i for i in face.probe.issues if i is not QualityIssue.SEVERAL_FACES]
+        issues = [i for i in face.probe.issues if i not in _OF_PICTURES]
         candidates = "".join(
             f'<div class="fh-candidate">{_crop(enrolled, c)}'
             f"<span>{escape(c.name)} {c.similarity:.2f}</span></div>"
@@ -190,7 +194,7 @@ def identification(
             f"<td>{candidates}{_candidate_odds(face)}{_warnings(issues)}</td></tr>"
         )
     return (
-        f"{boxed(photo, faces, spec)}"
+        f"{boxed(photo, faces, spec)}{_crowd(photo)}"
         f'<table class="fh-table"><tr>{headings}</tr>'
         f'{"".join(rows)}</table><p class="fh-note">{escape(_limit(enrolled.gallery, spec))}</p>'
         f"{approximate(enrolled.gallery)}"
@@ -313,6 +317,11 @@ def _width_at(height: int, crop: np.ndarray) -> int:
     """The width of a crop that is shown so high, in pixels."""
     width: float = height * crop.shape[1] / crop.shape[0]
     return round(width)
+
+
+def _crowd(photo: Photo) -> str:
+    """A warning where not all faces of a picture were looked at."""
+    return _warnings(i for i in photo.faces[0].issues if i is QualityIssue.TOO_MANY_FACES)
 
 
 def _warnings(issues: Iterable[QualityIssue]) -> str:

@@ -19,7 +19,8 @@ from facehub.errors import AlbumError, FaceHubError
 from facehub.gallery.base import clean_name
 from facehub.io.images import ImageSource
 from facehub.pipeline import FaceRecognizer
-from facehub.results import EmbeddedFace
+from facehub.quality import ADVICE
+from facehub.results import EmbeddedFace, QualityIssue
 
 MAX_FACES = 600  # of one album
 
@@ -83,6 +84,9 @@ class SessionAlbum:
                 if isinstance(found, FaceHubError):
                     failures.append(f"{portrait.source}: {found}")
                     continue
+                if found and QualityIssue.TOO_MANY_FACES in found[0].issues:
+                    warning = ADVICE[QualityIssue.TOO_MANY_FACES]
+                    failures.append(f"{portrait.source}: {warning}")
                 kept = found[: MAX_FACES - len(faces)]
                 faces += [AlbumPhoto(portrait.source, face) for face in kept]
                 pictures += [photos] * len(kept)

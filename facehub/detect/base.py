@@ -8,6 +8,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 Search = Literal["auto", "thorough"]
+MAX_FACES = 100  # of one picture that are aligned and embedded, the largest; work is bounded so
 LEFT_IRIS, RIGHT_IRIS = 468, 473  # iris centres at image left and image right
 
 
@@ -48,7 +49,9 @@ class FaceDetector(Protocol):
                 "thorough" always does, for group photos.
 
         Returns:
-            Faces from left to right (by the middle of the box, then top to bottom).
+            Faces from left to right (by the middle of the box, then top to bottom). Where there are
+            more than `MAX_FACES`, at least one more than that, the largest among them: a detector
+            need not find the rest.
 
         Raises:
             ValueError: `search` is neither "auto" nor "thorough".

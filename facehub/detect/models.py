@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from facehub.detect.base import FaceLandmarks
+from facehub.detect.base import MAX_FACES, FaceLandmarks
 from facehub.detect.mediapipe_import import import_mediapipe
 from facehub.detect.tiles import Box, View
 from facehub.errors import AssetError
@@ -23,7 +23,6 @@ from facehub.errors import AssetError
 MODEL_FILE = "face_landmarker.task"
 MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 DETECTOR_FILE = "face_detector.tflite"  # inside MODEL_FILE
-MAX_FACES = 100
 MIN_SCORE = 0.25  # of a proposal
 MAX_OVERLAP = 0.5  # of two proposals (intersection over union), as inside the landmarker
 

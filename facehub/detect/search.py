@@ -13,7 +13,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from facehub.detect.base import FaceLandmarks, Search
+from facehub.detect.base import MAX_FACES, FaceLandmarks, Search
 from facehub.detect.models import Proposal
 from facehub.detect.tiles import MAX_LEVELS, Box, View, reduced, square_around, tiles
 
@@ -26,6 +26,8 @@ WEAK_SCORE, WEAK_SIZE = 0.5, 0.22  # weaker proposals count where they are small
 SURE_SCORE = 0.75  # from which a proposal needs no second look
 CHECK_REACH, CHECK_SCORE = 1.5, 0.6
 LANDMARKS_REACH = 1.25
+
+MAX_MISSES = 300  # places looked at that show no face; textures have some, bombs thousands
 
 
 class FaceModels(Protocol):
@@ -55,20 +57,43 @@ def search_faces(models: FaceModels, image: np.ndarray, search: Search) -> list[
             always looks at the smaller tiles too.
 
     Returns:
-        Faces in the order in which they were found.
+        Faces in the order in which they were found: from large tiles to small ones. The search ends
+        when there are more than `MAX_FACES`, and after `MAX_MISSES` places that showed none.
     """
-    pending = [(tile, models.propose_ahead(tile)) for tile in tiles(image, range(1))]
+    pending = [_start(models, image, 0)]
     found = FoundFaces()
     for face in _in_whole(models, image):
         found.add(face)
     if search == "thorough" or not found.faces:
-        smaller = tiles(image, range(1, MAX_LEVELS))
-        pending += [(tile, models.propose_ahead(tile)) for tile in smaller]
-    for tile, proposals in pending:
-        for proposal in proposals.result():
-            if _plausible(proposal, tile) and not found.knows(proposal.box, proposal.eyes):
+        pending += [_start(models, image, level) for level in range(1, MAX_LEVELS)]
+    for tiles_of_level in pending:
+        for proposal in _proposals(tiles_of_level):
+            if found.is_full:
+                return found.faces
+            if not found.knows(proposal.box, proposal.eyes):
                 _look_closer(models, image, proposal, found)
     return found.faces
+
+
+_Started = list[tuple[View, Future[list[Proposal]]]]
+
+
+def _start(models: FaceModels, image: np.ndarray, level: int) -> _Started:
+    """Start to look for proposals in the tiles of one level, in the background."""
+    return [(tile, models.propose_ahead(tile)) for tile in tiles(image, range(level, level + 1))]
+
+
+def _proposals(started: _Started) -> list[Proposal]:
+    """Those of one level that count: where there are many, the largest first."""
+    found = [
+        proposal
+        for tile, proposals in started
+        for proposal in proposals.result()
+        if _plausible(proposal, tile)
+    ]
+    if len(found) > MAX_FACES:
+        found.sort(key=lambda proposal: -proposal.box.side)
+    return found
 
 
 def _plausible(proposal: Proposal, tile: View) -> bool:
@@ -89,6 +114,12 @@ class FoundFaces:
         self._boxes = np.empty((0, 4))
         self._eyes = np.empty((0, 2))
         self._rejected: list[Proposal] = []
+        self._misses = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more is to be looked for."""
+        return len(self.faces) > MAX_FACES or self._misses >= MAX_MISSES
 
     def add(self, face: FaceLandmarks) -> bool:
         """Add a face unless it is one of those found already; return whether it was added."""
@@ -103,6 +134,7 @@ class FoundFaces:
     def reject(self, proposal: Proposal) -> None:
         """Remember that a place shows no face."""
         self._rejected.append(proposal)
+        self._misses += 1
 
     def knows(self, box: Box, eyes: tuple[float, float]) -> bool:
         """Whether a face is one found already: the eyes of one lie in the box of the other."""

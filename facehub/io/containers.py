@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from facehub.errors import ArchiveError, ImageDecodeError, ImageError, ImageTooLargeError
-from facehub.io.images import MAX_BYTES, SUFFIXES, read_file
+from facehub.io.formats import SUFFIXES, why_not
+from facehub.io.images import MAX_BYTES, read_file
 from facehub.io.remote import RemotePlace
 
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir"})
@@ -19,7 +20,7 @@ SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir"})
 EMPTY_FOLDER = "an empty folder"
 HIDDEN = "hidden, or of a system's own folder"
 LOOSE = "not in a sub-folder"
-NO_PICTURE = "not the name of a JPEG, PNG or WebP picture"
+NO_PICTURE = why_not("")
 SAME_NAME = "not read, as another file in the zip has the same name"
 
 
@@ -153,5 +154,5 @@ def _sort_out(entries: Iterable[str], loose: bool) -> tuple[list[str], dict[str,
         elif is_picture:
             ignored[entry] = LOOSE
         elif loose or "/" in entry:
-            ignored[entry] = NO_PICTURE
+            ignored[entry] = why_not(PurePosixPath(entry).suffix.lower())
     return names, ignored

@@ -7,19 +7,21 @@ import io
 import os
 from typing import BinaryIO, TypeAlias
 
+import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from facehub.errors import ImageDecodeError, ImageFormatError, ImageTooLargeError
+from facehub.io.codecs import png
+from facehub.io.codecs.exif import orientation_of, upright
+from facehub.io.formats import FORMAT_ADVICE, HEIC, HEIC_MISSING, PNG, Format, format_of
+from facehub.io.levels import to_uint8, white_of
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
 
-FORMATS = ("JPEG", "PNG", "WEBP")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 MAX_BYTES = 32 * 1024 * 1024
 MAX_PIXELS = 40_000_000
 MAX_SIDE = 30_000  # OpenCV's geometric transforms stop at 32,767
-FORMAT_ADVICE = "use a JPEG, PNG or WebP picture"
 
 
 def load_image(
@@ -27,14 +29,15 @@ def load_image(
 ) -> np.ndarray:
     """Read a picture as RGB.
 
-    Files and bytes must hold JPEG, PNG or WebP; of an animation the first frame is taken. The EXIF
-    rotation is applied; transparent parts become white; palette, grey, CMYK and 16-bit pictures are
-    converted. Size limits are checked before anything is decoded.
+    Files and bytes must hold a format of `facehub.io.formats`; of an animation the first frame is
+    taken, of several pages the first. The EXIF rotation is applied; transparent parts become white;
+    palette, grey, CMYK, 16-bit and floating-point pictures are converted, see `to_uint8`. Sizes,
+    and how much work it would be, are checked before anything is decoded.
 
     Args:
-        source: a path, encoded bytes, a binary file, a PIL image, or an array: uint8 or uint16,
-            (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA. OpenCV arrays are BGR: reverse the
-            last axis first.
+        source: a path, encoded bytes, a binary file, a PIL image, or an array: uint8 or uint16
+            (scaled by `to_uint8`), (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA. OpenCV
+            arrays are BGR: reverse the last axis first.
         max_bytes: largest encoded size in bytes.
         max_pixels: largest width x height.
 
@@ -59,29 +62,47 @@ def read_pixels(
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
         _check_size(*source.size, max_pixels)
-        return _decode(source)
+        return _decode(source, None)
     data = _read(source, max_bytes)
     if not data:
         raise ImageDecodeError("The file is empty (0 bytes).")
     if len(data) > max_bytes:
         raise ImageTooLargeError(f"The file is larger than {max_bytes / 2**20:.0f} MB.")
+    return _decode_file(data, max_pixels)
+
+
+def _decode_file(data: bytes, max_pixels: int) -> np.ndarray:
+    format = format_of(data)
+    if format is None:
+        raise ImageFormatError(f"This is not a picture that facehub reads; {FORMAT_ADVICE}.")
+    if not format.is_read:
+        raise ImageFormatError(f"{HEIC_MISSING}; else {FORMAT_ADVICE}.")
+    prepared = format.prepare(data, max_pixels)
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = _open(prepared.data, format)
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(
             f"The picture has far more than the {max_pixels / 1e6:.0f} megapixels allowed."
-        ) from error
-    except UnidentifiedImageError as error:
-        if _looks_supported(data):
-            raise ImageDecodeError("The picture is damaged or incomplete.") from error
-        raise ImageFormatError(
-            f"This is not a picture that facehub reads; {FORMAT_ADVICE}."
         ) from error
     except Exception as error:  # a damaged header makes Pillow raise almost anything
         raise ImageDecodeError("The picture is damaged or incomplete.") from error
     with image:
         _check_size(*image.size, max_pixels)
-        return _decode(image)
+        orientation = prepared.orientation
+        if orientation is None:
+            exif, xmp = image.info.get("exif"), image.info.get("xmp")
+            orientation = orientation_of(exif or b"", xmp or b"")
+        if format is PNG and png.has_wide_colours(prepared.data):
+            return _decode_wide(prepared.data, orientation)
+        return _decode(image, orientation)
+
+
+def _open(data: bytes, format: Format) -> Image.Image:
+    if format is HEIC:
+        from pillow_heif import HeifImageFile  # of an extra; registers nothing in Pillow
+
+        return HeifImageFile(io.BytesIO(data))
+    return Image.open(io.BytesIO(data), formats=[format.name])
 
 
 def _read(source: str | os.PathLike[str] | bytes | BinaryIO, max_bytes: int) -> bytes:
@@ -124,12 +145,6 @@ def _unreadable(error: Exception) -> ImageDecodeError:
     )
 
 
-def _looks_supported(data: bytes) -> bool:
-    return data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n")) or (
-        data[:4] == b"RIFF" and data[8:12] == b"WEBP"
-    )
-
-
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise ImageTooLargeError(
@@ -140,28 +155,49 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         raise ImageDecodeError("The picture has no pixels.")
 
 
-def _decode(image: Image.Image) -> np.ndarray:
+def _decode(image: Image.Image, orientation: int | None) -> np.ndarray:
+    """Decode a picture, and turn it: by its own metadata where `orientation` is None."""
     try:
         image.load()
-        with contextlib.suppress(Exception):  # damaged EXIF beside sound pixels: keep the pixels
-            image = _upright(image)
-        if image.mode.startswith("I"):  # 16-bit grey, held as 16- or 32-bit integers
-            grey = np.clip(np.asarray(image, dtype=np.int64), 0, 65535) // 257
-            image = Image.fromarray(grey.astype(np.uint8))
-        if image.mode == "F":
-            raise ImageFormatError("Pictures of floating-point values are not supported.")
+        if orientation is not None:
+            image = upright(image, orientation)
+        else:
+            with contextlib.suppress(Exception):  # damaged EXIF beside sound pixels: keep these
+                image = _upright(image)
+        if image.mode == "F" or image.mode.startswith("I"):  # grey of 16 bits or more
+            image = Image.fromarray(to_uint8(np.asarray(image)))
         if image.has_transparency_data:
             rgba = image.convert("RGBA")
             image = Image.new("RGBA", rgba.size, "white")
             image.alpha_composite(rgba)
         rgb = image if image.mode == "RGB" else image.convert("RGB")
         return np.asarray(rgb)
-    except ImageFormatError:
-        raise
     except MemoryError as error:
         raise ImageTooLargeError("There is not enough memory to decode this picture.") from error
     except Exception as error:  # codecs raise OSError, SyntaxError, ValueError, struct.error, ...
         raise ImageDecodeError("The picture is damaged or incomplete.") from error
+
+
+def _decode_wide(data: bytes, orientation: int) -> np.ndarray:
+    """A PNG with several channels of 16 bits."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16:
+        raise ImageDecodeError("The picture is damaged or incomplete.")
+    return _decode(Image.fromarray(_from_bgr(_narrow(pixels))), orientation)
+
+
+def _from_bgr(pixels: np.ndarray) -> np.ndarray:
+    """Three or four channels of OpenCV in the usual order."""
+    codes = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+    return cv2.cvtColor(pixels, codes[pixels.shape[2]])
+
+
+def _narrow(pixels: np.ndarray) -> np.ndarray:
+    """uint16 (H, W, 1), (H, W, 3) or (H, W, 4) as uint8; how much shows through keeps its range."""
+    narrow = to_uint8(pixels, white_of(pixels[:, :, :3]))
+    if pixels.shape[2] == 4:
+        narrow[:, :, 3] = pixels[:, :, 3] >> 8
+    return narrow
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -182,9 +218,9 @@ def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
         )
     _check_size(array.shape[1], array.shape[0], max_pixels)
     if array.dtype == np.uint16:
-        array = (array // 257).astype(np.uint8)
+        array = _narrow(array)
     if array.shape[2] == 1:
         return np.repeat(array, 3, axis=2)
     if array.shape[2] == 4:
-        return _decode(Image.fromarray(np.ascontiguousarray(array)))
+        return _decode(Image.fromarray(np.ascontiguousarray(array)), None)
     return np.ascontiguousarray(array)

@@ -17,7 +17,8 @@ import numpy as np
 
 from facehub.errors import ArchiveError
 from facehub.io.containers import FileSource, FolderSource, RemoteSource, ZipSource
-from facehub.io.images import SUFFIXES, load_image
+from facehub.io.formats import SUFFIXES
+from facehub.io.images import load_image
 from facehub.io.recordio import RecordSource
 from facehub.io.remote import RemotePlace, is_address
 
@@ -74,7 +75,7 @@ def open_source(path: str | os.PathLike[str], *, loose: bool = False) -> Source:
 def _not_empty(source: Source, path: object, loose: bool) -> Source:
     if not source.names:
         where = "" if loose else " in a sub-folder"
-        raise ArchiveError(f"{path} holds no JPEG, PNG or WebP picture{where}.")
+        raise ArchiveError(f"{path} holds no picture that is read{where}.")
     return source
 
 

@@ -23,9 +23,9 @@ from facehub.service.routes import router
 from facehub.service.settings import Settings
 
 DESCRIPTION = (
-    "Face verification (1:1) and identification (1:N). Pictures are JPEG, PNG or WebP; nothing is "
-    "kept of them but the templates of people who are enrolled. Errors are problem details "
-    "(RFC 9457); their `error` names the error's class."
+    "Face verification (1:1) and identification (1:N). Nothing is kept of pictures but "
+    "the templates of people who are enrolled. Errors are problem details (RFC 9457); their "
+    "`error` names the error's class."
 )
 
 

@@ -12,6 +12,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from facehub.io.formats import MEDIA_TYPES
 from facehub.service.errors import (
     BadRequestError,
     BodyTimeoutError,
@@ -23,7 +24,7 @@ from facehub.service.limits import Visit
 
 JSON = "application/json"
 FORM = "multipart/form-data"
-RAW = ("application/octet-stream", "image/jpeg", "image/png", "image/webp")
+RAW = ("application/octet-stream", *MEDIA_TYPES)
 MAX_TEXT = 16 * 1024  # bytes of a JSON body, and of all that is not a picture in a form
 
 Model = TypeVar("Model", bound=BaseModel)

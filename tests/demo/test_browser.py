@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Dialog, Locator, Page, Playwright, Rout
 from facehub import MemoryGallery, default_recognizer, enrol
 from facehub.demo import verify_tab
 from facehub.demo.settings import Settings
+from facehub.io.formats import SUFFIXES
 
 pytestmark = pytest.mark.browser
 FLAGS = [
@@ -654,3 +655,27 @@ def test_an_unknown_face_is_named_in_place(page: Page, examples: Path) -> None:
     page.click("#enrol-face")
     expect(boxes).to_have_text(["1. eileen collins", "2. Grace"])
     expect(page.locator("#wall .fh-person")).to_have_text(["eileen collins1 photo", "Grace1 photo"])
+
+
+def test_the_pickers_offer_what_is_read(page: Page) -> None:
+    """Those of pictures, those of photos to enrol and to group."""
+    pictures = ",".join(sorted(SUFFIXES))
+    for side in ("first", "second"):
+        expect(page.locator(f"#{side} input[type=file]")).to_have_attribute("accept", pictures)
+    page.get_by_role("tab", name="Identify").click()
+    expect(page.locator("#probe input[type=file]")).to_have_attribute("accept", pictures)
+    photos = page.locator("#photos input[type=file]").get_attribute("accept") or ""
+    assert {part.strip() for part in photos.split(",")} == SUFFIXES | {".zip"}
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "GIF", "AVIF"])
+def test_a_picture_that_browsers_may_not_show(
+    page: Page, examples: Path, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / f"face.{kind.lower()}"
+    with Image.open(examples / "grace_hopper.jpg") as picture:
+        picture.convert("RGB").save(path, kind)
+    put(page, "first", path)
+    expect(page.locator("#first img").first).to_have_attribute(
+        "src", re.compile("^data:image/jpeg")
+    )

@@ -18,7 +18,7 @@ from facehub.model.calibration import Calibration
 from facehub.model.spec import ModelSpec
 from facehub.model.tail import Tail
 from facehub.pipeline import default_recognizer
-from facehub.results import Decision, VerificationResult
+from facehub.results import Decision, QualityIssue, VerificationResult
 
 CURVE = ((0.0, 0.9, 0.0), (0.4, 0.02, 0.1), (0.8, 0.0002, 0.5), (0.9, 0.0, 1.0))
 CALIBRATION = Calibration("made up", None, 0.01, 0.2, 10_000, 9, CURVE)
@@ -280,3 +280,18 @@ def test_no_face() -> None:
     photo = Photo(np.zeros((9, 9, 3), np.uint8), (9, 9), ())
     assert texts.NO_FACE in render.identification(photo, [], session.now, CONFIG)
     assert texts.NO_FACE_HERE in render.photo_note(photo, "first-face")
+
+
+def test_too_many_faces_are_said_once(examples: Path) -> None:
+    recognizer = default_recognizer()
+    session = SessionGallery(MemoryGallery(recognizer.fingerprint))
+    photo = read_photo(examples / "both.jpg", recognizer)
+    issues = (QualityIssue.SEVERAL_FACES, QualityIssue.TOO_MANY_FACES)
+    crowd = dataclasses.replace(
+        photo, faces=tuple(dataclasses.replace(face, issues=issues) for face in photo.faces)
+    )
+    faces = identify_faces(crowd.faces, session.gallery, threshold=0.5)
+    html = render.identification(crowd, faces, session.now, CONFIG)
+    assert html.count("more than 100 faces; only the 100 largest were compared") == 1
+    assert "more than 100 faces" in render.photo_note(crowd, "chooser")
+    assert "more than 100 faces" not in render.photo_note(photo, "chooser")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ from facehub import (
     identify,
 )
 from facehub.cli.main import main
+from facehub.detect.base import MAX_FACES, FaceLandmarks, Search
+from facehub.detect.mediapipe import default_detector
 from facehub.model.store import MODEL_VARIABLE, read_spec
 
 
@@ -330,3 +333,58 @@ def test_with_threshold_leaves_the_recognizer_alone(recognizer: FaceRecognizer) 
         recognizer.spec = strict.spec  # type: ignore[misc]
     with pytest.raises(ValueError, match="threshold must be a number"):
         recognizer.with_threshold(2)
+
+
+# --- crowds ---------------------------------------------------------------------------------------
+
+
+class Crowd:
+    """Finds so many faces where there is one, each a little larger than the one before."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def find(self, image: np.ndarray, search: Search = "auto") -> list[FaceLandmarks]:
+        (face,) = default_detector().find(image)
+        middle = face.points.mean(axis=0)
+        return [
+            FaceLandmarks((face.points - middle) * (0.5 + 0.003 * n) + middle, face.pose)
+            for n in range(self.count)
+        ]
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("count", [MAX_FACES, MAX_FACES + 30])
+def test_of_too_many_faces_the_largest_are_embedded_and_each_says_so(
+    recognizer: FaceRecognizer, astronaut: np.ndarray, count: int
+) -> None:
+    crowd = dataclasses.replace(recognizer, detector=Crowd(count))
+    found = crowd.faces(astronaut)
+    assert len(found) == MAX_FACES
+    widths = [face.face.box[2] - face.face.box[0] for face in found]
+    assert widths == sorted(widths)
+    assert widths[0] / widths[-1] == pytest.approx(
+        (0.5 + 0.003 * (count - MAX_FACES)) / (0.5 + 0.003 * (count - 1)), abs=1e-3
+    )
+    too_many = count > MAX_FACES
+    assert all((QualityIssue.TOO_MANY_FACES in face.issues) == too_many for face in found)
+    (largest,) = crowd.faces_many([astronaut], policy="largest")
+    assert (QualityIssue.TOO_MANY_FACES in largest[0].issues) == too_many  # type: ignore[index]
+
+
+def test_the_command_says_that_there_are_too_many_faces(
+    recognizer: FaceRecognizer,
+    astronaut: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    crowd = dataclasses.replace(recognizer, detector=Crowd(MAX_FACES + 1))
+    monkeypatch.setattr(FaceRecognizer, "from_pretrained", lambda name, **_: crowd)
+    photo = tmp_path / "crowd.png"
+    Image.fromarray(astronaut).save(photo)
+    assert main(["embed", str(photo), "-o", str(tmp_path / "crowd.csv")]) == 0
+    output, errors = capsys.readouterr()
+    assert output.startswith("100 faces from 1 photos")
+    assert errors.count("crowd.png: The picture shows more than 100 faces; only the 100") == 1

@@ -14,6 +14,7 @@ from pathlib import Path
 
 FACE, FACES, NONE, ANY = "face", "faces", "none", "any"
 OUTCOMES = (FACE, FACES, NONE, ANY)
+DAMAGED = "damaged or incomplete"
 NO_PICTURE = "not a picture that facehub reads"
 NO_GALLERY = "damaged or not a facehub gallery"
 

@@ -51,6 +51,15 @@ def webp() -> bytes:
     return encode(face(), "WEBP", quality=90)
 
 
+def heic(picture: Image.Image | None = None, **options: object) -> bytes:
+    """The face, or another picture, as HEIC; needs facehub[heic]."""
+    from pillow_heif import from_pillow
+
+    buffer = io.BytesIO()
+    from_pillow(picture or face()).save(buffer, **{"quality": 90, **options})
+    return buffer.getvalue()
+
+
 def _upright_after(orientation: int) -> Image.Image:
     """The face stored so that the EXIF orientation turns it upright."""
     inverse = {
@@ -86,6 +95,18 @@ def ycck() -> bytes:
 def grey16() -> bytes:
     grey = np.asarray(face().convert("L")).astype(np.uint16) * 257
     return encode(grey, "PNG")
+
+
+def grey_of(bits: int, kind: str = "PNG") -> bytes:
+    """Grey of so many bits in 16."""
+    grey = np.asarray(face().convert("L")).astype(np.uint16)
+    return encode(grey << (bits - 8), kind)
+
+
+def grey_32(dtype: str, top: float) -> bytes:
+    """A TIFF of floating-point values or integers of 32 bits, from 0 to `top`."""
+    grey = np.asarray(face().convert("L")) / 255 * top
+    return encode(Image.fromarray(grey.astype(dtype)), "TIFF")
 
 
 def see_through(mode: str) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from facehub.io.images import SUFFIXES
+from facehub.io.formats import SUFFIXES
 from train.evaluation.pairs import read_text
 
 CELEBA_COLUMNS = ("Male", "Young", "Eyeglasses")  # taken where a file has them all

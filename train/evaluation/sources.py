@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from facehub.io.containers import is_hidden
-from facehub.io.images import SUFFIXES
+from facehub.io.formats import SUFFIXES
 from facehub.io.sources import Source, open_source
 from train.evaluation.binset import read_bin
 from train.evaluation.pairs import Pair, PairSet, check_pairs, is_lfw, parse_pairs, read_text

@@ -165,7 +165,7 @@ def test_enrol_largest(run: Run, tmp_path: Path, photos: Path) -> None:
     [
         (None, "is not a folder or zip; use --name"),
         ([], "has no sub-folder per person"),
-        (["Ann"], "holds no JPEG, PNG or WebP picture"),
+        (["Ann"], "holds no picture that is read"),
     ],
     ids=["photo", "empty folder", "empty sub-folder"],
 )

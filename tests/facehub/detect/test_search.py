@@ -7,9 +7,9 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from facehub.detect.base import FaceLandmarks, Search
+from facehub.detect.base import MAX_FACES, FaceLandmarks, Search
 from facehub.detect.models import Proposal
-from facehub.detect.search import FoundFaces, _plausible, search_faces
+from facehub.detect.search import MAX_MISSES, FoundFaces, _plausible, search_faces
 from facehub.detect.tiles import Box, View
 
 
@@ -137,3 +137,38 @@ def test_rejected_again_only_in_its_size_and_score() -> None:
     assert not found.rejected(proposal(105, 100, 55, 0.6))
     assert not found.rejected(proposal(105, 100, 100, 0.4))
     assert not found.rejected(proposal(150, 100, 50, 0.4))
+
+
+# --- work is bounded ------------------------------------------------------------------------------
+
+
+def grid(side: int, count: int, size: float) -> list[tuple[float, ...]]:
+    """`count` x `count` faces in a picture of so many pixels a side."""
+    step = side / count
+    return [(step * (x + 0.5), step * (y + 0.5), size) for y in range(count) for x in range(count)]
+
+
+def test_no_more_faces_are_looked_for_than_are_used() -> None:
+    picture = np.zeros((4000, 4000, 3), np.uint8)
+    models = Models(grid(4000, 20, 80), 0.9)
+    found = search_faces(models, picture, "thorough")
+    assert len(found) == MAX_FACES + 1
+    assert len(models.landmarked) <= MAX_FACES + 4  # and the whole picture, and its padded copy
+
+
+def test_of_too_many_faces_the_largest_are_found() -> None:
+    picture = np.zeros((4000, 4000, 3), np.uint8)
+    places = [
+        (x, y, 90 if number % 4 == 0 else 80) for number, (x, y, _) in enumerate(grid(4000, 20, 0))
+    ]
+    found = search_faces(Models(places, 0.9), picture, "thorough")
+    sizes = [round(each.box[2] - each.box[0]) for each in found]
+    assert sorted(sizes)[-100:] == [90] * 100
+
+
+def test_places_without_a_face_are_looked_at_so_often_only() -> None:
+    picture = np.zeros((4000, 4000, 3), np.uint8)
+    places = grid(4000, 20, 80)
+    models = Models(places, 0.9, phantoms=len(places))
+    assert search_faces(models, picture, "thorough") == []
+    assert len(models.landmarked) == MAX_MISSES + 2

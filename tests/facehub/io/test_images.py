@@ -243,16 +243,16 @@ def test_truncated(astronaut: np.ndarray, suffix: str, share: float) -> None:
         load_image(data[: int(share * len(data))])
 
 
-@pytest.mark.parametrize("suffix", ["gif", "bmp", "tiff", "ppm"])
+@pytest.mark.parametrize("suffix", ["ppm", "ico", "jpeg2000"])
 def test_other_format(suffix: str) -> None:
-    with pytest.raises(ImageFormatError, match="JPEG, PNG or WebP"):
+    with pytest.raises(ImageFormatError, match="not a picture that facehub reads"):
         load_image(encode(PIXELS, suffix))
 
 
 def test_text_named_jpg(tmp_path: Path) -> None:
     path = tmp_path / "letter.jpg"
     path.write_text("Dear Sir or Madam,")
-    with pytest.raises(ImageFormatError, match="JPEG, PNG or WebP"):
+    with pytest.raises(ImageFormatError, match="not a picture that facehub reads"):
         load_image(path)
 
 
@@ -302,8 +302,7 @@ def test_wrong_shape(shape: tuple[int, ...]) -> None:
 
 
 def test_floating_point_picture() -> None:
-    with pytest.raises(ImageFormatError, match="floating-point"):
-        load_image(Image.new("F", (4, 4)))
+    assert load_image(Image.new("F", (4, 4), 0.4)).tolist() == np.full((4, 4, 3), 102).tolist()
 
 
 @pytest.mark.parametrize("source", [None, 5, [[1, 2], [3, 4]]])
@@ -343,5 +342,4 @@ def test_device() -> None:
 
 def test_compressed_text_bomb() -> None:
     text = b"Comment\0\0" + zlib.compress(bytes(50_000_000))
-    with pytest.raises(ImageDecodeError):
-        load_image(png(4, 4, bytes(20), zTXt=text))
+    assert load_image(png(4, 4, bytes(20), zTXt=text)).tolist() == np.zeros((4, 4, 3)).tolist()

@@ -137,7 +137,7 @@ def test_damaged_record_io(rec: Path, damage: str) -> None:
 
 def test_folder_takes_pictures_in_sub_folders(tmp_path: Path) -> None:
     """What is left out has a reason, except for files that are no pictures beside the folders."""
-    for name in ("b/2.JPG", "a/1.png", "a/deep/3.webp", "a/5.bmp", "4.png", "notes.txt"):
+    for name in ("b/2.JPG", "a/1.png", "a/deep/3.webp", "a/5.psd", "4.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
     (tmp_path / "c").mkdir()
@@ -146,7 +146,7 @@ def test_folder_takes_pictures_in_sub_folders(tmp_path: Path) -> None:
     assert source.read("b/2.JPG") == b"b/2.JPG"
     assert source.ignored == {
         "4.png": "not in a sub-folder",
-        "a/5.bmp": "not the name of a JPEG, PNG or WebP picture",
+        "a/5.psd": "not the name of a picture that is read",
         "c/": "an empty folder",
     }
 
@@ -154,11 +154,11 @@ def test_folder_takes_pictures_in_sub_folders(tmp_path: Path) -> None:
 def test_a_zip_ignores_the_same(tmp_path: Path) -> None:
     path = tmp_path / "faces.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        for name in ("set/", "set/a/1.png", "set/c/", "set/b/2.bmp"):
+        for name in ("set/", "set/a/1.png", "set/c/", "set/b/2.psd"):
             archive.writestr(name, b"")
     source = open_source(path)
     assert source.names == ["set/a/1.png"]
-    assert list(source.ignored) == ["set/b/2.bmp", "set/c/"]
+    assert list(source.ignored) == ["set/b/2.psd", "set/c/"]
 
 
 def test_a_damaged_member_is_an_error_of_its_picture(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_align(tmp_path: Path, astronaut: np.ndarray, nobody: np.ndarray) -> Non
     Image.fromarray(nobody).save(raw / "b" / "nobody.png")
     (raw / "b" / "text.jpg").write_text("no picture")
     (raw / "c").mkdir()
-    Image.fromarray(nobody).save(raw / "c" / "1.bmp")
+    Image.fromarray(nobody).save(raw / "c" / "1.ppm")
 
     counts = align(raw, aligned, workers=1)
     rest = {"no_face": 1, "unreadable": 1, "ignored": 1, "empty": 1}
@@ -38,10 +38,10 @@ def test_align(tmp_path: Path, astronaut: np.ndarray, nobody: np.ndarray) -> Non
 
     with (aligned / "failures.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["picture"] for row in rows] == ["b/nobody.png", "b/text.jpg", "c/1.bmp", "c/"]
+    assert [row["picture"] for row in rows] == ["b/nobody.png", "b/text.jpg", "c/1.ppm", "c/"]
     assert rows[0]["reason"] == "no face"
     assert "not a picture" in rows[1]["reason"]
-    assert rows[2]["reason"] == "not the name of a JPEG, PNG or WebP picture"
+    assert rows[2]["reason"] == "not the name of a picture that is read"
     assert rows[3]["reason"] == "no picture left"
 
     (aligned / "a" / "1.webp").unlink()

@@ -71,7 +71,7 @@ def test_pack_the_middle_of_wider_crops(tmp_path: Path) -> None:
 
 
 def test_nothing_to_pack(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="no JPEG, PNG or WebP picture in a sub-folder"):
+    with pytest.raises(ArchiveError, match="no picture that is read in a sub-folder"):
         pack(tmp_path, tmp_path / "pack")
 
 
