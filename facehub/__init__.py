@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from facehub import _telemetry as _telemetry  # first: others read what it sets at their import
 from facehub._version import __version__
 from facehub.album import Album, AlbumFace, AlbumGroup, make_album
 from facehub.align import align_faces

@@ -103,7 +103,6 @@ def _results(
 
 def _ray() -> Any:
     """The modules `ray` and `ray.data`."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports to its makers
     try:
         import ray
         import ray.data

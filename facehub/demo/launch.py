@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Any
@@ -24,6 +25,9 @@ def create_page(settings: Settings | None = None) -> gr.Blocks:
         FaceHubError: a setting, the weights or the gallery file cannot be used.
     """
     settings = settings or Settings.from_environment()
+    # Around every call Gradio asks matplotlib for its backend; to find one, it would import all of
+    # its own and write a list of fonts below ~/.cache.
+    os.environ.setdefault("MPLBACKEND", "agg")
     return build(default_recognizer(), settings)
 
 

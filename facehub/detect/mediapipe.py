@@ -18,7 +18,9 @@ from typing import Self
 import numpy as np
 
 from facehub.detect.base import FaceLandmarks, Search, check_search, left_to_right
+from facehub.detect.mediapipe_import import import_mediapipe
 from facehub.detect.models import MediaPipeModels
+from facehub.detect.no_sockets import refuse_sockets
 from facehub.detect.search import search_faces
 
 WORKERS = min(4, os.cpu_count() or 1)
@@ -167,7 +169,10 @@ class _Pool:
 
 
 def _keep(made: Future[weakref.ref[MediaPipeModels]], ending: threading.Event) -> None:
+    """Of MediaPipe's threads, which this one starts, none may report to its makers."""
     try:
+        import_mediapipe()  # first: what else it imports keeps its sockets
+        refuse_sockets()
         models = MediaPipeModels()
     except BaseException as error:
         made.set_exception(error)

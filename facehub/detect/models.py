@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import zipfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from facehub.detect.base import MAX_FACES, FaceLandmarks
-from facehub.detect.mediapipe_import import import_mediapipe
+from facehub.detect.mediapipe_import import MediaPipe, import_mediapipe
 from facehub.detect.tiles import Box, View
 from facehub.errors import AssetError
 
@@ -59,14 +60,14 @@ class MediaPipeModels:
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="facehub-proposals")
         self._detector = mp.FaceDetector.create_from_options(
             mp.FaceDetectorOptions(
-                base_options=mp.BaseOptions(model_asset_buffer=detector),
+                base_options=base_options(mp, detector),
                 min_detection_confidence=MIN_SCORE,
                 min_suppression_threshold=MAX_OVERLAP,
             )
         )
         self._landmarker = mp.FaceLandmarker.create_from_options(
             mp.FaceLandmarkerOptions(
-                base_options=mp.BaseOptions(model_asset_buffer=task),
+                base_options=base_options(mp, task),
                 num_faces=MAX_FACES,
                 output_facial_transformation_matrixes=True,
             )
@@ -141,6 +142,24 @@ class MediaPipeModels:
     def _frame(self, pixels: np.ndarray) -> Any:
         mp = self._mediapipe
         return mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(pixels))
+
+
+def base_options(mp: MediaPipe, model: bytes) -> Any:
+    """Base options with which MediaPipe trusts no server, so it can report to none.
+
+    It measures how it is used and sends that to Google by HTTPS. Where the kernel does not keep it
+    off the network (`facehub.detect.no_sockets`), the connection ends before anything is sent.
+    """
+    options = mp.BaseOptions(model_asset_buffer=model)
+    to_ctypes = options.to_ctypes
+
+    def without_certificates() -> Any:
+        converted = to_ctypes()
+        converted.ca_bundle_path = os.devnull.encode()
+        return converted
+
+    options.to_ctypes = without_certificates
+    return options
 
 
 def read_model_file() -> bytes:

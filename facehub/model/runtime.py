@@ -157,8 +157,6 @@ def has_int8_instructions() -> bool:
 
 def _runtime() -> Any:
     """The `onnxruntime` module."""
-    # Its telemetry starts with the import, and only this variable stops it.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,8 @@ class OpenVinoEmbedder:
     """
 
     def __init__(self, path: Path) -> None:
+        # Its import would report to its makers; without this module it has nothing to do that with.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         try:
             import openvino
         except ImportError as error:

@@ -1,5 +1,8 @@
 """A network in OpenVINO's form, small enough to work out by hand."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +49,24 @@ def test_not_a_network(tmp_path: Path) -> None:
     (tmp_path / "net.xml").write_text("not a network")
     with pytest.raises(WeightsError, match=r"net\.xml cannot be run"):
         OpenVinoEmbedder(tmp_path / "net.xml")
+
+
+def test_nothing_is_reported_to_its_makers(tmp_path: Path) -> None:
+    (tmp_path / "openvino_telemetry.py").write_text("print('telemetry')")
+    code = """
+from pathlib import Path
+from facehub.errors import WeightsError
+from train.data.openvino import OpenVinoEmbedder
+try:
+    OpenVinoEmbedder(Path("missing.xml"))
+except WeightsError as error:
+    print(type(error).__name__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "WeightsError\n"

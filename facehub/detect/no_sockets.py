@@ -1,0 +1,73 @@
+"""Keep a thread, and those that it starts, off the network.
+
+MediaPipe measures how it is used and sends that to Google (its privacy notice says what), from a
+thread that it starts with each model, when the model is closed and once a minute. It has no switch
+for that. So the thread that makes the models may not open sockets: the Linux kernel refuses, to it
+and to every thread that it starts, whatever they are for, and to no other.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import platform
+import sys
+
+# From the kernel's headers: linux/audit.h, asm/unistd.h, linux/prctl.h, linux/seccomp.h.
+_CALLS = {  # machine: AUDIT_ARCH_..., number of socket(), number of seccomp()
+    "x86_64": (0xC000003E, 41, 317),
+    "aarch64": (0xC00000B7, 198, 277),
+}
+_PR_SET_NO_NEW_PRIVS = 38
+_SECCOMP_SET_MODE_FILTER = 1
+_SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4  # or old kernels make the thread's code slower
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES
+_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # of linux/bpf_common.h: a word; jump if equal; return
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = (
+        ("code", ctypes.c_ushort),
+        ("if_true", ctypes.c_ubyte),
+        ("if_false", ctypes.c_ubyte),
+        ("value", ctypes.c_uint),
+    )
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("first", ctypes.POINTER(_Instruction)))
+
+
+def refuse_sockets() -> bool:
+    """Let the calling thread, and all threads that it starts from now on, open no socket.
+
+    For good: there is no way back. Such a thread gets `PermissionError` from `socket.socket`.
+    Programs that it starts are refused too, and cannot become another user (`sudo`).
+
+    Returns:
+        Whether that holds now: not outside Linux, on a CPU other than x86-64 and 64-bit Arm, or
+        where the kernel knows no seccomp.
+    """
+    calls = _CALLS.get(platform.machine()) if sys.platform == "linux" else None
+    if calls is None or sys.maxsize < 2**32:
+        return False
+    architecture, socket, seccomp = calls
+    instructions = (_Instruction * 6)(
+        (_LOAD, 0, 0, 4),  # seccomp_data.arch
+        (_EQUAL, 0, 3, architecture),
+        (_LOAD, 0, 0, 0),  # seccomp_data.nr
+        (_EQUAL, 0, 1, socket),
+        (_RETURN, 0, 0, _REFUSE),
+        (_RETURN, 0, 0, _ALLOW),
+    )
+    program = _Program(len(instructions), instructions)
+    libc = ctypes.CDLL(None)
+    word = ctypes.c_ulong  # both functions take any number of them
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, word(1), word(0), word(0), word(0)):
+        return False
+    return not libc.syscall(
+        ctypes.c_long(seccomp),
+        word(_SECCOMP_SET_MODE_FILTER),
+        word(_SECCOMP_FILTER_FLAG_SPEC_ALLOW),
+        ctypes.byref(program),
+    )
