@@ -53,12 +53,12 @@ def refuse_sockets() -> bool:
         return False
     architecture, socket, seccomp = calls
     instructions = (_Instruction * 6)(
-        (_LOAD, 0, 0, 4),  # seccomp_data.arch
-        (_EQUAL, 0, 3, architecture),
-        (_LOAD, 0, 0, 0),  # seccomp_data.nr
-        (_EQUAL, 0, 1, socket),
-        (_RETURN, 0, 0, _REFUSE),
-        (_RETURN, 0, 0, _ALLOW),
+        _Instruction(_LOAD, 0, 0, 4),  # seccomp_data.arch
+        _Instruction(_EQUAL, 0, 3, architecture),
+        _Instruction(_LOAD, 0, 0, 0),  # seccomp_data.nr
+        _Instruction(_EQUAL, 0, 1, socket),
+        _Instruction(_RETURN, 0, 0, _REFUSE),
+        _Instruction(_RETURN, 0, 0, _ALLOW),
     )
     program = _Program(len(instructions), instructions)
     libc = ctypes.CDLL(None)
