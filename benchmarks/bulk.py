@@ -63,7 +63,7 @@ def _embed(photos: Path, output: Path, cores: list[int]) -> tuple[float, float]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    if process.wait() not in (0, 5):  # 5: some photos cannot be used
+    if process.wait() not in (0, 6):  # 6: some photos cannot be used
         raise SystemExit(f"facehub embed failed with {process.returncode}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)  # the workers' too
     cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

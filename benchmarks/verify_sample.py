@@ -16,7 +16,7 @@ from pathlib import Path
 from facehub.cli import faces as commands
 from facehub.cli import main as cli
 from facehub.pipeline import default_recognizer
-from train.evaluation.pairs import parse_pairs
+from train.evaluation.pairs_text import parse_pairs
 
 
 def main() -> None:

@@ -140,16 +140,19 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_align(args: argparse.Namespace) -> None:
-    from train.data.align import align
+    from train.data.align import FAILURES, align
 
     counts = align(args.source, args.target, args.workers, TEMPLATES[args.template])
     _print_counts(counts, width=14)
+    _print_list(counts, args.target / FAILURES)
 
 
 def run_pack(args: argparse.Namespace) -> None:
-    from train.data.pack import pack
+    from train.data.pack import INDEX, pack
 
-    _print_counts(pack(args.source, args.target, middle=args.middle))
+    counts = pack(args.source, args.target, middle=args.middle)
+    _print_counts(counts)
+    _print_list(counts, args.target / INDEX)
 
 
 def run_teach(args: argparse.Namespace) -> None:
@@ -161,6 +164,13 @@ def run_teach(args: argparse.Namespace) -> None:
 def _print_counts(counts: dict[str, int], width: int = 12) -> None:
     for name, count in counts.items():
         print(f"{name:<{width}}{count:>10,}")
+
+
+def _print_list(counts: dict[str, int], file: Path) -> None:
+    """Say which file names the pictures that were left out."""
+    left_out = ("no_face", "unreadable", "wrong_size", "ignored", "empty")
+    if any(counts.get(name) for name in left_out):
+        print(f"what was left out, and why: {file}")
 
 
 def run_fit(args: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from facehub.album import Album, AlbumFace, make_album
 from facehub.cli.bulk import embedded_photos
 from facehub.cli.faces import check_folder, load_recognizer
 from facehub.cli.output import failures_json, line, print_json, report_failures
-from facehub.cli.photos import find_photos
+from facehub.cli.photos import Photos, find_photos
 from facehub.clustering import GroupingRule
 from facehub.errors import FaceHubError
 from facehub.io.files import write_atomically
@@ -32,8 +32,8 @@ def run_cluster(args: argparse.Namespace) -> int:
     GroupingRule.for_faces(spec, 0, threshold=args.threshold)  # refuses before the work
     faces: list[AlbumFace] = []
     embeddings: list[np.ndarray] = []
-    failures: list[tuple[str, FaceHubError]] = []
-    without = 0
+    failures = list(photos.failures)
+    without = done = 0
     with embedded_photos(pictures, recognizer, args, search="thorough", output=args.output) as (
         embedded,
         _,
@@ -42,14 +42,15 @@ def run_cluster(args: argparse.Namespace) -> int:
             if photo.error is not None:
                 failures.append((photo.path, photo.error))
                 continue
+            done += 1
             without += not photo.faces
             faces += [AlbumFace(photo.path, face.face.box) for face in photo.faces]
             embeddings += [face.embedding for face in photo.faces]
         rows = np.array(embeddings, np.float32).reshape(-1, spec.embedding_size)
         album = make_album(faces, rows, spec, threshold=args.threshold)
-        _write(args, album, len(failures) < len(pictures))
-    _report(args, album, len(pictures), without, failures)
-    return report_failures(failures)
+        _write(args, album, done > 0)
+    _report(args, album, len(pictures), without, failures, photos)
+    return report_failures(failures, done=done, incomplete=photos.incomplete)
 
 
 def _write(args: argparse.Namespace, album: Album, usable: bool) -> None:
@@ -66,23 +67,25 @@ def _write(args: argparse.Namespace, album: Album, usable: bool) -> None:
 def _report(
     args: argparse.Namespace,
     album: Album,
-    photos: int,
+    n_photos: int,
     without: int,
     failures: list[tuple[str, FaceHubError]],
+    photos: Photos,
 ) -> None:
     several = len(album.groups) - album.n_singles
     if args.json:
         print_json(
             output=str(args.output),
-            photos=photos,
+            photos=n_photos,
             faces=album.n_faces,
             groups=several,
             single_faces=album.n_singles,
             without_face=without,
             threshold=album.to_dict()["threshold"],
             failed=failures_json(failures),
+            ignored=photos.ignored_json(),
         )
         return
-    print(f"{album.n_faces} faces from {photos} photos ({without} without a face)")
+    print(f"{album.n_faces} faces from {n_photos} photos ({without} without a face)")
     print(f"{several} groups of several faces, {album.n_singles} single faces")
     print(line(f"{args.output}: says who is with whom; guard it like the photos"))

@@ -40,8 +40,8 @@ def run_embed(args: argparse.Namespace) -> int:
     photos = find_photos(args.photos)
     photos.report_ignored(args)
     recognizer = load_recognizer(args)
-    failures: list[tuple[str, FaceHubError]] = []
-    faces = without = 0
+    failures = list(photos.failures)
+    faces = without = done = 0
     with ExitStack() as stack:
         embedded, _ = stack.enter_context(
             embedded_photos(
@@ -54,9 +54,10 @@ def run_embed(args: argparse.Namespace) -> int:
             faces += len(photo.faces)
             if photo.error is not None:
                 failures.append((photo.path, photo.error))
-            elif not photo.faces:
-                without += 1
-        if len(failures) < len(photos.pictures):  # else a file that is there may be worth more
+                continue
+            done += 1
+            without += not photo.faces
+        if done:  # else a file that is there may be worth more
             try:
                 table.commit()
             except OSError as error:
@@ -73,7 +74,7 @@ def run_embed(args: argparse.Namespace) -> int:
     else:
         print(f"{faces} faces from {len(photos.pictures)} photos ({without} without a face)")
         print(line(f"{args.output}: embeddings are biometric data; guard it like the photos"))
-    return report_failures(failures)
+    return report_failures(failures, done=done, incomplete=photos.incomplete)
 
 
 def _table(output: Path, recognizer: FaceRecognizer) -> TableWriter:

@@ -141,3 +141,5 @@ def check_folder(file: Path) -> None:
     """Find out before the work whether the file can be written after it."""
     if not os.path.isdir(file.parent):
         raise FaceHubError(f"{file} cannot be written: there is no folder {file.parent}.")
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise FaceHubError(f"{file} cannot be written: it is not a regular file.")

@@ -25,7 +25,7 @@ from facehub.cli.output import (
 from facehub.cli.photos import Photos, find_people, find_photos
 from facehub.enrolment import Enrolment, Portrait, add_enrolments, name_error
 from facehub.errors import GalleryError
-from facehub.gallery.address import FILE, check_changeable, open_gallery
+from facehub.gallery.address import FILE, check_address, check_changeable, open_gallery
 from facehub.gallery.base import Gallery
 from facehub.gallery.check import SIMILARITY, check_soundness
 from facehub.gallery.copying import compare_galleries, copy_gallery
@@ -83,7 +83,7 @@ def _enrol(
         else:  # each one is kept as soon as it is found
             enrolments += add_enrolments(gallery, found, reject_issues=args.reject)
     done = [(p.path, e) for p, e in zip(photos.pictures, enrolments, strict=True)]
-    failures = [(path, e.error) for path, e in done if e.error is not None]
+    failures = photos.failures + [(path, e.error) for path, e in done if e.error is not None]
     enrolled = [(path, e) for path, e in done if e.added]
     known = sum(e.known for _, e in done)
     if args.json:
@@ -108,7 +108,7 @@ def _enrol(
                 f"{args.gallery} holds {len(gallery)} people, {gallery.n_templates} templates"
             )
         )
-    return report_failures(failures)
+    return report_failures(failures, done=len(enrolled) + known, incomplete=photos.incomplete)
 
 
 def _enrolments(
@@ -221,6 +221,7 @@ def _print_recall(recall: Recall, gallery: Gallery, args: argparse.Namespace) ->
 
 def run_copy(args: argparse.Namespace) -> int:
     """`facehub gallery copy`: the digests on both sides are compared at the end."""
+    check_address(args.target)  # before a connection is made
     with _opened(args, args.source) as source:
         if Path(args.target).suffix.lower() == FILE:
             check_folder(Path(args.target))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
 from facehub.bulk.stage import EmbeddedPhoto
@@ -59,11 +59,11 @@ def _identify(
     threshold = args.threshold
     if threshold is None:
         threshold = recognizer.spec.threshold_for(gallery.n_templates)
-    failures: list[tuple[str, FaceHubError]] = []
-    faces = named = 0
+    failures = list(photos.failures)
+    faces = named = done = 0
 
     def identified(embedded: Iterable[EmbeddedPhoto]) -> Iterator[Identified]:
-        nonlocal faces, named
+        nonlocal faces, named, done
         for photo in embedded:
             found = identify_faces(
                 photo.faces,
@@ -74,6 +74,8 @@ def _identify(
             )
             if photo.error is not None:
                 failures.append((photo.path, photo.error))
+            else:
+                done += 1
             faces += len(found)
             named += sum(face.name is not None for face in found)
             yield photo, found
@@ -85,7 +87,7 @@ def _identify(
             results = [(p.path, found) for p, found in identified(embedded) if p.error is None]
         else:
             results = []
-            _write(args, identified(embedded), failures, len(photos.pictures))
+            _write(args, identified(embedded), lambda: done > 0)
     if args.json:
         shown = [{"photo": p, "faces": [face.to_dict() for face in found]} for p, found in results]
         output = {"photos": shown} if args.output is None else {"output": str(args.output)}
@@ -104,8 +106,9 @@ def _identify(
         )
     if faces and not gallery.exact and not args.json:
         print(APPROXIMATE)
-    if failures:
-        return report_failures(failures)
+    code = report_failures(failures, done=done, incomplete=photos.incomplete)
+    if code != EXIT_YES:
+        return code
     if not faces:
         return EXIT_CANNOT_TELL
     return EXIT_YES if named else EXIT_NO
@@ -114,14 +117,13 @@ def _identify(
 def _write(
     args: argparse.Namespace,
     results: Iterable[Identified],
-    failures: Sequence[tuple[str, FaceHubError]],
-    n_photos: int,
+    worth_it: Callable[[], bool],
 ) -> None:
     with ExitStack() as stack:
         table = stack.enter_context(open_table(args.output, _COLUMNS))
         for photo, found in results:
             table.write(_rows(photo, found))
-        if len(failures) < n_photos:  # else a file that is there may be worth more
+        if worth_it():  # else a file that is there may be worth more
             try:
                 table.commit()
             except OSError as error:

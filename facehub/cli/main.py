@@ -40,6 +40,7 @@ EXIT_CODES = """exit codes:
   3  verify: uncertain
   4  verify cannot tell: no usable face, or no threshold; identify found no face at all
   5  a picture, gallery or weight file could not be used; gallery check: it has faults
+  6  done in part: photos, folders or zips were left out, standard error and --json say which
 """
 
 

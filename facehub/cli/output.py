@@ -12,7 +12,7 @@ from facehub.errors import FaceHubError
 from facehub.quality import ADVICE
 from facehub.results import EmbeddedFace, QualityIssue
 
-EXIT_YES, EXIT_NO, EXIT_UNCERTAIN, EXIT_CANNOT_TELL, EXIT_BAD_INPUT = 0, 1, 3, 4, 5
+EXIT_YES, EXIT_NO, EXIT_UNCERTAIN, EXIT_CANNOT_TELL, EXIT_BAD_INPUT, EXIT_PARTLY = 0, 1, 3, 4, 5, 6
 
 Item = TypeVar("Item")
 Failures = Sequence[tuple[str, FaceHubError]]
@@ -36,11 +36,19 @@ def failures_json(failures: Failures) -> list[dict[str, str]]:
     ]
 
 
-def report_failures(failures: Failures) -> int:
-    """Print what failed on standard error; returns the exit code."""
+def report_failures(failures: Failures, *, done: int, incomplete: bool = False) -> int:
+    """Print what failed on standard error; returns the exit code.
+
+    Args:
+        failures: photos, folders and zips that could not be used.
+        done: photos that could.
+        incomplete: whether photos were left out besides, see `Photos`.
+    """
     for path, error in failures:
         print(line(f"error: {path}: {error}"), file=sys.stderr)
-    return EXIT_BAD_INPUT if failures else EXIT_YES
+    if not failures and not incomplete:
+        return EXIT_YES
+    return EXIT_PARTLY if done else EXIT_BAD_INPUT
 
 
 def report_error(error: FaceHubError, *, as_json: bool) -> int:

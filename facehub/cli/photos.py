@@ -5,20 +5,25 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from facehub.cli.output import line
-from facehub.errors import FaceHubError
+from facehub.errors import ArchiveError, FaceHubError
 from facehub.io.containers import (
+    HIDDEN,
     LOOSE,
+    FileSource,
     FolderSource,
+    RemoteSource,
     ZipSource,
-    is_hidden,
+    may_be_missed,
 )
 from facehub.io.remote import is_address
-from facehub.io.sources import Picture, find_sources, identity_of, open_source, pictures_of
+from facehub.io.sources import Picture, Source, find_sources, open_source, pictures_of
+from facehub.people import empty_people, loose_pictures, name_people, person_folders
 
 EMPTY_PERSON = "a folder without a picture that is read"
 _LINES = 20  # of what was ignored, printed
@@ -32,43 +37,61 @@ class Photos:
         pictures: in the order of the command line.
         names: whom each of them shows, where that is known.
         ignored: path and reason of what was left out.
+        failures: folders, zips and patterns that could not be used; not all of the command line.
+        incomplete: whether something of `ignored` may be missed, see `may_be_missed`.
     """
 
     pictures: list[Picture] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     ignored: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[tuple[str, FaceHubError]] = field(default_factory=list)
+    incomplete: bool = False
 
     def ignored_json(self) -> list[dict[str, str]]:
         """For the key "ignored"."""
         return [{"photo": path, "reason": reason} for path, reason in self.ignored]
 
     def report_ignored(self, args: argparse.Namespace) -> None:
-        """Print on standard error what was left out, unless JSON says it."""
+        """Print on standard error what was left out, unless JSON says it.
+
+        What may be missed comes first; of the rest, what does not fit is counted.
+        """
         if args.json:
             return
-        for path, reason in self.ignored[:_LINES]:
+        ignored = sorted(self.ignored, key=lambda found: not may_be_missed(*found))
+        for path, reason in ignored[:_LINES]:
             print(line(f"ignored: {path}: {reason}"), file=sys.stderr)
-        if len(self.ignored) > _LINES:
-            print(f"ignored: {len(self.ignored) - _LINES} more; --json lists all", file=sys.stderr)
+        rest = Counter(reason for _, reason in ignored[_LINES:])
+        for reason, count in rest.most_common():
+            print(line(f"ignored: {count} more: {reason}; --json lists all"), file=sys.stderr)
+
+    def leave_out(self, path: str, reason: str) -> None:
+        """Note what is left out."""
+        self.ignored.append((path, reason))
+        self.incomplete |= may_be_missed(path, reason)
 
 
 def find_photos(paths: Sequence[str], name: str | None = None) -> Photos:
     """All photos of files, folders, zips, patterns and addresses.
 
     Args:
-        paths: of the command line.
+        paths: of the command line. One that cannot be used is among the failures.
         name: whom they all show, if that is known.
 
     Raises:
-        ArchiveError: a folder or zip holds no picture.
+        ArchiveError: none of them can be used.
+        FaceHubError: with a name, a folder or zip has photos in several folders.
     """
     photos = Photos()
-    for source, path in find_sources(paths):
+    for source, path in find_sources(paths, lambda *failure: photos.failures.append(failure)):
+        if name is not None:
+            _check_one_person(source, path)
         photos.pictures += pictures_of(source, path)
-        photos.ignored += [(_join(path, entry), why) for entry, why in source.ignored.items()]
+        for entry, reason in source.ignored.items():
+            photos.leave_out(_join(path, entry), reason)
     if name is not None:
         photos.names = [name] * len(photos.pictures)
-    return photos
+    return _not_empty(photos)
 
 
 def find_people(paths: Sequence[str]) -> Photos:
@@ -76,61 +99,70 @@ def find_people(paths: Sequence[str]) -> Photos:
 
     A sub-folder without a picture is left out.
 
+    Args:
+        paths: of the command line. One that cannot be used is among the failures.
+
     Raises:
-        FaceHubError: something else, or there is not one person with a photo in it.
+        FaceHubError: there is not one person with a photo in them.
     """
     photos = Photos()
     for path in paths:
-        if is_address(path) or (Path(path).suffix.lower() == ".zip" and os.path.isfile(path)):
-            _add_source(photos, path)
-        elif os.path.isdir(path):
-            _add_folder(photos, Path(path))
-        elif not os.path.lexists(path):
-            raise FaceHubError(f"There is no folder or zip {path}.")
-        else:
-            raise FaceHubError(
-                f"{path} is not a folder or zip; use --name to say who a photo shows."
-            )
-    return photos
+        try:
+            source = _open_people(path)
+        except FaceHubError as error:
+            photos.failures.append((path, error))
+            continue
+        _add_people(photos, source, path)
+    return _not_empty(photos)
 
 
-def _add_source(photos: Photos, path: str) -> None:
-    """In a zip, folders may lie in another one: the last of them is the person's."""
-    source = open_source(path)
+def _add_people(photos: Photos, source: Source, path: str) -> None:
+    wrapped = isinstance(source, ZipSource)
+    people = name_people(source.names, wrapped=wrapped)
+    left_out = dict.fromkeys(loose_pictures(source.names, wrapped=wrapped), LOOSE)
     for picture in pictures_of(source, path):
-        identity = identity_of(picture.name)
-        is_zip = isinstance(source, ZipSource)
-        photos.names.append(
-            identity.rpartition("/")[2] if is_zip else picture.name.partition("/")[0]
+        if picture.name not in left_out:
+            photos.pictures.append(picture)
+            photos.names.append(people[picture.name])
+    visible = [entry for entry, reason in source.ignored.items() if reason != HIDDEN]
+    empty = empty_people(source.names, visible, wrapped=wrapped)
+    left_out |= {**source.ignored, **dict.fromkeys(empty, EMPTY_PERSON)}
+    for entry, reason in sorted(left_out.items()):
+        photos.leave_out(_join(path, entry), reason)
+
+
+def _open_people(path: str) -> Source:
+    is_zip = Path(path).suffix.lower() == ".zip" and os.path.isfile(path)
+    if not (is_address(path) or is_zip or os.path.isdir(path)):
+        raise FaceHubError(f"{path} is not a folder or zip; use --name to say who a photo shows.")
+    if os.path.isdir(path) and not any(map(os.path.isdir, Path(path).glob("*"))):
+        raise ArchiveError(f"{path} has no sub-folder per person; or use --name.")
+    return open_source(path)
+
+
+def _check_one_person(source: Source, path: str) -> None:
+    """A name for all is no name for the people of several folders."""
+    if isinstance(source, FileSource):
+        return
+    folders = person_folders(source.names)
+    is_folder = isinstance(source, FolderSource | RemoteSource)
+    if len(folders) > 1 or (is_folder and folders != [""]):
+        within = ", ".join(folder for folder in folders if folder)
+        raise FaceHubError(
+            f"{path} has photos in sub-folders ({within[:200]}), which --name would give one name. "
+            "Name the folders of that person one by one, or leave --name out: each sub-folder is "
+            "a person then."
         )
-        photos.pictures.append(picture)
-    photos.ignored += [(_join(path, entry), why) for entry, why in source.ignored.items()]
 
 
-def _add_folder(photos: Photos, path: Path) -> None:
-    try:
-        members = sorted(path.iterdir())
-    except OSError as error:
-        raise FaceHubError(f"{path} cannot be read: {error.strerror}.") from error
-    before, persons = len(photos.pictures), 0
-    for member in members:
-        if is_hidden(member.name):
-            continue
-        if not os.path.isdir(member):
-            photos.ignored.append((str(member), LOOSE))
-            continue
-        persons += 1
-        source = FolderSource(member, loose=True)
-        found = pictures_of(source, str(member))
-        photos.pictures += found
-        photos.names += [member.name] * len(found)
-        photos.ignored += [(_join(str(member), e), why) for e, why in source.ignored.items()]
-        if not found:
-            photos.ignored.append((f"{member}/", EMPTY_PERSON))
-    if not persons:
-        raise FaceHubError(f"{path} has no sub-folder per person; or use --name.")
-    if len(photos.pictures) == before:
-        raise FaceHubError(f"{path} holds no picture that is read in a sub-folder.")
+def _not_empty(photos: Photos) -> Photos:
+    if not photos.pictures and photos.failures:
+        error = photos.failures[0][1]
+        if len(photos.failures) > 1:
+            others = ", ".join(path for path, _ in photos.failures[1:])
+            error = type(error)(f"{error} Nor can any of the others be used: {others[:200]}.")
+        raise error
+    return photos
 
 
 def _join(path: str, entry: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,8 +11,9 @@ from facehub.demo import texts
 from facehub.demo.errors import as_user_error, user_error
 from facehub.demo.host.components import file_input, photo_input
 from facehub.demo.host.uploads import uploads
-from facehub.demo.session import MAX_PHOTOS
+from facehub.demo.portraits import MAX_PHOTOS
 from facehub.demo.settings import COMPUTED
+from facehub.demo.upload import Upload
 from facehub.enrolment import enrol
 from facehub.hosted.recognizer import HostedRecognizer
 from facehub.identification import identify
@@ -58,7 +58,7 @@ def build(recognizer: HostedRecognizer, rejected: Collection[QualityIssue] = ())
                     gallery,
                     str(name),
                     file,
-                    source=Path(file).name,
+                    source=Upload.of(file).name,
                     reject_issues=rejected,
                     recognizer=timed,
                 )

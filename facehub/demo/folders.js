@@ -1,11 +1,18 @@
 // Gradio takes files only: a folder dropped on photos to enrol or to group becomes its pictures and
-// zips. A picture's name tells the folder that it lies in, whom it shows, as in a zip. SLASH stands
+// zips. A picture's name tells the folders that it lies in, whom it shows, as in a zip. SLASH stands
 // there for "/", which no file's name may hold; SUFFIXES are those of pictures. DROPS names the
-// inputs, and for each the notice that nothing was of use.
+// inputs, and for each the notice of what was of no use: DROPPED has its words. SYSTEM_NAMES are of
+// files that no person has put there.
 
-async function usable(entry, folder) {
+const LEFT_OUT_NAMED = 20;
+
+async function usable(entry, folders, leftOut) {
+  const path = [...folders, entry.name].join("/");
   try {
-    if (folder !== null && /^(\.|__)/.test(entry.name)) return [];
+    if (folders.length && (entry.name.startsWith(".") || SYSTEM_NAMES.includes(entry.name))) {
+      leftOut.push(path + (entry.isDirectory ? "/" : ""));
+      return [];
+    }
     if (entry.isDirectory) {
       const reader = entry.createReader();
       const found = [];
@@ -14,16 +21,32 @@ async function usable(entry, folder) {
         part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
         found.push(...part);
       } while (part.length);
-      const inside = await Promise.all(found.map((each) => usable(each, entry.name)));
-      return inside.flat();
+      const inside = [...folders, entry.name];
+      return (await Promise.all(found.map((each) => usable(each, inside, leftOut)))).flat();
     }
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    if (folder === null || /\.zip$/i.test(file.name)) return [file];
-    if (!SUFFIXES.some((suffix) => file.name.toLowerCase().endsWith(suffix))) return [];
-    return [new File([file], folder + SLASH + file.name, { type: file.type })];
+    if (!folders.length || /\.zip$/i.test(file.name)) return [file];
+    if (!SUFFIXES.some((suffix) => file.name.toLowerCase().endsWith(suffix))) {
+      leftOut.push(path);
+      return [];
+    }
+    return [new File([file], [...folders, file.name].join(SLASH), { type: file.type })];
   } catch {
-    return []; // it cannot be read; the rest of the drop can
+    leftOut.push(path); // it cannot be read; the rest of the drop can
+    return [];
   }
+}
+
+function tell(zone, found, leftOut) {
+  const card = document.querySelector(`#${DROPS[zone]} .fh-card`);
+  const named = leftOut.slice(0, LEFT_OUT_NAMED).join(", ");
+  const names = leftOut.length > LEFT_OUT_NAMED ? `${named}, \u2026` : named;
+  const lines = found.length ? [] : [DROPPED.none];
+  if (leftOut.length) {
+    lines.push(DROPPED.leftOut.replace("{count}", leftOut.length).replace("{names}", () => names));
+  }
+  card.textContent = lines.join(" ");
+  card.hidden = !lines.length;
 }
 
 // While files are on their way, Gradio takes its input off the page: what is dropped then waits.
@@ -64,8 +87,9 @@ document.addEventListener(
     event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true }));
     const items = [...(event.dataTransfer?.items ?? [])];
     const entries = items.map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-    const found = (await Promise.all(entries.map((entry) => usable(entry, null)))).flat();
-    document.querySelector(`#${DROPS[zone]} .fh-card`).hidden = found.length > 0;
+    const leftOut = [];
+    const found = (await Promise.all(entries.map((each) => usable(each, [], leftOut)))).flat();
+    tell(zone, found, leftOut.sort());
     if (found.length) given = given.then(() => give(zone, found));
   },
   true,

@@ -17,6 +17,7 @@ from facehub.demo.naming import NamingForm
 from facehub.demo.photo import Photo, read_photo
 from facehub.demo.session import SessionGallery
 from facehub.demo.settings import COMPUTED
+from facehub.demo.upload import Upload
 from facehub.errors import FaceHubError
 from facehub.gallery.base import Gallery
 from facehub.hosted.recognizer import HostedRecognizer
@@ -106,10 +107,7 @@ def build(
         with uploads(*pictures):
             report = session.enrol_many(name or "", pictures, recognizer.timed("many"))
         text = texts.ENROLLED_KNOWN if report.known else texts.ENROLLED
-        notice = render.message(
-            text.format(count=report.added, known=report.known),
-            [*report.failures, *report.warnings],
-        )
+        notice = render.message(text.format(count=report.added, known=report.known), report.details)
         kept_name = "" if report.added or report.known else name  # to try again
         return *after_change(session, photo), notice, None, None, kept_name
 
@@ -121,7 +119,7 @@ def build(
                 loaded = recognizer.load_gallery(file)
             session.replace(loaded)
         except FaceHubError as error:
-            text = str(error).replace(file, Path(file).name)  # no path of the server
+            text = str(error).replace(file, Upload.of(file).name)  # no path of the server
             return *(gr.skip(),) * 5, render.message(text), None
         people, photos = len(loaded), loaded.n_templates
         count = texts.LOADED.format(

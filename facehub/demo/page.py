@@ -23,11 +23,13 @@ from facehub.demo import (
 from facehub.demo.host.guard import MAX_BODY, Guard
 from facehub.demo.host.patches import patch_gradio
 from facehub.demo.host.sweeper import sweeping
-from facehub.demo.session import SLASH, SessionGallery
+from facehub.demo.session import SessionGallery
 from facehub.demo.settings import Settings
+from facehub.demo.upload import SLASH
 from facehub.gallery.address import check_changeable
 from facehub.hosted.recognizer import Host, HostedRecognizer
 from facehub.io.formats import SUFFIXES
+from facehub.io.walking import SYSTEM_NAMES
 from facehub.pipeline import FaceRecognizer
 
 SCRIPTS = [Path(__file__).with_name(name) for name in ("folders.js", "pictures.js", "confirm.js")]
@@ -116,6 +118,8 @@ def _head() -> str:
         "DROPS": DROPS,
         "SLASH": SLASH,
         "SUFFIXES": sorted(SUFFIXES),
+        "SYSTEM_NAMES": sorted(SYSTEM_NAMES),
+        "DROPPED": {"none": texts.NOTHING_DROPPED, "leftOut": texts.DROPPED_LEFT_OUT},
     }
     parts = [f"const {name} = {json.dumps(value)};" for name, value in constants.items()]
     parts += [path.read_text() for path in SCRIPTS]

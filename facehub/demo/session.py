@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
 from typing import Self
 
 import numpy as np
 
 from facehub.demo import texts
 from facehub.demo.errors import private_errors
+from facehub.demo.portraits import MAX_PHOTOS, portraits
 from facehub.enrolment import Enrolment, Portrait, add_enrolments, embed_portraits
-from facehub.errors import ArchiveError, GalleryError
+from facehub.errors import GalleryError
 from facehub.gallery.base import Gallery
 from facehub.gallery.memory import MemoryGallery
-from facehub.io.containers import HIDDEN, NO_PICTURE, ZipSource
 from facehub.io.images import ImageSource
 from facehub.pipeline import FaceRecognizer
 from facehub.quality import ADVICE
 from facehub.results import Candidate, QualityIssue
 
-SLASH = "\u2215"  # folders.js puts it between a folder and a file, where no "/" is allowed
-MAX_PHOTOS = 300
 MAX_CROPS = 1000  # of a shared gallery, the newest
-MAX_ZIPS = 50  # held open at once
-MAX_TRIED = 2 * MAX_PHOTOS  # pictures looked at in one go
-CAMERA = re.compile(  # the words that cameras and phones name files with
-    r"(\b(img|dsc[nf]?|pxl|mvimg|gopr|dcim|wa|p|hdr|burst|portrait|image|photo|picture|screenshot"
-    r"|whatsapp|at)\b ?)*",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +54,19 @@ class EnrolmentReport:
         known: how many were there already, so that they were not added again.
         failures: a message for each other one.
         warnings: what is odd about those that were added.
+        left_out: a message for each kind of file that was left out of a zip.
     """
 
     added: int
     known: int
     failures: list[str]
     warnings: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def details(self) -> list[str]:
+        """All messages."""
+        return self.failures + self.warnings + self.left_out
 
 
 class SessionGallery:
@@ -134,18 +129,18 @@ class SessionGallery:
         """Add several photos.
 
         Args:
-            name: who they show; empty to take each file's name, or its folder's, or for a zip
-                without folders the zip's own.
-            files: uploads: paths of pictures or of zips of pictures, or pictures as bytes.
+            name, files: see `portraits`.
             recognizer: weights in use.
         """
+        left_out: list[str] = []
         with ExitStack() as zips:
-            shown = portraits(name.strip(), files, zips)
+            shown = portraits(name.strip(), files, zips, left_out)
             if self.is_full(self.gallery):  # then nothing needs to be computed
                 full = GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
                 shown = (replace(portrait, image=full) for portrait in shown)
             found = _embed(shown, recognizer)
-        return self.add_found(found)
+        report = self.add_found(found)
+        return replace(report, left_out=left_out)
 
     def add_found(self, found: Sequence[Enrolment]) -> EnrolmentReport:
         """Add faces that were found already; what cannot be added is told."""
@@ -252,81 +247,6 @@ class SessionGallery:
             self.now = Enrolled(gallery, crops)
 
 
-def name_from_file(file: str) -> str:
-    """`ada_lovelace-2.jpg` shows "ada lovelace": no suffix, no number at the end.
-
-    The numbers stay where a camera named the file: IMG_0001 and IMG_0002 need not show one person.
-    """
-    stem = re.sub(r"[_\-. ]+", " ", Path(file).stem).strip()
-    if CAMERA.fullmatch(re.sub(r"[\d() ]+", " ", stem).strip()):
-        return stem or file
-    return re.sub(r"[\d() ]+$", "", stem)
-
-
 def _embed(portraits: Iterable[Portrait], recognizer: FaceRecognizer) -> list[Enrolment]:
     """One picture at a time: how many requests are computed at once is the host's setting."""
     return list(embed_portraits(portraits, recognizer, workers=1))
-
-
-def portraits(name: str, files: Iterable[str | bytes], zips: ExitStack) -> Iterator[Portrait]:
-    """The first `MAX_TRIED` photos of uploads.
-
-    Args:
-        name: whom they show; empty to take each file's name, see `SessionGallery.enrol_many`.
-        files: paths of pictures or of zips of pictures, or pictures as bytes.
-        zips: closes the zips among them.
-    """
-    for tried, portrait in enumerate(_all_portraits(files, zips)):
-        if tried == MAX_TRIED:
-            error = GalleryError(texts.TOO_MANY.format(limit=MAX_TRIED))
-            yield Portrait(name, error, portrait.source)
-            return
-        yield replace(portrait, name=name or portrait.name)
-
-
-def _all_portraits(files: Iterable[str | bytes], zips: ExitStack) -> Iterator[Portrait]:
-    opened = 0
-    for file in files:
-        if isinstance(file, bytes):
-            yield Portrait("", file, texts.SNAPSHOT)
-            continue
-        upload = Path(file).name
-        if upload.lower().endswith(".zip"):
-            opened += 1
-            if opened > MAX_ZIPS:
-                yield Portrait("", ArchiveError(texts.TOO_MANY_ZIPS.format(limit=MAX_ZIPS)), upload)
-                continue
-            try:
-                source = ZipSource(Path(file), loose=True)
-            except ArchiveError as error:
-                yield Portrait("", error, upload)
-                continue
-            zips.enter_context(closing(source.archive))
-            yield from _members(upload, source)
-            continue
-        folder, slash, inside = upload.partition(SLASH)
-        if slash:
-            yield Portrait(folder, file, f"{folder}/{inside}")
-        else:
-            yield Portrait(name_from_file(upload), file, upload)
-
-
-def _members(upload: str, source: ZipSource) -> Iterator[Portrait]:
-    """The first pictures of a zip, and why others are left out."""
-    if not source.names:
-        yield Portrait("", ArchiveError(texts.EMPTY_ZIP), upload)
-    if len(source.names) > MAX_PHOTOS + 1:
-        yield Portrait("", GalleryError(texts.FULL.format(limit=MAX_PHOTOS)), upload)
-    flat = not any(PurePosixPath(name).parent.name for name in source.names)
-    for name in source.names[: MAX_PHOTOS + 1]:
-        path = PurePosixPath(name)
-        person = path.parent.name or name_from_file(upload if flat else path.name)
-        yield Portrait(person, functools.partial(source.read, name), _short(name))
-    for name, reason in source.ignored.items():
-        if reason not in (HIDDEN, NO_PICTURE):
-            yield Portrait("", ArchiveError(f"{reason}."), _short(name))
-
-
-def _short(name: str) -> str:
-    """A member's name with its last folder only."""
-    return "/".join(PurePosixPath(name).parts[-2:])

@@ -13,7 +13,7 @@ import numpy as np
 from facehub.album import Album, AlbumFace, AlbumGroup, by_size
 from facehub.clustering import GroupingRule, cluster
 from facehub.demo import texts
-from facehub.demo.session import portraits
+from facehub.demo.portraits import portraits
 from facehub.enrolment import Enrolment, Portrait
 from facehub.errors import AlbumError, FaceHubError
 from facehub.gallery.base import clean_name
@@ -77,9 +77,10 @@ class SessionAlbum:
         faces: list[AlbumPhoto] = []
         pictures: list[int] = []
         failures: list[str] = []
+        left_out: list[str] = []
         photos = 0
         with ExitStack() as zips:
-            for portrait, found in _faces(portraits("", files, zips), recognizer):
+            for portrait, found in _faces(portraits("", files, zips, left_out), recognizer):
                 photos += 1
                 if isinstance(found, FaceHubError):
                     failures.append(f"{portrait.source}: {found}")
@@ -97,7 +98,9 @@ class SessionAlbum:
         rows = np.array([photo.face.embedding for photo in faces], np.float32)
         labels = cluster(rows.reshape(-1, spec.embedding_size), rule, pictures)
         groups = {members[0]: tuple(members) for members in by_size(labels)}
-        return cls(tuple(faces), groups, {}, rule, recognizer.fingerprint, photos, tuple(failures))
+        return cls(
+            tuple(faces), groups, {}, rule, recognizer.fingerprint, photos, (*failures, *left_out)
+        )
 
     def named(self, key: int, name: str) -> Self:
         """With a name for a group.

@@ -42,27 +42,38 @@ def open_gallery(
     """
     if _is_postgres(address):
         return _postgres_gallery(os.fspath(address), fingerprint, size, new)
+    check_address(address)
     path = Path(address)
     if path.suffix.lower() == FILE:
         return MemoryGallery.load(path, fingerprint=fingerprint, also=also)
-    if path.suffix.lower() not in DATABASES:
-        raise GalleryError(f"{path} is no gallery's address: name a file like {path.name}.db.")
     if not new and not path.exists():
         raise GalleryError(f"There is no gallery {path}.")
     return SqliteGallery(path, fingerprint, size)
+
+
+def check_address(address: str | os.PathLike[str]) -> None:
+    """Find out before the work whether an address is a gallery's.
+
+    Raises:
+        GalleryError: its suffix says nothing.
+    """
+    path = Path(address)
+    if not _is_postgres(address) and path.suffix.lower() not in (FILE, *DATABASES):
+        raise GalleryError(f"{path} is no gallery's address: name a file like {path.name}.db.")
 
 
 def check_changeable(address: str | os.PathLike[str]) -> None:
     """Find out before the work whether a gallery can be changed, or made.
 
     Raises:
-        GalleryError: it is a file to hand on, or there is no such folder.
+        GalleryError: it is a file to hand on, there is no such folder, or its suffix says nothing.
     """
     if _is_postgres(address):
         return
     path = Path(address)
     if not os.path.isdir(path.parent):
         raise GalleryError(f"{path} cannot be written: there is no folder {path.parent}.")
+    check_address(address)
     if path.suffix.lower() == FILE:
         raise GalleryError(
             f"{path} is a copy to hand on, not a gallery to change. Make one of it first "

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,12 +12,15 @@ from facehub.errors import ArchiveError, ImageDecodeError, ImageError, ImageTooL
 from facehub.io.formats import SUFFIXES, why_not
 from facehub.io.images import MAX_BYTES, read_file
 from facehub.io.remote import RemotePlace
+from facehub.io.walking import is_hidden, walk
 
-SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir"})
+OTHER_PICTURES = frozenset(  # of formats that people have photos in, but that are never read
+    {".jp2", ".jxl", ".psd", ".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"}
+)
 
 # Why a file was left out.
 EMPTY_FOLDER = "an empty folder"
-HIDDEN = "hidden, or of a system's own folder"
+HIDDEN = "hidden, or a system's own"
 LOOSE = "not in a sub-folder"
 NO_PICTURE = why_not("")
 SAME_NAME = "not read, as another file in the zip has the same name"
@@ -42,11 +44,16 @@ class FolderSource:
     Args:
         root: the folder.
         loose: see `open_source`.
+
+    Raises:
+        ArchiveError: it cannot be read.
     """
 
     def __init__(self, root: Path, *, loose: bool = False) -> None:
         self.root = root
-        self.names, self.ignored = _sort_out(_entries(root), loose)
+        entries, left_out = walk(root)
+        self.names, self.ignored = _sort_out(entries, loose)
+        self.ignored |= left_out
 
     def read(self, name: str) -> bytes:
         """The encoded picture."""
@@ -97,8 +104,9 @@ class ZipSource:
         self._members: dict[str, zipfile.ZipInfo] = {}
         repeated = {}
         for member in self.archive.infolist():
-            if self._members.setdefault(member.filename, member) is not member:
-                repeated[member.filename] = SAME_NAME
+            name = member.filename.replace("\\", "/")  # as old .NET on Windows separates folders
+            if self._members.setdefault(name, member) is not member:
+                repeated[name] = SAME_NAME
         self.names, self.ignored = _sort_out(self._members, loose)
         self.ignored |= repeated
 
@@ -122,18 +130,15 @@ def _reopen_zip(path: Path | RemotePlace, loose: bool) -> ZipSource:
     return ZipSource(path, loose=loose)
 
 
-def _entries(root: Path) -> Iterator[str]:
-    """Files, and folders with a "/" at their ends; links that lead nowhere are neither."""
-    for path in root.rglob("*"):
-        if path.is_dir():
-            yield path.relative_to(root).as_posix() + "/"
-        elif os.path.isfile(path):  # unlike `Path.is_file`, never raises
-            yield path.relative_to(root).as_posix()
+def may_be_missed(entry: str, reason: str) -> bool:
+    """Whether somebody may miss what was left out: not hidden files, nor such as `notes.txt`.
 
-
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder is hidden, or a system's own."""
-    return name.startswith(".") or name in SYSTEM_FOLDERS
+    Args:
+        entry, reason: of a source's `ignored`.
+    """
+    if reason == NO_PICTURE:
+        return PurePosixPath(entry).suffix.lower() in OTHER_PICTURES
+    return reason not in (HIDDEN, EMPTY_FOLDER)
 
 
 def _sort_out(entries: Iterable[str], loose: bool) -> tuple[list[str], dict[str, str]]:
@@ -153,6 +158,6 @@ def _sort_out(entries: Iterable[str], loose: bool) -> tuple[list[str], dict[str,
             names.append(entry)
         elif is_picture:
             ignored[entry] = LOOSE
-        elif loose or "/" in entry:
+        else:
             ignored[entry] = why_not(PurePosixPath(entry).suffix.lower())
     return names, ignored

@@ -15,10 +15,14 @@ _HEADER = struct.Struct("<IfQQ")  # flag, label, id, id2
 
 
 class RecordSource:
-    """A `train.rec`; `train.idx` and `property` are not needed.
+    """A `train.rec`. `property` is not needed; `train.idx` must agree where it is there.
 
     Records without a payload are left out: number 0, first or last, which describes the data set,
-    and those that describe identities. Names are made: the label, and the record's number.
+    and those that describe identities. Names are made: the label, and the record's number. Zeros
+    behind the last record are left out where the index says that nothing is missing.
+
+    Raises:
+        ArchiveError: it cannot be read, or is damaged; the message says at which record and byte.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,29 +30,50 @@ class RecordSource:
         self.offsets: dict[str, int] = {}
         self.ignored: dict[str, str] = {}
         try:
-            self._read_index(path)
+            self._read_records(path, _read_index(path.with_suffix(".idx")))
         except OSError as error:
             raise ArchiveError(f"{path} cannot be read: {error.strerror or error}.") from error
-        except (ValueError, OverflowError, IndexError) as error:  # a label that is no number
-            raise ArchiveError(f"{path} is damaged: a record has no label.") from error
         self.names = sorted(self.offsets)
 
-    def _read_index(self, path: Path) -> None:
+    def _read_records(self, path: Path, index: dict[int, str]) -> None:
+        has_index = bool(index)
         with path.open("rb") as file:
             size = path.stat().st_size
-            offset = 0
-            while offset < size:
-                file.seek(offset)
-                start, offset = offset, self._skip(file, offset, size)
-                file.seek(start + 8)
-                labels, number, payload = _label(file.read(64), path)
-                name = f"{int(labels[0]):07d}/{number:08d}"
-                if name in self.offsets:
-                    name += f"-{start}"
-                if offset - start - 8 > payload:
-                    self.offsets[name] = start
-                elif len(labels) == 1:  # several labels describe the data set or an identity
-                    self.ignored[name] = "a record without a picture"
+            start = count = 0
+            while start < size:
+                try:
+                    end = self._read_record(file, start, size)
+                except ArchiveError as error:
+                    reason = str(error)
+                    if _is_zeros(file, start):
+                        if has_index and not index:
+                            self.ignored[f"byte {start}"] = "zeros behind the last record"
+                            return
+                        reason = f"only zeros; if that is padding: truncate -s {start} {path}"
+                    where = f"{path} is damaged at its record {count + 1}, byte {start}"
+                    raise ArchiveError(f"{where}: {reason}.") from error
+                if has_index and index.pop(start, None) is None:
+                    raise _wrong_index(path, start, "lists none, but there is one")
+                start, count = end, count + 1
+        if index:
+            raise _wrong_index(path, min(index), f"lists record {index[min(index)]}")
+
+    def _read_record(self, file: BinaryIO, start: int, size: int) -> int:
+        """Take note of a record; returns where the next one starts."""
+        end = self._skip(file, start, size)
+        file.seek(start + 8)
+        labels, number, payload = _label(file.read(64))
+        if not len(labels) or not float(labels[0]).is_integer():
+            label = f"the label {labels[0]}" if len(labels) else "no label"
+            raise ArchiveError(f"{label}, in place of a whole number")
+        name = f"{int(labels[0]):07d}/{number:08d}"
+        if name in self.offsets:
+            name += f"-{start}"
+        if end - start - 8 > payload:
+            self.offsets[name] = start
+        elif len(labels) == 1:  # several labels describe the data set or an identity
+            self.ignored[name] = "a record without a picture"
+        return end
 
     def read(self, name: str) -> bytes:
         """The encoded picture."""
@@ -62,44 +87,80 @@ class RecordSource:
             file.seek(self.offsets[name])
             parts = []
             while True:
-                kind, length = _frame(file.read(8), self.path)
+                kind, length = _frame(file.read(8))
                 parts.append(file.read(length))
                 file.seek(-length % 4, 1)
                 if kind in (0, 3):  # whole, or the last part
                     break
         # A record is split where its data holds the magic number, which is left out.
         data = struct.pack("<I", _MAGIC).join(parts)
-        return data[_label(data, self.path)[2] :]
+        return data[_label(data)[2] :]
 
     def _skip(self, file: BinaryIO, offset: int, size: int) -> int:
         """Where the next record starts."""
         while True:
             file.seek(offset)
-            kind, length = _frame(file.read(8), self.path)
+            kind, length = _frame(file.read(8))
             offset += 8 + length + (-length % 4)
             if offset > size + 3:
-                raise ArchiveError(f"{self.path} is damaged: its last record is cut short")
+                raise ArchiveError("the file ends within it")
             if kind in (0, 3):
                 return offset
 
 
-def _frame(head: bytes, path: Path) -> tuple[int, int]:
+def _frame(head: bytes) -> tuple[int, int]:
     """(kind, length) of a part: 0 a whole record, 1 its first part, 2 a middle one, 3 the last."""
     if len(head) < 8:
-        raise ArchiveError(f"{path} is damaged: its last record is cut short")
+        raise ArchiveError("the file ends within it")
     magic, word = struct.unpack("<II", head)
     if magic != _MAGIC:
-        raise ArchiveError(f"{path} is damaged or not a RecordIO file")
+        raise ArchiveError("it does not begin as a RecordIO record does")
     return word >> 29, word & (1 << 29) - 1
 
 
-def _label(data: bytes, path: Path) -> tuple[np.ndarray, int, int]:
+def _label(data: bytes) -> tuple[np.ndarray, int, int]:
     """(labels, record number, where the payload starts)."""
     if len(data) < _HEADER.size:
-        raise ArchiveError(f"{path} is damaged: a record is shorter than its head")
+        raise ArchiveError("it is shorter than its head")
     flag, label, number, _ = _HEADER.unpack_from(data)
     start = _HEADER.size
     if flag == 0:
         return np.array([label]), number, start
     count = min(flag, (len(data) - start) // 4)
     return np.frombuffer(data, "<f4", count, start), number, start + 4 * flag
+
+
+def _wrong_index(path: Path, offset: int, what: str) -> ArchiveError:
+    return ArchiveError(
+        f"{path.with_suffix('.idx')} does not belong to {path}: at byte {offset} it {what}. "
+        "Remove it to go without."
+    )
+
+
+def _is_zeros(file: BinaryIO, offset: int) -> bool:
+    """Whether nothing else follows."""
+    file.seek(offset)
+    while block := file.read(1 << 20):
+        if any(block):
+            return False
+    return True
+
+
+def _read_index(path: Path) -> dict[int, str]:
+    """The number of each record by the byte that it starts at; empty where there is no index."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return {}
+    except UnicodeDecodeError as error:
+        raise ArchiveError(f"{path} is not a text file.") from error
+    index = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        match line.split():
+            case [record, offset] if offset.isdecimal():
+                index[int(offset)] = record
+            case [_, *_]:
+                raise ArchiveError(
+                    f"{path}, line {number}: not a record and its byte: {line!r:.80}"
+                )
+    return index

@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -75,7 +75,9 @@ def open_source(path: str | os.PathLike[str], *, loose: bool = False) -> Source:
 def _not_empty(source: Source, path: object, loose: bool) -> Source:
     if not source.names:
         where = "" if loose else " in a sub-folder"
-        raise ArchiveError(f"{path} holds no picture that is read{where}.")
+        others = [name for name in source.ignored if not name.endswith("/")]
+        besides = f" ({len(others)} other files, {others[0]} say)" if others else ""
+        raise ArchiveError(f"{path} holds no picture that is read{where}{besides}.")
     return source
 
 
@@ -125,25 +127,49 @@ def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> list[Picture]:
     ]
 
 
-def find_sources(paths: Iterable[str | os.PathLike[str]]) -> list[tuple[Source, str]]:
+def find_sources(
+    paths: Iterable[str | os.PathLike[str]],
+    on_error: Callable[[str, ArchiveError], None] | None = None,
+) -> list[tuple[Source, str]]:
     """As `find_pictures`: each file, folder and zip, and its path or address.
 
+    Args:
+        paths: see `find_pictures`.
+        on_error: told of a path that cannot be used, or is without a picture; the rest is found.
+
     Raises:
-        ArchiveError: a folder or zip holds no picture.
+        ArchiveError: a folder or zip holds no picture, and there is no `on_error`.
     """
     found: list[tuple[Source, str]] = []
     for path in paths:
-        if is_address(path):
-            for place in RemotePlace.at(path).matches():
-                source = _open_remote(place, loose=True)
-                found.append((_not_empty(source, place.address, loose=True), place.address))
+        try:
+            matches = list(_matches(path))
+        except ArchiveError as error:
+            _tell(on_error, os.fspath(path), error)
             continue
-        for match in _matches(path):
-            if os.path.isdir(match) or _is_archive(match):
-                found.append((open_source(match, loose=True), str(match)))
-            else:
-                found.append((FileSource(match), str(match)))
+        for match in matches:
+            where = match.address if isinstance(match, RemotePlace) else str(match)
+            try:
+                found.append((_open_match(match), where))
+            except ArchiveError as error:
+                _tell(on_error, where, error)
     return found
+
+
+def _open_match(match: Path | RemotePlace) -> Source:
+    if isinstance(match, RemotePlace):
+        return _not_empty(_open_remote(match, loose=True), match.address, loose=True)
+    if os.path.isdir(match) or _is_archive(match):
+        return open_source(match, loose=True)
+    return FileSource(match)
+
+
+def _tell(
+    on_error: Callable[[str, ArchiveError], None] | None, path: str, error: ArchiveError
+) -> None:
+    if on_error is None:
+        raise error
+    on_error(path, error)
 
 
 def pictures_of(source: Source, path: str) -> list[Picture]:
@@ -183,11 +209,14 @@ def _is_archive(path: Path) -> bool:
     )
 
 
-def _matches(path: str | os.PathLike[str]) -> Sequence[Path]:
+def _matches(path: str | os.PathLike[str]) -> Iterator[Path | RemotePlace]:
     """The path itself, or what a pattern stands for where no such file is there."""
-    if os.path.lexists(path) or not glob.has_magic(os.fspath(path)):
-        return [Path(path)]
-    found = [Path(match) for match in sorted(glob.glob(os.fspath(path), recursive=True))]
-    if not found:
-        raise ArchiveError(f"Nothing matches {os.fspath(path)}.")
-    return found
+    if is_address(path):
+        yield from RemotePlace.at(path).matches()
+    elif os.path.lexists(path) or not glob.has_magic(os.fspath(path)):
+        yield Path(path)
+    else:
+        found = sorted(glob.glob(os.fspath(path), recursive=True))
+        if not found:
+            raise ArchiveError(f"Nothing matches {os.fspath(path)}.")
+        yield from map(Path, found)

@@ -299,7 +299,7 @@ def drop(page: Page, component: str, *paths: Path, y: float = 40) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [tuple(PEOPLE), ("Anna 1", "Anna 2"), ("2019", "Agent 007"), ("Photo", "v. d. Berg")]
+    "names", [tuple(PEOPLE), ("Anna!", "Anna"), ("2019", "Agent 007"), ("#1 & <b>", "v. d. Berg")]
 )
 def test_enrol_dropped_folders(
     page: Page, examples: Path, tmp_path: Path, names: tuple[str, str]
@@ -310,10 +310,16 @@ def test_enrol_dropped_folders(
         for number, picture in enumerate(pictures):
             shutil.copy(examples / picture, tmp_path / "people" / name / f"IMG_{number}.JPG")
     (tmp_path / "people" / names[1] / "notes.txt").write_text("no picture")
+    (tmp_path / "people" / names[1] / "1.cr2").write_text("of a camera")
+    (tmp_path / "people" / ".hidden").mkdir()
     (tmp_path / "people" / names[1] / "gone.jpg").symlink_to(tmp_path / "nowhere")
     drop(page, "photos", tmp_path / "people")
     expect(page.locator("#photos")).to_contain_text(names[1])
-    expect(page.locator("#nothing-dropped .fh-card")).to_be_hidden()
+    told = page.locator("#nothing-dropped .fh-card")
+    left_out = [f"people/{names[1]}/{file}" for file in ("1.cr2", "notes.txt")]
+    for path in ("people/.hidden/", *left_out):
+        expect(told).to_contain_text(path)
+    expect(told).not_to_contain_text("Nothing dropped")
     page.click("#enrol")
     expect(page.locator("#notice")).to_have_text("3 added.")
     wall = page.locator("#wall .fh-person")

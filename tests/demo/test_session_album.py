@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from facehub.demo import session_album as module
-from facehub.demo.session import SLASH, SessionGallery
+from facehub.demo.session import SessionGallery
 from facehub.demo.session_album import SessionAlbum
+from facehub.demo.upload import SLASH
 from facehub.errors import AlbumError, GalleryError
 from facehub.pipeline import default_recognizer
 
@@ -41,12 +42,15 @@ def test_zips_and_folders_and_what_failed(examples: Path, tmp_path: Path) -> Non
         file.write(examples / "eileen_collins.jpg", "one/1.jpg")
         file.write(examples / "eileen_collins_tilted.jpg", "two/one/1.jpg")
         file.writestr("one/bad.jpg", b"no picture")
+        file.writestr("one/2.CR2", b"of a camera")
     dropped = tmp_path / f"one{SLASH}1.jpg"
     dropped.write_bytes((examples / "grace_hopper.jpg").read_bytes())
     found = SessionAlbum.read([str(archive), str(dropped)], default_recognizer())
     assert photos(found) == [["one/1.jpg"] * 2, ["one/1.jpg"]]
-    (failure,) = found.failures
+    failure, left_out = found.failures
     assert failure.startswith("one/bad.jpg: This is not a picture")
+    assert left_out.startswith("holiday.zip: 1 left out, not the name of a picture")
+    assert left_out.endswith("that is read: one/2.CR2.")
 
 
 def test_no_face(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facehub import FaceRecognizer
 from facehub.io.sources import open_source
@@ -45,6 +46,7 @@ def test_evaluate(
         f"at threshold {recognizer.spec.threshold:.3f}  "
         "FMR 0.0000 [0.0000, 0.0038], FNMR 0.0000 [0.0000, 0.0038]"
     )
+    assert lines.pop(4) == "listed again        1,998 pairs, 0 with the other label"
     assert lines[4] == "FNMR at FMR 0.01    0.0000 [0.0000, 0.0038]"
     assert lines[5] == "FNMR at FMR 0.001   0.0000 [0.0000, 0.0038]"
     assert lines[6:] == [
@@ -259,3 +261,48 @@ def test_wrong_command_line(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(arguments)
     assert exit_.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["evaluate", "evaluate-templates", "evaluate-heldout"])
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    options = ["--media", "m", "--pairs", "p"] if command == "evaluate-templates" else []
+    assert main([command, "nothing", *options, "--output", str(tmp_path / "file")]) == 1
+    assert (
+        capsys.readouterr().err == f"error: --output names a folder, and {tmp_path}/file is none\n"
+    )
+
+
+@pytest.mark.parametrize("target", ["teacher.csv", "nothing/teacher.npz"])
+def test_a_teacher_s_file_is_checked_before_the_work(
+    target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["teach", "nothing", "nothing", str(tmp_path / target)]) == 1
+    assert "should be an .npz file in a folder that is there" in capsys.readouterr().err
+
+
+def test_what_align_and_pack_leave_out_is_counted_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A camera's picture, a loose one, and one behind a link that leads nowhere."""
+    raw = tmp_path / "raw"
+    (raw / "a").mkdir(parents=True)
+    Image.new("RGB", (96, 112)).save(raw / "a" / "1.png")
+    (raw / "a" / "2.cr2").touch()
+    (raw / "3.jpg").touch()
+    (raw / "a" / "4.jpg").symlink_to(tmp_path / "nowhere")
+    assert main(["pack", str(raw), str(tmp_path / "pack")]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert "ignored              3" in printed
+    assert printed[-1] == f"what was left out, and why: {tmp_path}/pack/index.json"
+    left_out = json.loads((tmp_path / "pack" / "index.json").read_text())["left_out"]
+    assert left_out.keys() == {"a/2.cr2", "3.jpg", "a/4.jpg"}
+
+    assert main(["align", str(raw), str(tmp_path / "aligned"), "--workers", "1"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert "ignored                3" in printed
+    assert printed[-1] == f"what was left out, and why: {tmp_path}/aligned/failures.csv"
+    for name in left_out:
+        assert name in (tmp_path / "aligned" / "failures.csv").read_text()

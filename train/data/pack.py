@@ -17,6 +17,8 @@ from train.data.crops import middle_columns
 from train.data.heldout import is_heldout
 from train.data.readahead import read_ahead
 
+INDEX = "index.json"
+
 
 @dataclass(frozen=True, eq=False)
 class PackedFaces:
@@ -93,10 +95,10 @@ def pack(source: Path, target: Path, *, middle: bool = False) -> dict[str, int]:
         name, reason = next(iter(left_out.items()))
         raise ValueError(f"{source} holds no picture to pack ({name}: {reason})")
     empty = empty_identities(pictures, names)
-    (target / "index.json").unlink(missing_ok=True)  # if killed: no pack, not the wrong names
+    (target / INDEX).unlink(missing_ok=True)  # if killed: no pack, not the wrong names
     temporary.replace(target / "crops.npy")
     index = {"names": names, "left_out": {**pictures.ignored, **empty, **left_out}}
-    write_atomically(target / "index.json", json.dumps(index).encode())
+    write_atomically(target / INDEX, json.dumps(index).encode())
     _, sizes = np.unique([identity_of(name) for name in names], return_counts=True)
     return {
         "pictures": len(names),
@@ -116,7 +118,7 @@ def open_pack(folder: Path) -> PackedFaces:
         ValueError: it is missing or damaged.
     """
     try:
-        names = json.loads((folder / "index.json").read_text())["names"]
+        names = json.loads((folder / INDEX).read_text())["names"]
         crops = np.load(folder / "crops.npy", mmap_mode="r")
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{folder} is not a packed data set; make one with `pack`") from error

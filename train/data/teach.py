@@ -44,8 +44,10 @@ def embed_teacher(
     Raises:
         WeightsError: the network is damaged, cannot be run, or its vectors are not finite.
         MissingLibraryError: the network needs OpenVINO, which is not installed.
-        ValueError: the network does not fit these faces.
+        ValueError: the network does not fit these faces, or the file cannot be written.
     """
+    if target.suffix != ".npz" or not target.parent.is_dir():
+        raise ValueError(f"{target} should be an .npz file in a folder that is there")
     pack = open_pack(faces)
     network: CropEmbedder
     if teacher.suffix == ".xml":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from facehub.io.formats import SUFFIXES
-from train.evaluation.pairs import read_text
+from train.evaluation.pairs_text import read_text
 
 CELEBA_COLUMNS = ("Male", "Young", "Eyeglasses")  # taken where a file has them all
 MAX_VALUES = 20  # of a column that is taken for categories without being asked for

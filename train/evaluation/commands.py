@@ -126,6 +126,12 @@ def _attributes(args: argparse.Namespace) -> Attributes | None:
     return read_attributes(args.groups, args.columns)
 
 
+def _check_output(folder: Path | None) -> None:
+    """Find out before the work whether a report can be written after it."""
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ValueError(f"--output names a folder, and {folder} is none")
+
+
 def _show(report: Any, describe: Callable[[Any], str], args: argparse.Namespace) -> None:
     print(json.dumps(dataclasses.asdict(report), indent=2) if args.json else describe(report))
 
@@ -133,6 +139,7 @@ def _show(report: Any, describe: Callable[[Any], str], args: argparse.Namespace)
 def run_evaluate(args: argparse.Namespace) -> None:
     from train.evaluation.evaluate import describe, evaluate
 
+    _check_output(args.output)
     attributes = _attributes(args)
     report = evaluate(
         args.set,
@@ -149,6 +156,7 @@ def run_evaluate(args: argparse.Namespace) -> None:
 def run_templates(args: argparse.Namespace) -> None:
     from train.evaluation.templates import describe, evaluate_templates
 
+    _check_output(args.output)
     report = evaluate_templates(
         args.pictures,
         args.media,
@@ -165,6 +173,7 @@ def run_templates(args: argparse.Namespace) -> None:
 def run_heldout(args: argparse.Namespace) -> None:
     from train.evaluation.heldout import describe, evaluate_heldout
 
+    _check_output(args.output)
     attributes = _attributes(args)
     report = evaluate_heldout(
         args.faces,

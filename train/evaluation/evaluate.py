@@ -61,6 +61,7 @@ class Report(Run):
         alignment: "detect" for the whole chain, "crop" for aligned crops as they are.
         accuracy: 10-fold, in per cent.
         n_pictures: different pictures in the pairs.
+        repeated: pairs that were listed before, and those of them with the other label.
         no_face: pictures in which no face was found (failures to acquire).
         fmr: share of impostor pairs accepted at the threshold, or None.
         fnmr: share of genuine pairs rejected at it, or None.
@@ -81,6 +82,7 @@ class Report(Run):
     all_pairs: AllPairs | None
     identification: tuple[OpenSet, ...]
     groups: Groups | None = None
+    repeated: tuple[int, int] = (0, 0)
 
 
 def evaluate(
@@ -150,6 +152,7 @@ def evaluate(
         all_pairs=everything,
         identification=tuple(found for found in galleries if found is not None),
         groups=groups,
+        repeated=pairs.repeated,
     )
     if output is not None:
         write_report(output / REPORT_FILE, report)
@@ -161,6 +164,7 @@ def evaluate(
 
 def describe(report: Report) -> str:
     """The report as a person reads it: 95 % intervals in brackets."""
+    again, contradicting = report.repeated
     lines = [
         *head_lines(report),
         f"10-fold accuracy    {report.accuracy.mean:.2f} % "
@@ -170,6 +174,7 @@ def describe(report: Report) -> str:
         if report.alignment == "detect"
         else f"aligned crops       {report.n_pictures} pictures, taken as they are",
         threshold_line(report.threshold, report.fmr, report.fnmr),
+        *[f"listed again        {again:,} pairs, {contradicting:,} with the other label"][:again],
         *fnmr_lines(PROTOCOL_FMRS, {p.fmr: interval(p.fnmr) for p in report.points}),
         *all_pairs_lines(report.all_pairs),
     ]

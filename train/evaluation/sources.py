@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
-from facehub.io.containers import is_hidden
+from facehub.errors import ImageError
+from facehub.io.containers import ZipSource
 from facehub.io.formats import SUFFIXES
 from facehub.io.sources import Source, open_source
+from facehub.io.walking import is_hidden
 from train.evaluation.binset import read_bin
-from train.evaluation.pairs import Pair, PairSet, check_pairs, is_lfw, parse_pairs, read_text
+from train.evaluation.pairs import Pair, PairSet, check_pairs
+from train.evaluation.pairs_text import PairsError, decode_text, is_lfw, parse_pairs, read_text
 
 PAIRS = "pairs.txt"
 
@@ -21,13 +23,15 @@ def open_pairs(path: Path, pairs_file: Path | None = None, dataset: str | None =
     Args:
         path: InsightFace's `.bin`, or a folder or zip of pictures. Folders above the pairs' names
             do not matter, nor do the suffixes of pictures.
-        pairs_file: see `parse_pairs`; None for `pairs.txt` among the pictures or beside them.
+        pairs_file: see `parse_pairs`; None for `pairs.txt` among the pictures, the outermost, or
+            beside them.
         dataset: what to call it; None for "LFW" where the pairs have LFW's form, else for the
             name of the file that has the pairs.
 
     Raises:
         ArchiveError: the pictures cannot be read.
-        ValueError: there are no pairs, they are damaged, or a picture is missing.
+        PairsError: there are no pairs, or they are damaged.
+        ValueError: a picture is missing; or a `.bin` file is damaged.
     """
     if path.suffix.lower() == ".bin" and path.is_file():
         if pairs_file is not None:
@@ -35,7 +39,7 @@ def open_pairs(path: Path, pairs_file: Path | None = None, dataset: str | None =
         found = read_bin(path)
         return PairSet(dataset or found.dataset, found.pairs, found.read, found.aligned)
     source = open_source(path, loose=True)
-    text, where = _pairs_text(path, pairs_file)
+    text, where = _pairs_text(path, source, pairs_file)
     pairs = check_pairs(parse_pairs(text, where), where)
     members = locate(source, [name for p in pairs for name in (p.first, p.second)], str(path))
     pairs = [Pair(members[p.first], members[p.second], p.same) for p in pairs]
@@ -86,27 +90,37 @@ def _stem(name: str) -> str:
     return beginning if dot and dot + suffix.lower() in SUFFIXES else name
 
 
-def _pairs_text(path: Path, pairs_file: Path | None) -> tuple[str, str]:
+def _pairs_text(path: Path, source: Source, pairs_file: Path | None) -> tuple[str, str]:
     """The pairs' file: content and name."""
     if pairs_file is not None:
         return read_text(pairs_file), str(pairs_file)
-    if path.is_file() and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            members = _pairs_members(archive.namelist())
-            if members:
-                where = f"{path}/{members[0]}"
-                try:
-                    return archive.read(members[0]).decode("utf-8-sig"), where
-                except UnicodeDecodeError as error:
-                    raise ValueError(f"{where} is not a text file") from error
-    for candidate in (path / PAIRS, path.parent / PAIRS):
+    members = _pairs_members(source.ignored)
+    if len(members) > 1 and len({len(PurePosixPath(name).parts) for name in members[:2]}) == 1:
+        raise PairsError(
+            f"{path} has several files of pairs, {members[0]} and {members[1]}: name "
+            "the right one (--pairs)"
+        )
+    if members and isinstance(source, ZipSource):
+        where = f"{path}/{members[0]}"
+        return decode_text(_member(source, members[0], where), where), where
+    beside = [path / name for name in members[:1]] + [path.parent / PAIRS]
+    for candidate in beside:
         if candidate.is_file():
             return read_text(candidate), str(candidate)
-    raise ValueError(f"{path} lacks {PAIRS}; name the file of its pairs (--pairs)")
+    raise PairsError(f"{path} lacks {PAIRS}; name the file of its pairs (--pairs)")
+
+
+def _member(source: ZipSource, name: str, where: str) -> bytes:
+    try:
+        return source.read(name)
+    except ImageError as error:  # too large or damaged, as for pictures
+        raise PairsError(
+            f"{where} cannot be read: it is damaged, encrypted or too large"
+        ) from error
 
 
 def _pairs_members(names: Collection[str]) -> list[str]:
-    """Members called `pairs.txt`, the outermost first."""
+    """Files called `pairs.txt`, the outermost first."""
     found = []
     for name in names:
         parts = PurePosixPath(name).parts

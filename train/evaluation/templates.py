@@ -24,7 +24,7 @@ from train.evaluation.embedding import (
     landmark_crop,
 )
 from train.evaluation.metrics import OperatingPoint, Rate, operating_points
-from train.evaluation.pairs import read_text
+from train.evaluation.pairs_text import read_text
 from train.evaluation.report import (
     Run,
     fnmr_lines,

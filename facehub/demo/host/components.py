@@ -16,6 +16,7 @@ from facehub.demo import texts
 from facehub.demo.errors import user_error
 from facehub.demo.photo import Photo
 from facehub.demo.picture import data_uri
+from facehub.demo.upload import Upload
 
 
 def photo_input(label: str, **kwargs: Any) -> gr.Image:
@@ -37,7 +38,7 @@ def photo_input(label: str, **kwargs: Any) -> gr.Image:
 
 
 def file_input(label: str, **kwargs: Any) -> gr.File:
-    """A `gr.File` whose value reaches the handler as a path, or a list of paths.
+    """A `gr.File` whose value reaches the handler as an `Upload`, or a list of them.
 
     Gradio's own leaves an empty temporary file behind for each.
 
@@ -46,7 +47,7 @@ def file_input(label: str, **kwargs: Any) -> gr.File:
         kwargs: further arguments of `gr.File`.
     """
     component = gr.File(label=label, **kwargs)
-    setattr(component, "preprocess", _paths)  # noqa: B010
+    setattr(component, "preprocess", _uploads)  # noqa: B010
     return component
 
 
@@ -77,12 +78,12 @@ def _from_memory(photo: Photo | None) -> ImageData | None:
     return None if photo is None else ImageData(url=data_uri(photo.pixels))
 
 
-def _paths(payload: ListFiles | FileData | None) -> list[str] | str | None:
+def _uploads(payload: ListFiles | FileData | None) -> list[Upload] | Upload | None:
     if payload is None:
         return None
     if isinstance(payload, FileData):
-        return _present(payload.path)
-    return [_present(file.path) for file in payload.root]
+        return Upload(_present(payload.path), payload.orig_name)
+    return [Upload(_present(file.path), file.orig_name) for file in payload.root]
 
 
 def _present(path: str) -> str:

@@ -42,6 +42,8 @@ def test_files_reach_the_handler_as_paths(examples: Path) -> None:
     paths = [str(examples / name) for name in ("both.jpg", "grace_hopper.jpg")]
     assert component.preprocess(ListFiles([FileData(path=path) for path in paths])) == paths
     assert component.preprocess(FileData(path=paths[0])) == paths[0]
+    named = component.preprocess(ListFiles([FileData(path=paths[0], orig_name="Anna!.jpg")]))
+    assert [(file, file.name) for file in named] == [(paths[0], "Anna!.jpg")]
     assert component.preprocess(None) is None
     with pytest.raises(gr.Error) as caught:
         component.preprocess(ListFiles([FileData(path="/nowhere")]))

@@ -55,7 +55,7 @@ def test_cluster_as_csv(run: Run, tmp_path: Path, photos: Path) -> None:
 def test_threshold(run: Run, tmp_path: Path, photos: Path) -> None:
     output = tmp_path / "album.json"
     code, _, _ = run(photos, "-o", output, "--threshold", "1")
-    assert code == 5  # text.jpg is no picture, and the others are grouped
+    assert code == 6  # text.jpg is no picture, and the others are grouped
     album = Album.from_dict(json.loads(output.read_text()))
     assert album.rule == GroupingRule(1, 1)
     assert len(album.groups) == album.n_singles == 4

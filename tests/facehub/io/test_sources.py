@@ -6,6 +6,7 @@ import random
 import struct
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,10 @@ def test_records_of_one_number_and_without_a_picture(tmp_path: Path) -> None:
     assert [source.read(name) for name in source.names] == [b"one", b"two"]
     assert list(source.ignored.values()) == ["a record without a picture"]
     (tmp_path / "train.rec").write_bytes(part(b"short"))
-    with pytest.raises(ArchiveError, match="shorter than its head"):
+    with pytest.raises(
+        ArchiveError,
+        match=r"train\.rec is damaged at its record 1, byte 0: it is shorter than its head",
+    ):
         open_source(tmp_path)
 
 
@@ -127,16 +131,69 @@ def test_record_io_byte_by_byte(tmp_path: Path) -> None:
     assert source.read("0000007/00000009") == b"hello"
 
 
-@pytest.mark.parametrize("damage", ["cut", "foreign", "tail"])
-def test_damaged_record_io(rec: Path, damage: str) -> None:
-    data = rec.read_bytes()
-    rec.write_bytes({"cut": data[:-8], "foreign": b"x" * 64, "tail": data + b"abc"}[damage])
-    with pytest.raises(ArchiveError, match="damaged"):
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data[:-8], r"record 6, byte \d+: the file ends within it"),
+        (lambda data: b"x" * 64, "record 1, byte 0: it does not begin as a RecordIO record"),
+        (lambda data: data + b"abc", r"record 7, byte \d+: the file ends within it"),
+        (lambda data: data.replace(MAGIC, b"xxxx", 2)[8:], "record 1, byte 0: "),
+    ],
+    ids=["cut", "foreign", "tail", "begins late"],
+)
+def test_damaged_record_io(rec: Path, damage: Callable[[bytes], bytes], message: str) -> None:
+    rec.write_bytes(damage(rec.read_bytes()))
+    with pytest.raises(ArchiveError, match=rf"train\.rec is damaged at its {message}"):
         open_source(rec)
 
 
+def write_index(rec: Path, starts: list[int]) -> None:
+    lines = [f"{number}\t{start}\n" for number, start in enumerate(starts)]
+    rec.with_suffix(".idx").write_text("".join(lines))
+
+
+def three_records(tmp_path: Path) -> tuple[Path, list[int]]:
+    content = [part(record(number, [0.0], b"picture")) for number in range(3)]
+    (tmp_path / "train.rec").write_bytes(b"".join(content))
+    return tmp_path / "train.rec", [0, len(content[0]), 2 * len(content[0])]
+
+
+def test_an_index_that_agrees_and_one_that_does_not(tmp_path: Path) -> None:
+    path, starts = three_records(tmp_path)
+    write_index(path, starts)
+    assert len(open_source(path).names) == 3
+    for wrong, message in (
+        (starts[:2], f"byte {starts[2]} it lists none, but there is one"),
+        ([*starts, 3 * starts[1]], f"byte {3 * starts[1]} it lists record 3"),
+        ([0, starts[1] + 4, starts[2]], f"byte {starts[1]} it lists none"),
+    ):
+        write_index(path, wrong)
+        with pytest.raises(ArchiveError, match=rf"train\.idx does not belong to .*at {message}"):
+            open_source(path)
+    path.with_suffix(".idx").write_text("0\t0\n1 one\n")
+    with pytest.raises(ArchiveError, match=r"train\.idx, line 2: not a record and its byte"):
+        open_source(path)
+
+
+def test_zeros_behind_the_last_record(tmp_path: Path) -> None:
+    """They may be padding, or what a download has not fetched yet: the index knows."""
+    path, starts = three_records(tmp_path)
+    size = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(bytes(4096))
+    with pytest.raises(ArchiveError, match=rf"record 4, byte {size}: only zeros.*-s {size} "):
+        open_source(path)
+    write_index(path, starts)
+    source = open_source(path)
+    assert len(source.names) == 3
+    assert source.ignored == {f"byte {size}": "zeros behind the last record"}
+    write_index(path, [*starts, size])
+    with pytest.raises(ArchiveError, match=r"train\.rec is damaged at its record 4"):
+        open_source(path)
+
+
 def test_folder_takes_pictures_in_sub_folders(tmp_path: Path) -> None:
-    """What is left out has a reason, except for files that are no pictures beside the folders."""
+    """All that is left out has a reason."""
     for name in ("b/2.JPG", "a/1.png", "a/deep/3.webp", "a/5.psd", "4.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
@@ -148,6 +205,7 @@ def test_folder_takes_pictures_in_sub_folders(tmp_path: Path) -> None:
         "4.png": "not in a sub-folder",
         "a/5.psd": "not the name of a picture that is read",
         "c/": "an empty folder",
+        "notes.txt": "not the name of a picture that is read",
     }
 
 
@@ -279,17 +337,20 @@ def test_pictures_of_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "message"),
     [
-        part(record(0, [float("nan")], b"x")),
-        part(record(0, [float("inf")], b"x")),
-        part(b"\5\0\0\0" + bytes(20)),
+        (record(0, [float("nan")], b"x"), "the label nan, in place of a whole number"),
+        (record(0, [float("inf")], b"x"), "the label inf"),
+        (record(0, [0.5], b"x"), "the label 0.5"),
+        (b"\5\0\0\0" + bytes(20), "no label"),
     ],
-    ids=["NaN", "infinity", "labels that are not there"],
+    ids=["NaN", "infinity", "half", "labels that are not there"],
 )
-def test_a_record_without_a_label(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "train.REC").write_bytes(content)
-    with pytest.raises(ArchiveError, match=r"train\.REC is damaged"):
+def test_a_record_without_a_label(tmp_path: Path, content: bytes, message: str) -> None:
+    first = part(record(0, [0.0], b"x"))
+    (tmp_path / "train.REC").write_bytes(first + part(content))
+    where = rf"train\.REC is damaged at its record 2, byte {len(first)}: {message}"
+    with pytest.raises(ArchiveError, match=where):
         open_source(tmp_path / "train.REC")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from train.__main__ import main
 from train.data.heldout import is_heldout
-from train.evaluation.pairs import parse_pairs
+from train.evaluation.pairs_text import parse_pairs
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from facehub.errors import ArchiveError
 from facehub.io.sources import open_source
 from train.evaluation.pairs import Pair
+from train.evaluation.pairs_text import PairsError
 from train.evaluation.sources import locate, open_pairs
 
 LFW = "1\t1\nAnn\t1\t2\nAnn\t1\tBob\t1\n"
@@ -51,6 +52,21 @@ def test_folder(tmp_path: Path) -> None:
     (tmp_path / "pairs.txt").rename(folder / "pairs.txt")
     check(folder)
     check(tmp_path, folder / "pairs.txt", above="lfw/")
+    check(tmp_path, above="lfw/")
+    (tmp_path / "lfw" / "pairs.txt").write_bytes(LFW.encode("utf-16"))
+    check(tmp_path, above="lfw/")
+
+
+def test_several_files_of_pairs(tmp_path: Path) -> None:
+    """The outermost; not any one of two."""
+    folder = make_folder(tmp_path / "lfw")
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        (folder / name / "pairs.txt").write_text("1\t1\nNobody\t1\t2\nNobody\t1\tAnn\t1\n")
+    with pytest.raises(PairsError, match=r"a/pairs\.txt and b/pairs\.txt: name the right one"):
+        open_pairs(folder)
+    (folder / "pairs.txt").write_text(LFW)
+    check(folder)
 
 
 @pytest.mark.parametrize("above", ["", "lfw/", "data/lfw-deepfunneled/"])
@@ -100,7 +116,7 @@ def test_bin(tmp_path: Path) -> None:
     ("text", "message"),
     [
         (b"\xff\xfe\x00", "not a text file"),
-        (b"1\t1\nAnn\t1\t2\n", "needs pairs of one person and pairs of two people"),
+        (b"Ann\t1\t2\n", "needs pairs of one person and pairs of two people"),
         (b"1\t1\nAnn\t1\t2\nAnn\t1\tCid\t1\n", r"lfw lacks Cid/Cid_0001\.jpg$"),
         (b"1\t1\nZoe\t1\t2\nAnn\t1\tCid\t1\n", r"lacks Zoe/Zoe_0001.jpg and 2 other pictures"),
         (b"1\t1\nAnn\tx\t2\n", r"line 2: not a pair"),

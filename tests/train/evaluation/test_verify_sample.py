@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from facehub import Decision, FaceRecognizer, verify
-from train.evaluation.pairs import parse_pairs
+from train.evaluation.pairs_text import parse_pairs
 
 
 def test_lfw_sample(recognizer: FaceRecognizer, shared_data: Path) -> None:
