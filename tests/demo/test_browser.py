@@ -78,11 +78,15 @@ def page(browser: Browser, page_url: str, request: pytest.FixtureRequest) -> Ite
     width, height = SIZES[request.param]
     context = browser.new_context(viewport={"width": width, "height": height})
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=page_url.rstrip("/"))
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url))
     page = context.new_page()
     page.set_default_timeout(20_000)
     page.goto(page_url)
     expect(page.locator("#compare")).to_be_visible(timeout=20_000)
     yield page
+    assert [url for url in asked if not url.startswith((page_url, "data:", "blob:"))] == []
+    assert page_url in asked
     assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing sticks out
     if SCREENSHOTS:
         page.wait_for_timeout(600)  # let the result fade in

@@ -68,10 +68,10 @@ def test_api_snippet(page_url: str) -> None:
     answers: list[dict] = []
 
     class Recorder:
-        def __init__(self, url: str) -> None:
+        def __init__(self, url: str, **options: bool) -> None:
             from gradio_client import Client
 
-            self.client = Client(url, verbose=False)
+            self.client = Client(url, verbose=False, **options)
 
         def predict(self, *args: object, **kwargs: object) -> dict:
             answers.append(self.client.predict(*args, **kwargs))
