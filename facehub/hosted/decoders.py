@@ -6,6 +6,7 @@ be ended. What comes after decoding takes a bounded time: pixels and faces are c
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 from PIL import Image
@@ -210,7 +211,8 @@ class _Process:
         )
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
-        self._requests, self._answers = self._popen.stdin, self._popen.stdout
+        self._requests = self._popen.stdin
+        self._answers = cast(io.FileIO, self._popen.stdout)
         for pipe in (self._requests, self._answers):
             _widen(pipe)
 
@@ -298,6 +300,6 @@ def _widen(pipe: IO[bytes]) -> None:
     try:
         import fcntl
 
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)  # type: ignore[attr-defined]
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
     except (ImportError, AttributeError, OSError):  # not Linux, or the user has too many pipes
         pass
