@@ -18,8 +18,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Dialog, Locator, Page, Playwright, Route, expect
 
 from facehub import MemoryGallery, default_recognizer, enrol
+from facehub.demo import page as page_module
 from facehub.demo import verify_tab
 from facehub.demo.settings import Settings
+from facehub.hosted.recognizer import Host
 from facehub.io.formats import SUFFIXES
 
 pytestmark = pytest.mark.browser
@@ -572,7 +574,11 @@ def test_a_busy_server_says_so(
         assert go_on.wait(60)
         return read_photo(*args, **kwargs)
 
+    class OneThread(Host):
+        threads = property(lambda _: 1, lambda *_: None)  # type: ignore[assignment]
+
     monkeypatch.setattr(verify_tab, "read_photo", slow)
+    monkeypatch.setattr(page_module, "Host", OneThread)
     app, url = serve(Settings(queue_size=1, workers=1))
     pages = [browser.new_page() for _ in range(3)]
     for page in pages:
