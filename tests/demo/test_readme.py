@@ -64,7 +64,8 @@ def test_command_line_help_names_every_command_of_the_readme(
 
 
 def test_api_snippet(page_url: str) -> None:
-    code = snippet("API of the demo", "python", "docs/hosting.md").replace("http://127.0.0.1:7860", page_url)
+    code = snippet("API of the demo", "python", "docs/hosting.md")
+    code = code.replace("http://127.0.0.1:7860", page_url)
     answers: list[dict] = []
 
     class Recorder:

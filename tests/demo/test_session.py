@@ -272,8 +272,7 @@ def test_what_is_left_out_of_a_zip_is_told(
         0,
         [],
         [
-            "people.zip: 7 left out, not the name of a picture that is read: "
-            f"{raws} and 2 more.",
+            f"people.zip: 7 left out, not the name of a picture that is read: {raws} and 2 more.",
             "people.zip: 1 left out, hidden, or a system's own: people/._1.jpg.",
             "people.zip: 1 left out, an empty folder: people/Bob.",
         ],
