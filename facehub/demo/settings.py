@@ -14,7 +14,7 @@ COMPUTED = "computed"  # the handlers that share the host's threads
 
 @dataclass(frozen=True)
 class Settings(HostSettings):
-    """Settings of the demo; the README's table names the variables. `deadline` is of one
+    """Settings of the demo; docs/hosting.md names the variables. `deadline` is of one
     picture, or pair; many photos at once get `MANY` times as long.
 
     Attributes:

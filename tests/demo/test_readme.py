@@ -1,4 +1,4 @@
-"""The README's snippets run as printed."""
+"""The snippets of the README and of docs/hosting.md run as printed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from facehub.cli import main as cli
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def snippet(heading: str, language: str) -> str:
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+def snippet(heading: str, language: str, page: str = "README.md") -> str:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)[0]
 
 
@@ -64,7 +64,8 @@ def test_command_line_help_names_every_command_of_the_readme(
 
 
 def test_api_snippet(page_url: str) -> None:
-    code = snippet("API of the demo", "python").replace("http://127.0.0.1:7860", page_url)
+    code = snippet("API of the demo", "python", "docs/hosting.md")
+    code = code.replace("http://127.0.0.1:7860", page_url)
     answers: list[dict] = []
 
     class Recorder:

@@ -147,11 +147,12 @@ def test_bad_settings_end_the_app_with_one_line() -> None:
     assert "Traceback" not in run.stderr
 
 
-def test_the_readme_names_every_variable() -> None:
+def test_the_manual_names_every_variable() -> None:
     files = [ROOT / "facehub" / name for name in ("hosting.py", "demo/settings.py")]
     used = {name for f in files for name in re.findall(r'"(FACEHUB_[A-Z_]+)"', f.read_text())}
     used |= {MODEL_VARIABLE, PRECISION_VARIABLE, THREADS_VARIABLE}
-    table = set(re.findall(r"^\| `(FACEHUB_[A-Z_]+)`", (ROOT / "README.md").read_text(), re.M))
+    page = (ROOT / "docs" / "hosting.md").read_text()
+    table = set(re.findall(r"^\| `(FACEHUB_[A-Z_]+)`", page, re.M))
     assert table == used
 
 
