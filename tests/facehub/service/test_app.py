@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -71,18 +72,20 @@ def test_a_full_service_says_so_and_recovers(start: Start, monkeypatch: pytest.M
     release, begun = threading.Event(), threading.Semaphore(0)
     people = running.galleries["people"].people
 
-    def slow() -> dict[str, int]:
+    def slow(offset: int = 0, limit: int | None = None) -> dict[str, int]:
         begun.release()
         release.wait(10)
-        return people()
+        return people(offset, limit)
 
     monkeypatch.setattr(running.galleries["people"], "people", slow)
     gate = running.client.app.state.service.gate  # type: ignore[attr-defined]
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(running.ask, "GET", PEOPLE) for _ in range(2)]
-        begun.acquire(timeout=5)
+        assert begun.acquire(timeout=5)
+        end = time.monotonic() + 5
         while gate.inside < 2:
-            pass
+            assert time.monotonic() < end
+            time.sleep(0.01)
         refused = running.ask("GET", PEOPLE)
         assert (refused.status_code, refused.json()["error"]) == (503, "BusyError")
         assert int(refused.headers["retry-after"]) > 0
