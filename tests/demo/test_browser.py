@@ -695,3 +695,30 @@ def test_a_picture_that_browsers_may_not_show(
     expect(page.locator("#first img").first).to_have_attribute(
         "src", re.compile("^data:image/jpeg")
     )
+
+
+@pytest.mark.parametrize("name", ["face.heic", "FACE.AVIF", "face.jfif"])
+def test_a_picture_to_which_the_browser_gives_no_type(
+    page: Page, examples: Path, name: str
+) -> None:
+    """As Chromium does with HEIC on most systems; what is read is not known before it is sent."""
+    if Path(name).suffix not in SUFFIXES | {".AVIF"}:
+        pytest.skip("needs facehub[heic]")
+    content = (examples / "grace_hopper.jpg").read_bytes()
+    untyped = {"name": name, "mimeType": "", "buffer": content}
+    page.set_input_files("#first input[type=file]", untyped)
+    expect(page.locator("#first-note")).to_contain_text("One face found.")
+
+
+def test_a_dropped_picture_to_which_the_browser_gives_no_type(page: Page, examples: Path) -> None:
+    content = list((examples / "grace_hopper.jpg").read_bytes())
+    page.evaluate(
+        """content => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([new Uint8Array(content)], "face.AVIF"));
+            document.querySelector("#first button").dispatchEvent(
+                new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer }));
+        }""",
+        content,
+    )
+    expect(page.locator("#first-note")).to_contain_text("One face found.")

@@ -218,7 +218,7 @@ FORMATS = [
     _bomb("tiff far away", "tif", lambda: b"II*\0\xff\xff\xff\xff" + bytes(40), DAMAGED),
     _bomb("bigtiff", "tif", lambda: b"II+\0\x08\0\0\0" + bytes(40), "not a picture that"),
     _bomb("webp of tags", "webp", bombs.webp_exif_bomb, FACE),
-    _bomb("webp of 50000 frames", "webp", lambda: bombs.webp_of_frames(50_000), FACE),
+    _bomb("webp of 2000 frames", "webp", lambda: bombs.webp_of_frames(2000), FACE),
     _bomb(
         "webp of a profile",
         "webp",
