@@ -101,6 +101,12 @@ def main(argv: list[str] | None = None) -> int:
     quantize.add_argument("--count", type=int, default=512, help="how many to measure (512)")
     quantize.set_defaults(run=run_quantize)
 
+    upright = commands.add_parser("upright", help="train the check that a face stands upright")
+    upright.add_argument("faces", type=Path, help="aligned faces: folder, zip or RecordIO")
+    upright.add_argument("target", type=Path, help="safetensors file to write")
+    upright.add_argument("--count", type=int, default=2400, help="faces to draw (2400)")
+    upright.set_defaults(run=run_upright)
+
     publish = commands.add_parser("publish", help="send a run's weights to the Hub, in one commit")
     publish.add_argument("run_folder", type=Path, help="run, or folder that `export` wrote")
     publish.add_argument("--output", type=Path, help="also write the files to this folder")
@@ -201,6 +207,12 @@ def run_quantize(args: argparse.Namespace) -> None:
         f"{len(agreement)} faces; cosine of the int8 and float32 embeddings: "
         f"mean {agreement.mean():.4f}, lowest {agreement.min():.4f}"
     )
+
+
+def run_upright(args: argparse.Namespace) -> None:
+    from train.upright import train_upright
+
+    _print_counts(train_upright(args.faces, args.target, count=args.count), width=16)
 
 
 def run_publish(args: argparse.Namespace) -> None:

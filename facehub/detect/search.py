@@ -59,8 +59,8 @@ def search_faces(models: FaceModels, image: np.ndarray, search: Search) -> list[
     """
     pending = [(tile, models.propose_ahead(tile)) for tile in tiles(image, range(1))]
     found = FoundFaces()
-    for face in _in_whole(models, image):
-        found.add(face)
+    for face in sorted(_in_whole(models, image), key=lambda face: -Box(*face.box).side):
+        found.add(face)  # the larger ones first: on a close-up, an eye may pass for a face
     if search == "thorough" or not found.faces:
         smaller = tiles(image, range(1, MAX_LEVELS))
         pending += [(tile, models.propose_ahead(tile)) for tile in smaller]

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 from tqdm import tqdm
 
-from facehub.align import align_faces
+from facehub.turned import align_faces
 from facehub.detect.base import FaceDetector
 from facehub.detect.mediapipe import MediaPipeDetector
 from facehub.errors import ImageError, NoFaceError

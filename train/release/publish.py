@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facehub.align import align_faces
+from facehub.turned import align_faces
 from facehub.detect.mediapipe import default_detector
 from facehub.encoder import FaceEncoder
 from facehub.errors import FaceHubError

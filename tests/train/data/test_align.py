@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facehub.align import align_faces
+from facehub.turned import align_faces
 from facehub.detect.mediapipe import default_detector
 from facehub.template import TEMPLATES
 from tests.train.recordio import part, record

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facehub.align import align_faces
+from facehub.turned import align_faces
 from facehub.template import TEMPLATES
 from train.data.crops import fit_crops
 from train.data.landmarks import find_landmarks

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from facehub import FaceRecognizer
-from facehub.align import align_faces
+from facehub.turned import align_faces
 from facehub.errors import ImageDecodeError
 from facehub.model.onnx import OnnxEmbedder
 from facehub.template import TEMPLATES

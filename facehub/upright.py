@@ -1,0 +1,89 @@
+"""Whether an aligned crop shows a face that stands upright in it: a small network.
+
+A detector often takes an upside-down face for an upright one, with the chin as its forehead, and
+its landmarks look as good as any. The crop does not: on it this network decides, in about a tenth
+of a millisecond. `python -m train upright` makes its weights.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from importlib import resources
+
+import cv2
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from facehub.errors import AssetError
+from facehub.template import DEFAULT_TEMPLATE
+
+WEIGHTS_FILE = "upright.safetensors"
+WIDTH, HEIGHT = 24, 28  # what the network sees: a quarter of DEFAULT_TEMPLATE's crop
+SURE = 2.0  # log odds from which a crop is taken for an upright face
+CHANNELS = (8, 16, 32)  # of the three convolutions, each of 3 x 3 with stride 2
+
+
+def upright_scores(crops: Sequence[np.ndarray]) -> np.ndarray:
+    """Judge crops.
+
+    Args:
+        crops: uint8 (112, 96, 3) each, RGB, aligned to `DEFAULT_TEMPLATE`.
+
+    Returns:
+        float32 (N,), log odds that the crop shows an upright face in its place, 0 for even odds.
+
+    Raises:
+        AssetError: the weights carried in the package are missing or damaged.
+    """
+    if not len(crops):
+        return np.empty(0, np.float32)
+    weights = _weights()
+    x = network_input(crops)
+    for layer in range(len(CHANNELS)):
+        x = _convolve(x, weights[f"convolution{layer}.weight"], weights[f"convolution{layer}.bias"])
+    scores: np.ndarray = x.reshape(len(x), -1) @ weights["output.weight"] + weights["output.bias"]
+    return scores
+
+
+def network_input(crops: Sequence[np.ndarray]) -> np.ndarray:
+    """Reduce crops to grey, of mean 0 and variance 1.
+
+    Args:
+        crops: uint8 (112, 96, 3) each, RGB.
+
+    Returns:
+        float32 (N, 1, HEIGHT, WIDTH).
+    """
+    x = np.empty((len(crops), 1, HEIGHT, WIDTH), np.float32)
+    for row, crop in zip(x, crops, strict=True):
+        small = cv2.resize(crop, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        row[0] = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    x -= x.mean(axis=(2, 3), keepdims=True)
+    x /= x.std(axis=(2, 3), keepdims=True) + 1  # a blank crop stays blank
+    return x
+
+
+def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """3 x 3, stride 2, border of zeros, ReLU: (N, C, H, W) to (N, D, ceil(H/2), ceil(W/2))."""
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))[:, :, ::2, ::2]
+    n, _, height, width = windows.shape[:4]
+    columns = windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, -1, height * width)
+    out = weight.reshape(len(weight), -1) @ columns + bias[:, None]
+    return np.maximum(out, 0).reshape(n, len(weight), height, width)
+
+
+@functools.cache
+def _weights() -> dict[str, np.ndarray]:
+    try:
+        tensors = load((resources.files("facehub") / "assets" / WEIGHTS_FILE).read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise AssetError(
+            f"{WEIGHTS_FILE} in the package is missing or damaged; reinstall facehub."
+        ) from error
+    return {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
+
+
+assert (DEFAULT_TEMPLATE.width, DEFAULT_TEMPLATE.height) == (4 * WIDTH, 4 * HEIGHT)
