@@ -9,7 +9,7 @@ import numpy as np
 
 from facehub.errors import LowQualityError
 from facehub.results import Box, Face, QualityIssue
-from facehub.upright import SURE
+from facehub.upright import DOUBT
 
 MIN_INTER_EYE = 24.0  # image pixels; the crop's own distance is 35
 MAX_YAW = 30.0  # degrees; alignment by the pupils over-zooms by about 15 % there
@@ -54,7 +54,7 @@ def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[
         QualityIssue.TOO_DARK: luma < MIN_LUMA,
         QualityIssue.TOO_BRIGHT: luma > MAX_LUMA,
         QualityIssue.CUT_OFF: _outside(face.box, image_shape) > MAX_OUTSIDE,
-        QualityIssue.DOUBTFUL_FACE: face.upright_score is not None and face.upright_score < SURE,
+        QualityIssue.DOUBTFUL_FACE: face.upright_score is not None and face.upright_score < DOUBT,
     }
     return tuple(issue for issue, present in found.items() if present)
 

@@ -27,7 +27,7 @@ from facehub.upright import SURE, upright_scores
 
 MAX_ROLL = 35.0  # degrees up to which a face counts as upright in a view
 VIEW_REACH = 1.25  # half the side of a turned view, in sides of the face's box
-MAX_VIEW = 640  # pixels; the landmark network sees 256
+MAX_VIEW = 320  # pixels; larger ones are searched in tiles, which costs three times as much
 MAX_LOOKS = 6  # turned views of one place
 
 

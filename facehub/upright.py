@@ -21,8 +21,13 @@ from facehub.template import DEFAULT_TEMPLATE
 
 WEIGHTS_FILE = "upright.safetensors"
 WIDTH, HEIGHT = 24, 28  # what the network sees: a quarter of DEFAULT_TEMPLATE's crop
-SURE = 2.0  # log odds from which a crop is taken for an upright face
-CHANNELS = (8, 16, 32)  # of the three convolutions, each of 3 x 3 with stride 2
+
+# Log odds. Of held-out faces of CelebA in pictures, half of them dark or blurred, 1.5 % are
+# below the first and 0.5 % below the second; of what the detector takes for a face in turned ones
+# and is none, 99.7 and 98.5 %.
+SURE = 2.0  # from which a crop is taken for an upright face without a further look
+DOUBT = 0.5  # below which it may be none
+CHANNELS = (16, 32, 64)  # of the three convolutions, each of 3 x 3 with stride 2
 
 
 def upright_scores(crops: Sequence[np.ndarray]) -> np.ndarray:
@@ -67,12 +72,20 @@ def network_input(crops: Sequence[np.ndarray]) -> np.ndarray:
 
 def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """3 x 3, stride 2, border of zeros, ReLU: (N, C, H, W) to (N, D, ceil(H/2), ceil(W/2))."""
-    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))[:, :, ::2, ::2]
-    n, _, height, width = windows.shape[:4]
-    columns = windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, -1, height * width)
-    out = weight.reshape(len(weight), -1) @ columns + bias[:, None]
-    return np.maximum(out, 0).reshape(n, len(weight), height, width)
+    n, channels, height, width = x.shape
+    padded = np.zeros((n, channels, height + 2, width + 2), np.float32)
+    padded[:, :, 1:-1, 1:-1] = x
+    columns = padded.reshape(n, -1)[:, _windows(channels, height, width)]
+    out = np.maximum(weight.reshape(len(weight), -1) @ columns + bias[:, None], 0)
+    return out.reshape(n, len(weight), -(-height // 2), -(-width // 2))
+
+
+@functools.cache
+def _windows(channels: int, height: int, width: int) -> np.ndarray:
+    """int (9 C, places): where the numbers under the kernel lie, at each place, in a padded map."""
+    places = np.arange(channels * (height + 2) * (width + 2)).reshape(channels, height + 2, -1)
+    windows = np.lib.stride_tricks.sliding_window_view(places, (3, 3), axis=(1, 2))[:, ::2, ::2]
+    return windows.transpose(0, 3, 4, 1, 2).reshape(9 * channels, -1)
 
 
 @functools.cache

@@ -29,7 +29,7 @@ from train.data.sample import sample_training
 
 SIDE = 256  # pixels of a placed picture
 RIGHT, WRONG = 0.2, 0.4  # pupils off by at most, at least so many eye distances; between is unclear
-EPOCHS, BATCH, RATE = 25, 128, 4e-3
+EPOCHS, BATCH, RATE = 60, 128, 4e-3
 SCENES = ("coffee", "rocket", "chelsea", "retina")
 
 
@@ -198,10 +198,12 @@ def fit_upright(crops: Crops, *, seed: int = 0, epochs: int = EPOCHS) -> nn.Sequ
     steps = epochs * len(labels) // BATCH + 1
     optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps)
+    size = (WIDTH, HEIGHT)
+    small = [cv2.resize(crop, size, interpolation=cv2.INTER_AREA) for crop in crops.pixels]
+    pixels = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)
     for _ in range(steps):
         batch = torch.randint(len(labels), (BATCH,), generator=generator)
-        faces = torch.from_numpy(crops.pixels[batch.numpy()]).permute(0, 3, 1, 2)
-        faces = augment(faces.float() / 127.5 - 1, (2 * HEIGHT, 2 * WIDTH), generator)
+        faces = augment(pixels[batch].float() / 127.5 - 1, size[::-1], generator)
         loss = nn.functional.binary_cross_entropy_with_logits(
             network(_normalised(faces))[:, 0], labels[batch]
         )
@@ -217,14 +219,12 @@ def make_network() -> nn.Sequential:
     layers: list[nn.Module] = []
     for inputs, outputs in zip((1, *CHANNELS), CHANNELS, strict=False):
         layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(32 * 4 * 3, 1))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(CHANNELS[-1] * 4 * 3, 1))
 
 
 def _normalised(faces: Tensor) -> Tensor:
-    """RGB, -1 to 1, of twice the size, to what `network_input` gives."""
-    grey = faces * 127.5
-    grey = (grey * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
-    grey = nn.functional.avg_pool2d(grey, 2)
+    """RGB, -1 to 1, of the size that the network sees, to what `network_input` gives."""
+    grey = (faces * 127.5 * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
     deviation, mean = torch.std_mean(grey, (2, 3), correction=0, keepdim=True)
     return (grey - mean) / (deviation + 1)
 

@@ -8,6 +8,7 @@ import pytest
 
 from facehub import Face, LowQualityError, QualityIssue, align_faces
 from facehub.quality import ADVICE, assess, reject, sharpness
+from facehub.upright import DOUBT
 
 
 def face_with(
@@ -17,6 +18,7 @@ def face_with(
     inter_eye: float = 40.0,
     yaw: float = 0.0,
     pitch: float = 0.0,
+    upright_score: float | None = None,
 ) -> Face:
     """Nothing is wrong but what is asked for: noise is sharp, and neither dark nor bright."""
     if crop is None:
@@ -32,6 +34,7 @@ def face_with(
         roll=0.0,
         matrix=np.eye(2, 3, dtype=np.float32),
         landmarks=np.zeros((478, 2), np.float32),
+        upright_score=upright_score,
     )
 
 
@@ -99,6 +102,8 @@ def test_several_faces(both: np.ndarray) -> None:
         ({"box": (-10, 10, 90, 110)}, None),  # 10 %
         ({"box": (20, 60, 100, 160)}, QualityIssue.CUT_OFF),  # 40 %
         ({"box": (-50, -50, -10, -10)}, QualityIssue.CUT_OFF),  # all of it
+        ({"upright_score": DOUBT}, None),
+        ({"upright_score": DOUBT - 0.1}, QualityIssue.DOUBTFUL_FACE),
     ],
 )
 def test_limit(change: dict[str, float], issue: QualityIssue | None) -> None:
@@ -137,7 +142,9 @@ def test_crop_of_another_template(size: tuple[int, int]) -> None:
 
 def test_order_is_that_of_the_enumeration() -> None:
     flat = np.full((112, 96, 3), 20, np.uint8)
-    face = face_with(flat, box=(-50, 0, 50, 100), inter_eye=10, yaw=40, pitch=40)
+    face = face_with(
+        flat, box=(-50, 0, 50, 100), inter_eye=10, yaw=40, pitch=40, upright_score=-5
+    )
     found = assess(face, (120, 100, 3), n_faces=2)
     assert found == tuple(i for i in QualityIssue if i is not QualityIssue.TOO_BRIGHT)
 

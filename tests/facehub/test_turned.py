@@ -77,7 +77,7 @@ def test_tilted_portrait_is_the_same_person(
 def test_turned_by_exif_is_not_turned_twice(
     recognizer: FaceRecognizer, examples: Path, tmp_path: Path
 ) -> None:
-    """The pixels lie on their side and the file says so; then the file is wrong."""
+    """A wrong EXIF rotation turns an upright picture: the face is found all the same."""
     upright = load_image(examples / "eileen_collins.jpg")
     for orientation in (1, 3, 6, 8):
         exif = Image.Exif()
