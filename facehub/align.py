@@ -26,7 +26,9 @@ def align(
     pupils = found.pupils
     dx, dy = (float(v) for v in pupils[1] - pupils[0])
     roll = np.arctan2(dy, dx)
-    forward = found.pose[:3, 2] / np.linalg.norm(found.pose[:3, 2])  # x right, y up, z to the viewer
+    forward = found.pose[:3, 2] / np.linalg.norm(
+        found.pose[:3, 2]
+    )  # x right, y up, z to the viewer
     turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
     across, up = turn @ forward[:2]  # as seen in the crop, where the head does not lean
     points = pupils

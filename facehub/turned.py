@@ -2,9 +2,9 @@
 
 The detector knows faces that stand or lean a little. In an upside-down picture it finds none, or
 takes the chin for a forehead; in one that lies on its side it is often right, but not exact. So
-`facehub.upright` judges every face. Where all stand, nothing more happens. Else each doubtful face
-is looked at in turned views of its surroundings, and of all that was seen at its place the one that
-stands best counts. Where a turned face is found that way, or none stands, the whole picture is
+`facehub.upright` judges every face. Where all stand, nothing more happens. Else each face that does
+not is looked at in turned views of its surroundings, and of all that was seen at its place the one
+that stands best counts. Where a turned face is found that way, or none stands, the whole picture is
 searched in that turn, or in all.
 """
 
@@ -28,6 +28,8 @@ from facehub.upright import SURE, upright_scores
 MAX_ROLL = 35.0  # degrees up to which a face counts as upright in a view
 VIEW_REACH = 1.25  # half the side of a turned view, in sides of the face's box
 MAX_VIEW = 320  # pixels; larger ones are searched in tiles, which costs three times as much
+ENOUGH = 1.5  # score from which a turned look counts; a face below it may lie on its side, too
+NOTHING = -2.0  # score below which there is no face, where the picture is known to be turned
 MAX_LOOKS = 6  # turned views of one place
 
 
@@ -77,9 +79,7 @@ class _View:
         turn = np.eye(4)
         turn[:2, :2] = [[c, s], [-s, c]]  # clockwise, where y goes up
         points = found.points @ self.back[:, :2].T + self.back[:, 2]
-        return FaceLandmarks(
-            points.astype(np.float32), (turn @ found.pose).astype(np.float32)
-        )
+        return FaceLandmarks(points.astype(np.float32), (turn @ found.pose).astype(np.float32))
 
 
 class _Finder:
@@ -109,15 +109,21 @@ class _Finder:
         for turn in turns:
             view = _turned_picture(self._image, turn)
             for face in self._seen(view, self._search):
-                if _sure(face) and _leans(face, view.degrees) <= 90:
+                if _score(face) >= ENOUGH and _leans(face, view.degrees) <= 90:
                     found.append(face)
-        return _each_once(found)
+        once = _each_once(found)
+        if any(_score(face) >= ENOUGH and _leans(face, 0) > MAX_ROLL for face in once):
+            return [face for face in once if _score(face) > NOTHING]
+        return once
 
     def _upright(self, face: Face) -> Face:
         """The best that turned views show at the place of a face; the face itself if none is."""
         best = face
-        angles = [face.roll] if _leans(face, 0) > MAX_ROLL else []
-        angles += [90.0, 180.0, 270.0]
+        angles = [face.roll + 180]
+        if _leans(face, 0) > MAX_ROLL:
+            angles = [face.roll, face.roll + 180, face.roll + 90, face.roll - 90]
+        elif _score(face) < ENOUGH:
+            angles += [face.roll + 90, face.roll - 90]
         for looks, degrees in enumerate(angles):  # may grow
             if looks == MAX_LOOKS:
                 break
@@ -127,11 +133,11 @@ class _Finder:
                     continue
                 if _leans(seen, degrees) > MAX_ROLL:
                     if _sure(seen):
-                        angles.insert(looks + 1, seen.roll)
-                elif _score(seen) > _score(best) or (best is face and _sure(seen)):
+                        angles.append(seen.roll)
+                elif _score(seen) > _score(best) or (
+                    best is face and degrees == face.roll and _score(seen) >= ENOUGH
+                ):  # of one face seen twice, the upright look is the exact one
                     best = seen
-            if best is not face and _sure(best):
-                break
         return best
 
     def _seen(self, view: _View, search: Search) -> list[Face]:

@@ -29,7 +29,8 @@ from train.data.sample import sample_training
 
 SIDE = 256  # pixels of a placed picture
 RIGHT, WRONG = 0.2, 0.4  # pupils off by at most, at least so many eye distances; between is unclear
-EPOCHS, BATCH, RATE = 60, 128, 4e-3
+MISPLACED = 3  # crops cut wrongly out of each face
+STEPS, BATCH, RATE = 6000, 128, 4e-3
 SCENES = ("coffee", "rocket", "chelsea", "retina")
 
 
@@ -61,11 +62,9 @@ def train_upright(faces: Path, target: Path, *, count: int, seed: int = 0) -> di
     rng = np.random.default_rng(seed)
     crops = sample_training(faces, count, seed)
     found = find_turned(crops, default_detector(), rng.spawn(len(crops)))
-    wrong = misplaced(crops, rng)
+    wrong = misplaced(np.repeat(crops, MISPLACED, axis=0), rng)
     pixels = np.concatenate([found.pixels, crops, wrong])
-    upright = np.concatenate(
-        [found.upright, np.ones(len(crops), bool), np.zeros(len(wrong), bool)]
-    )
+    upright = np.concatenate([found.upright, np.ones(len(crops), bool), np.zeros(len(wrong), bool)])
     network = fit_upright(Crops(pixels, upright), seed=seed)
     write_atomically(target, save(_tensors(network)))
     return {
@@ -167,15 +166,18 @@ def misplaced(crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     eyes = DEFAULT_TEMPLATE.points
     span, middle = DEFAULT_TEMPLATE.inter_eye, eyes.mean(axis=0)
     for row, crop in zip(out, crops, strict=True):
-        way = rng.integers(3)
-        size, degrees, shift = np.exp(rng.uniform(-0.2, 0.2)), rng.uniform(-20, 20), (0.0, 0.0)
+        way = rng.integers(4)
+        size, degrees, shift = np.exp(rng.uniform(-0.2, 0.2)), rng.uniform(-20, 20), np.zeros(2)
         if way == 0:
             size = np.exp(rng.choice([-1, 1]) * rng.uniform(0.5, 1.4))
         elif way == 1:
             degrees = rng.uniform(40, 320)
-        if way == 2 or rng.random() < 0.5:
+        elif way == 2:
             angle = rng.uniform(0, 2 * np.pi)
             shift = rng.uniform(0.45, 1.2) * span * np.array([np.cos(angle), np.sin(angle)])
+        else:  # upside down, with its eyes from the brows to the chin
+            size, degrees = np.exp(rng.uniform(-0.7, 0.5)), rng.normal(180, 25)
+            shift = span * np.array([rng.normal(0, 0.15), rng.uniform(-0.3, 1.7)])
         turn = np.exp(1j * np.radians(degrees)) * size * span / 2
         half = np.array([turn.real, turn.imag])
         wrong = np.array([middle + shift - half, middle + shift + half])
@@ -183,29 +185,32 @@ def misplaced(crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return out
 
 
-def fit_upright(crops: Crops, *, seed: int = 0, epochs: int = EPOCHS) -> nn.Sequential:
-    """Train the network.
+def fit_upright(crops: Crops, *, seed: int = 0, steps: int = STEPS) -> nn.Sequential:
+    """Train the network on as many upright as other crops.
 
     Args:
-        crops: what to learn from.
+        crops: what to learn from, some of each kind.
         seed: of the start and of the augmentation.
-        epochs: passes over the crops.
+        steps: batches to train on.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     network = make_network()
-    labels = torch.from_numpy(crops.upright.astype(np.float32)) * 0.98 + 0.01
-    steps = epochs * len(labels) // BATCH + 1
+    labels = torch.arange(BATCH) < BATCH // 2
+    targets = labels * 0.98 + 0.01
+    kinds = [torch.from_numpy(np.flatnonzero(crops.upright == kind)) for kind in (True, False)]
     optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps)
     size = (WIDTH, HEIGHT)
     small = [cv2.resize(crop, size, interpolation=cv2.INTER_AREA) for crop in crops.pixels]
     pixels = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)
     for _ in range(steps):
-        batch = torch.randint(len(labels), (BATCH,), generator=generator)
+        batch = torch.cat(
+            [kind[torch.randint(len(kind), (BATCH // 2,), generator=generator)] for kind in kinds]
+        )
         faces = augment(pixels[batch].float() / 127.5 - 1, size[::-1], generator)
         loss = nn.functional.binary_cross_entropy_with_logits(
-            network(_normalised(faces))[:, 0], labels[batch]
+            network(_normalised(faces))[:, 0], targets
         )
         optimizer.zero_grad()
         loss.backward()

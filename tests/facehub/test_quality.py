@@ -142,9 +142,7 @@ def test_crop_of_another_template(size: tuple[int, int]) -> None:
 
 def test_order_is_that_of_the_enumeration() -> None:
     flat = np.full((112, 96, 3), 20, np.uint8)
-    face = face_with(
-        flat, box=(-50, 0, 50, 100), inter_eye=10, yaw=40, pitch=40, upright_score=-5
-    )
+    face = face_with(flat, box=(-50, 0, 50, 100), inter_eye=10, yaw=40, pitch=40, upright_score=-5)
     found = assess(face, (120, 100, 3), n_faces=2)
     assert found == tuple(i for i in QualityIssue if i is not QualityIssue.TOO_BRIGHT)
 

@@ -84,15 +84,13 @@ def test_learns(crops: np.ndarray) -> None:
     right = np.repeat(crops, 32, axis=0)
     wrong = misplaced(right, np.random.default_rng(0))
     labels = np.repeat([True, False], len(right))
-    network = fit_upright(Crops(np.concatenate([right, wrong]), labels), epochs=60)
+    network = fit_upright(Crops(np.concatenate([right, wrong]), labels), steps=100)
     with torch.inference_mode():
         score = network(torch.from_numpy(network_input([*crops, *wrong])))[:, 0]
     assert score[:2].min() > score[2:].median() + 1
 
 
-def test_command(
-    tmp_path: Path, crops: np.ndarray, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command(tmp_path: Path, crops: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
     names = [str(n) for n in range(40) if not is_heldout(str(n))][:4]
     for number, name in enumerate(names):
         (tmp_path / "faces" / name).mkdir(parents=True)
