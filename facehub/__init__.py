@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 from facehub import _telemetry as _telemetry  # first: others read what it sets at their import
 from facehub._version import __version__
 from facehub.album import Album, AlbumFace, AlbumGroup, make_album
-from facehub.align import align_faces
 from facehub.clustering import GroupingRule, cluster
 from facehub.detect.base import FaceDetector
 from facehub.detect.mediapipe import MediaPipeDetector
@@ -54,6 +53,7 @@ from facehub.results import (
     VerificationResult,
 )
 from facehub.template import AlignmentTemplate
+from facehub.turned import align_faces
 from facehub.verification import verify
 
 if TYPE_CHECKING:

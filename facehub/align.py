@@ -5,35 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facehub.detect.base import FaceDetector, FaceLandmarks, Search
-from facehub.detect.mediapipe import default_detector
+from facehub.detect.base import FaceLandmarks
 from facehub.results import Face
 from facehub.template import DEFAULT_TEMPLATE, AlignmentTemplate
 
 # Face Mesh points of a five-point template's nose and mouth corners, at image left and right.
 NOSE_TIP, LEFT_MOUTH, RIGHT_MOUTH = 4, 61, 291
-
-
-def align_faces(
-    image: np.ndarray,
-    detector: FaceDetector | None = None,
-    *,
-    template: AlignmentTemplate = DEFAULT_TEMPLATE,
-    search: Search = "auto",
-) -> list[Face]:
-    """Find and align every face of a picture.
-
-    Args:
-        image: uint8 (H, W, 3), RGB, as `load_image` returns it.
-        detector: finds the faces and their landmarks; None for the process's shared one.
-        template: where the landmarks go in the crop; weights carry theirs in `config.json`.
-        search: see `FaceDetector.find`.
-
-    Returns:
-        Faces from left to right; an empty list where there is none.
-    """
-    found = (detector or default_detector()).find(image, search)
-    return [align(image, landmarks, template) for landmarks in found]
 
 
 def align(
@@ -48,9 +25,12 @@ def align(
     """
     pupils = found.pupils
     dx, dy = (float(v) for v in pupils[1] - pupils[0])
+    roll = np.arctan2(dy, dx)
     forward = found.pose[:3, 2] / np.linalg.norm(
         found.pose[:3, 2]
     )  # x right, y up, z to the viewer
+    turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+    across, up = turn @ forward[:2]  # as seen in the crop, where the head does not lean
     points = pupils
     if template.nose is not None:
         points = np.concatenate([pupils, found.points[[NOSE_TIP, LEFT_MOUTH, RIGHT_MOUTH]]])
@@ -60,9 +40,9 @@ def align(
         box=found.box,
         pupils=pupils,
         inter_eye=float(np.hypot(dx, dy)),
-        yaw=float(np.degrees(np.arctan2(forward[0], forward[2]))),
-        pitch=float(np.degrees(np.arcsin(np.clip(forward[1], -1, 1)))),
-        roll=float(np.degrees(np.arctan2(dy, dx))),
+        yaw=float(np.degrees(np.arctan2(across, forward[2]))),
+        pitch=float(np.degrees(np.arcsin(np.clip(up, -1, 1)))),
+        roll=float(np.degrees(roll)),
         matrix=matrix,
         landmarks=found.points,
     )

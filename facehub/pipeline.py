@@ -13,7 +13,6 @@ from typing import Self
 
 import numpy as np
 
-from facehub.align import align_faces
 from facehub.detect.base import MAX_FACES, FaceDetector, Search
 from facehub.detect.mediapipe import default_detector
 from facehub.errors import FaceHubError, WeightsError
@@ -28,6 +27,7 @@ from facehub.model.store import default_weights
 from facehub.quality import assess, reject
 from facehub.results import EmbeddedFace, Face, QualityIssue
 from facehub.select import FacePolicy, select_face
+from facehub.turned import align_faces
 
 BATCH_SIZE = 32  # pictures decoded before their faces are embedded together
 

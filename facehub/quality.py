@@ -11,6 +11,7 @@ from facehub.covering import find_coverings
 from facehub.detect.base import MAX_FACES
 from facehub.errors import LowQualityError
 from facehub.results import Box, Face, QualityIssue
+from facehub.upright import DOUBT
 
 MIN_INTER_EYE = 24.0  # image pixels; the crop's own distance is 35
 MAX_YAW = 30.0  # degrees; alignment by the pupils over-zooms by about 15 % there
@@ -33,6 +34,8 @@ ADVICE = {
     QualityIssue.COVERED_MOUTH: "The mouth seems to be covered; use a picture without a mask.",
     QualityIssue.TOO_MANY_FACES: f"The picture shows more than {MAX_FACES} faces; only the "
     f"{MAX_FACES} largest were compared.",
+    QualityIssue.DOUBTFUL_FACE: "This may be no face, or one that is not seen upright; "
+    "check its crop, or turn the picture.",
 }
 
 
@@ -61,6 +64,7 @@ def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[
         QualityIssue.COVERED_EYES: eyes,
         QualityIssue.COVERED_MOUTH: mouth,
         QualityIssue.TOO_MANY_FACES: n_faces > MAX_FACES,
+        QualityIssue.DOUBTFUL_FACE: face.upright_score is not None and face.upright_score < DOUBT,
     }
     return tuple(issue for issue, present in found.items() if present)
 

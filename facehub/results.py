@@ -26,6 +26,7 @@ class QualityIssue(StrEnum):
     COVERED_EYES = "covered_eyes"
     COVERED_MOUTH = "covered_mouth"
     TOO_MANY_FACES = "too_many_faces"
+    DOUBTFUL_FACE = "doubtful_face"
 
 
 class Decision(StrEnum):
@@ -47,11 +48,14 @@ class Face:
         box: (x0, y0, x1, y1) around all landmarks, in image pixels; may leave the picture.
         pupils: float32 (2, 2), (x, y) of the image-left and the image-right pupil.
         inter_eye: distance between the pupils in image pixels.
-        yaw: degrees, positive when the face turns to image right.
-        pitch: degrees, positive when it looks up.
-        roll: degrees of head tilt, positive clockwise in the image; corrected in the crop.
+        yaw: degrees, positive when the face turns to the right of the crop.
+        pitch: degrees, positive when it looks up in the crop.
+        roll: degrees of head tilt, -180 to 180, positive clockwise in the image; corrected in the
+            crop.
         matrix: float32 (2, 3), maps image pixels to crop pixels.
         landmarks: float32 (478, 2), MediaPipe Face Mesh points in image pixels.
+        upright_score: log odds that the crop shows an upright face in its place, see
+            `facehub.upright`; None where nobody asked.
     """
 
     crop: np.ndarray = field(repr=False)
@@ -63,6 +67,7 @@ class Face:
     roll: float
     matrix: np.ndarray = field(repr=False)
     landmarks: np.ndarray = field(repr=False)
+    upright_score: float | None = None
 
     @property
     def area(self) -> float:

@@ -107,6 +107,12 @@ def main(argv: list[str] | None = None) -> int:
     covering.add_argument("--epochs", type=int, default=12, help="(default: 12)")
     covering.set_defaults(run=run_covering)
 
+    upright = commands.add_parser("upright", help="train the check that a face stands upright")
+    upright.add_argument("faces", type=Path, help="aligned faces: folder, zip or RecordIO")
+    upright.add_argument("target", type=Path, help="safetensors file to write")
+    upright.add_argument("--count", type=int, default=2400, help="faces to draw (2400)")
+    upright.set_defaults(run=run_upright)
+
     publish = commands.add_parser("publish", help="send a run's weights to the Hub, in one commit")
     publish.add_argument("run_folder", type=Path, help="run, or folder that `export` wrote")
     publish.add_argument("--output", type=Path, help="also write the files to this folder")
@@ -225,6 +231,12 @@ def run_covering(args: argparse.Namespace) -> None:
     for region, rows in fit_covering(args.faces, args.target, epochs=args.epochs).items():
         for kind, row in rows.items():
             print(f"{region:<6} {kind:<24}", "  ".join(f"{k} {v:g}" for k, v in row.items()))
+
+
+def run_upright(args: argparse.Namespace) -> None:
+    from train.upright import train_upright
+
+    _print_counts(train_upright(args.faces, args.target, count=args.count), width=16)
 
 
 def run_publish(args: argparse.Namespace) -> None:

@@ -62,8 +62,8 @@ def search_faces(models: FaceModels, image: np.ndarray, search: Search) -> list[
     """
     pending = [_start(models, image, 0)]
     found = FoundFaces()
-    for face in _in_whole(models, image):
-        found.add(face)
+    for face in sorted(_in_whole(models, image), key=lambda face: -Box(*face.box).side):
+        found.add(face)  # the larger ones first: on a close-up, an eye may pass for a face
     if search == "thorough" or not found.faces:
         pending += [_start(models, image, level) for level in range(1, MAX_LEVELS)]
     for tiles_of_level in pending:

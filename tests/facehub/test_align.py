@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from facehub import AlignmentTemplate, align
-from facehub.align import align_faces, similarity_matrix, warp
+from facehub.align import similarity_matrix, warp
 from facehub.detect.base import FaceLandmarks
 from facehub.template import DEFAULT_TEMPLATE
+from facehub.turned import align_faces
 
 FACE = (224.0, 102.0)  # between the astronaut's pupils
 

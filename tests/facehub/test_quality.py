@@ -9,6 +9,7 @@ import pytest
 from facehub import Face, LowQualityError, QualityIssue, align_faces
 from facehub.detect.base import MAX_FACES
 from facehub.quality import ADVICE, assess, reject, sharpness
+from facehub.upright import DOUBT
 
 
 def face_with(
@@ -18,6 +19,7 @@ def face_with(
     inter_eye: float = 40.0,
     yaw: float = 0.0,
     pitch: float = 0.0,
+    upright_score: float | None = None,
 ) -> Face:
     """Nothing is wrong but what is asked for: noise is sharp, and neither dark nor bright."""
     if crop is None:
@@ -33,6 +35,7 @@ def face_with(
         roll=0.0,
         matrix=np.eye(2, 3, dtype=np.float32),
         landmarks=np.zeros((478, 2), np.float32),
+        upright_score=upright_score,
     )
 
 
@@ -108,6 +111,8 @@ def test_several_faces(both: np.ndarray) -> None:
         ({"box": (-10, 10, 90, 110)}, None),  # 10 %
         ({"box": (20, 60, 100, 160)}, QualityIssue.CUT_OFF),  # 40 %
         ({"box": (-50, -50, -10, -10)}, QualityIssue.CUT_OFF),  # all of it
+        ({"upright_score": DOUBT}, None),
+        ({"upright_score": DOUBT - 0.1}, QualityIssue.DOUBTFUL_FACE),
     ],
 )
 def test_limit(change: dict[str, float], issue: QualityIssue | None) -> None:
@@ -146,7 +151,7 @@ def test_crop_of_another_template(size: tuple[int, int]) -> None:
 
 def test_order_is_that_of_the_enumeration() -> None:
     flat = np.full((112, 96, 3), 20, np.uint8)
-    face = face_with(flat, box=(-50, 0, 50, 100), inter_eye=10, yaw=40, pitch=40)
+    face = face_with(flat, box=(-50, 0, 50, 100), inter_eye=10, yaw=40, pitch=40, upright_score=-5)
     found = assessed(face, (120, 100, 3), n_faces=MAX_FACES + 1)
     expected = set(QualityIssue) - {QualityIssue.TOO_BRIGHT} - COVERINGS
     assert found == tuple(issue for issue in QualityIssue if issue in expected)

@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 from tqdm import tqdm
 
-from facehub.align import align_faces
 from facehub.detect.base import FaceDetector
 from facehub.detect.mediapipe import MediaPipeDetector
 from facehub.errors import ImageError, NoFaceError
@@ -23,6 +22,7 @@ from facehub.io.files import write_atomically
 from facehub.io.sources import Source, empty_identities, open_source, read_picture
 from facehub.select import select_face
 from facehub.template import DEFAULT_TEMPLATE, AlignmentTemplate
+from facehub.turned import align_faces
 
 FAILURES = "failures.csv"
 QUALITY = 95  # of the WebP files

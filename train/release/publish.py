@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from facehub.align import align_faces
 from facehub.detect.mediapipe import default_detector
 from facehub.encoder import FaceEncoder
 from facehub.errors import FaceHubError
@@ -16,6 +15,7 @@ from facehub.io.sources import find_pictures
 from facehub.model.graph import Precision, to_onnx
 from facehub.model.runtime import open_session
 from facehub.model.store import CONFIG_FILE, WEIGHTS_FILE, Weights, read_weights
+from facehub.turned import align_faces
 from train.release.card import INT8_FILE, ONNX_FILE, render_card
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -130,6 +130,16 @@ def test_nested_face_of_one_pass_counts_once() -> None:
     assert len(found.faces) == 2
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_face_on_an_eye_is_none_wherever_it_comes(first: int) -> None:
+    """Of one pass, too: the larger is the face, in whatever order they come."""
+    shown = [(500, 500, 600), (600, 480, 180)]
+    models = Models([shown[first], shown[1 - first], (40, 900, 180)], 0.9)
+    found = search_faces(models, PICTURE, "auto")
+    assert sorted(round(f.box[2] - f.box[0]) for f in found) == [180, 600]
+    assert not any(f.pupils[:, 0].mean() == 600 for f in found)
+
+
 def test_rejected_again_only_in_its_size_and_score() -> None:
     found = FoundFaces()
     found.reject(proposal(100, 100, 50, 0.5))

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facehub.align import align_faces
 from facehub.detect.mediapipe import default_detector
 from facehub.template import TEMPLATES
+from facehub.turned import align_faces
 from tests.train.recordio import part, record
 from train.data.align import _outputs, align
 

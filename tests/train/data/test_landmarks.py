@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facehub.align import LEFT_MOUTH, NOSE_TIP, RIGHT_MOUTH, align_faces
+from facehub.align import LEFT_MOUTH, NOSE_TIP, RIGHT_MOUTH
 from facehub.detect.base import FaceLandmarks, Search
 from facehub.template import DEFAULT_TEMPLATE
+from facehub.turned import align_faces
 from train.data.landmarks import find_landmarks, landmarks_of
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from facehub.align import align_faces
 from facehub.template import TEMPLATES
+from facehub.turned import align_faces
 from train.data.crops import fit_crops
 from train.data.landmarks import find_landmarks
 from train.data.realign import realign_crops

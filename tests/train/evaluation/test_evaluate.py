@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from facehub import FaceRecognizer
-from facehub.align import align_faces
 from facehub.errors import ImageDecodeError
 from facehub.model.onnx import OnnxEmbedder
 from facehub.template import TEMPLATES
+from facehub.turned import align_faces
 from tests.train.networks import mean_weights
 from train.evaluation.attributes import Attributes
 from train.evaluation.evaluate import Report, describe, evaluate

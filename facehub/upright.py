@@ -1,0 +1,102 @@
+"""Whether an aligned crop shows a face that stands upright in it: a small network.
+
+A detector often takes an upside-down face for an upright one, with the chin as its forehead, and
+its landmarks look as good as any. The crop does not: on it this network decides, in about a tenth
+of a millisecond. `python -m train upright` makes its weights.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from importlib import resources
+
+import cv2
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from facehub.errors import AssetError
+from facehub.template import DEFAULT_TEMPLATE
+
+WEIGHTS_FILE = "upright.safetensors"
+WIDTH, HEIGHT = 24, 28  # what the network sees: a quarter of DEFAULT_TEMPLATE's crop
+
+# Log odds. Of held-out faces of CelebA in pictures, half of them dark or blurred, 4.2 % are below
+# the first and 0.6 % below the second; of what the detector takes for a face in turned ones and is
+# none (675), all and 98.5 %.
+SURE = 3.0  # from which a crop is taken for an upright face without a further look
+DOUBT = 0.5  # below which it may be none
+CHANNELS = (16, 32, 64)  # of the three convolutions, each of 3 x 3 with stride 2
+
+
+def upright_scores(crops: Sequence[np.ndarray]) -> np.ndarray:
+    """Judge crops.
+
+    Args:
+        crops: uint8 (112, 96, 3) each, RGB, aligned to `DEFAULT_TEMPLATE`.
+
+    Returns:
+        float32 (N,), log odds that the crop shows an upright face in its place, 0 for even odds.
+
+    Raises:
+        AssetError: the weights carried in the package are missing or damaged.
+    """
+    if not len(crops):
+        return np.empty(0, np.float32)
+    weights = _weights()
+    x = network_input(crops)
+    for layer in range(len(CHANNELS)):
+        x = _convolve(x, weights[f"convolution{layer}.weight"], weights[f"convolution{layer}.bias"])
+    scores: np.ndarray = x.reshape(len(x), -1) @ weights["output.weight"] + weights["output.bias"]
+    return scores
+
+
+def network_input(crops: Sequence[np.ndarray]) -> np.ndarray:
+    """Reduce crops to grey, of mean 0 and variance 1.
+
+    Args:
+        crops: uint8 (112, 96, 3) each, RGB.
+
+    Returns:
+        float32 (N, 1, HEIGHT, WIDTH).
+    """
+    x = np.empty((len(crops), 1, HEIGHT, WIDTH), np.float32)
+    for row, crop in zip(x, crops, strict=True):
+        small = cv2.resize(crop, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        row[0] = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    x -= x.mean(axis=(2, 3), keepdims=True)
+    x /= x.std(axis=(2, 3), keepdims=True) + 1  # a blank crop stays blank
+    return x
+
+
+def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """3 x 3, stride 2, border of zeros, ReLU: (N, C, H, W) to (N, D, ceil(H/2), ceil(W/2))."""
+    n, channels, height, width = x.shape
+    padded = np.zeros((n, channels, height + 2, width + 2), np.float32)
+    padded[:, :, 1:-1, 1:-1] = x
+    columns = padded.reshape(n, -1)[:, _windows(channels, height, width)]
+    out = np.maximum(weight.reshape(len(weight), -1) @ columns + bias[:, None], 0)
+    return out.reshape(n, len(weight), -(-height // 2), -(-width // 2))
+
+
+@functools.cache
+def _windows(channels: int, height: int, width: int) -> np.ndarray:
+    """int (9 C, places): where the numbers under the kernel lie, at each place, in a padded map."""
+    places = np.arange(channels * (height + 2) * (width + 2)).reshape(channels, height + 2, -1)
+    windows = np.lib.stride_tricks.sliding_window_view(places, (3, 3), axis=(1, 2))[:, ::2, ::2]
+    return windows.transpose(0, 3, 4, 1, 2).reshape(9 * channels, -1)
+
+
+@functools.cache
+def _weights() -> dict[str, np.ndarray]:
+    try:
+        tensors = load((resources.files("facehub") / "assets" / WEIGHTS_FILE).read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise AssetError(
+            f"{WEIGHTS_FILE} in the package is missing or damaged; reinstall facehub."
+        ) from error
+    return {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
+
+
+assert (DEFAULT_TEMPLATE.width, DEFAULT_TEMPLATE.height) == (4 * WIDTH, 4 * HEIGHT)
