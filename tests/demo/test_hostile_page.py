@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -103,17 +104,17 @@ def answers(
         except httpx.HTTPStatusError as error:  # the upload was refused
             return error.response.text
 
-    pool = ThreadPoolExecutor(4)
-    yield {
-        (name, case.name): pool.submit(answer, ask, case)
-        for name, ask, cases in (
-            ("verify", verify, UPLOADS),
-            ("identify", identify, TO_IDENTIFY),
-            ("zip", enrol_zip, ZIPS),
-        )
-        for case in cases
-    }
-    pool.shutdown(cancel_futures=True)
+    with ExitStack() as stack:
+        found: Answers = {}
+        for name, ask, cases, workers in (
+            ("verify", verify, UPLOADS, 2),
+            ("identify", identify, TO_IDENTIFY, 1),
+            ("zip", enrol_zip, ZIPS, 1),
+        ):  # each in its own order: a test by itself does not wait for those of others
+            pool = ThreadPoolExecutor(workers)
+            stack.callback(pool.shutdown, cancel_futures=True)
+            found |= {(name, case.name): pool.submit(answer, ask, case) for case in cases}
+        yield found
 
 
 def is_refused(answer: Answer, message: str) -> None:
