@@ -21,11 +21,8 @@ def main() -> None:
     parser.add_argument("--remove", action="store_true", help="remove copies of one photo")
     args = parser.parse_args()
     recognizer = FaceRecognizer.from_pretrained()
-    spec = recognizer.spec
     with recognizer.open_gallery(args.gallery, new=False) as gallery:
-        findings = review_gallery(
-            gallery, threshold=spec.threshold, uncertain_margin=spec.uncertain_margin
-        )
+        findings = review_gallery(gallery, recognizer.spec)
         copies: list[tuple[str, str]] = []
         for found in findings:
             where = f"{found.name}, photo {found.example + 1} ({found.source})"
