@@ -86,7 +86,7 @@ def test_too_bright(astronaut: np.ndarray) -> None:
 
 @pytest.mark.parametrize("cut", [np.s_[:, 205:], np.s_[90:]], ids=["left", "top"])
 def test_cut_off(astronaut: np.ndarray, cut: tuple[slice, ...]) -> None:
-    assert issues(astronaut[cut]) == {QualityIssue.CUT_OFF}
+    assert issues(astronaut[cut]) - COVERINGS == {QualityIssue.CUT_OFF}
 
 
 def test_several_faces(both: np.ndarray) -> None:
