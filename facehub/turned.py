@@ -26,6 +26,7 @@ from facehub.template import DEFAULT_TEMPLATE, AlignmentTemplate
 from facehub.upright import SURE, upright_scores
 
 MAX_ROLL = 35.0  # degrees up to which a face counts as upright in a view
+MAX_LEAN = 50.0  # degrees up to which a turned picture may show it, to be found in that turn
 VIEW_REACH = 1.25  # half the side of a turned view, in sides of the face's box
 MAX_VIEW = 320  # pixels; larger ones are searched in tiles, which costs three times as much
 ENOUGH = 1.5  # score from which a turned look counts; a face below it may lie on its side, too
@@ -103,13 +104,13 @@ class _Finder:
         if found and all(map(_stands, found)):
             return found
         found = [face if _stands(face) else self._upright(face) for face in found]
-        turns = {_quarter(face) for face in found if _sure(face)} - {0}
-        if not any(map(_sure, found)):
+        turns = {_quarter(face) for face in found if _score(face) >= ENOUGH} - {0}
+        if not any(_score(face) >= ENOUGH for face in found):
             turns = {1, 2, 3}
         for turn in turns:
             view = _turned_picture(self._image, turn)
             for face in self._seen(view, self._search):
-                if _score(face) >= ENOUGH and _leans(face, view.degrees) <= 90:
+                if _score(face) >= ENOUGH and _leans(face, view.degrees) <= MAX_LEAN:
                     found.append(face)
         once = _each_once(found)
         if any(_score(face) >= ENOUGH and _leans(face, 0) > MAX_ROLL for face in once):
@@ -119,24 +120,26 @@ class _Finder:
     def _upright(self, face: Face) -> Face:
         """The best that turned views show at the place of a face; the face itself if none is."""
         best = face
+        leans = _leans(face, 0) > MAX_ROLL
         angles = [face.roll + 180]
-        if _leans(face, 0) > MAX_ROLL:
-            angles = [face.roll, face.roll + 180, face.roll + 90, face.roll - 90]
-        elif _score(face) < ENOUGH:
+        if leans:
+            angles.insert(0, face.roll)
+        if leans or _score(face) < ENOUGH:
             angles += [face.roll + 90, face.roll - 90]
         for looks, degrees in enumerate(angles):  # may grow
             if looks == MAX_LOOKS:
                 break
             view = _turned_part(self._image, Box(*face.box), degrees)
             for seen in self._seen(view, "auto"):
-                if not _same_place(seen, face):
+                again = _leans(seen, face.roll) <= MAX_ROLL
+                if not _same_place(seen, face) or (again and not leans):
                     continue
                 if _leans(seen, degrees) > MAX_ROLL:
-                    if _sure(seen):
+                    if not again and _sure(seen):
                         angles.append(seen.roll)
                 elif _score(seen) > _score(best) or (
-                    best is face and degrees == face.roll and _score(seen) >= ENOUGH
-                ):  # of one face seen twice, the upright look is the exact one
+                    again and best is face and _score(seen) >= ENOUGH
+                ):  # of two looks at a face, the upright one is exact
                     best = seen
         return best
 

@@ -111,6 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     upright.add_argument("faces", type=Path, help="aligned faces: folder, zip or RecordIO")
     upright.add_argument("target", type=Path, help="safetensors file to write")
     upright.add_argument("--count", type=int, default=2400, help="faces to draw (2400)")
+    upright.add_argument("--steps", type=int, default=6000, help="batches to train on (6000)")
     upright.set_defaults(run=run_upright)
 
     publish = commands.add_parser("publish", help="send a run's weights to the Hub, in one commit")
@@ -236,7 +237,8 @@ def run_covering(args: argparse.Namespace) -> None:
 def run_upright(args: argparse.Namespace) -> None:
     from train.upright import train_upright
 
-    _print_counts(train_upright(args.faces, args.target, count=args.count), width=16)
+    counts = train_upright(args.faces, args.target, count=args.count, steps=args.steps)
+    _print_counts(counts, width=16)
 
 
 def run_publish(args: argparse.Namespace) -> None:

@@ -47,13 +47,16 @@ class Crops:
     upright: np.ndarray
 
 
-def train_upright(faces: Path, target: Path, *, count: int, seed: int = 0) -> dict[str, int]:
+def train_upright(
+    faces: Path, target: Path, *, count: int, steps: int = STEPS, seed: int = 0
+) -> dict[str, int]:
     """Train the network and write its weights.
 
     Args:
         faces: aligned faces, see `open_source`.
         target: safetensors file to write, float16.
         count: faces to draw from them.
+        steps: batches to train on.
         seed: of all that is random.
 
     Returns:
@@ -65,7 +68,7 @@ def train_upright(faces: Path, target: Path, *, count: int, seed: int = 0) -> di
     wrong = misplaced(np.repeat(crops, MISPLACED, axis=0), rng)
     pixels = np.concatenate([found.pixels, crops, wrong])
     upright = np.concatenate([found.upright, np.ones(len(crops), bool), np.zeros(len(wrong), bool)])
-    network = fit_upright(Crops(pixels, upright), seed=seed)
+    network = fit_upright(Crops(pixels, upright), seed=seed, steps=steps)
     write_atomically(target, save(_tensors(network)))
     return {
         "found upright": int(found.upright.sum()),

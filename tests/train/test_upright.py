@@ -96,7 +96,9 @@ def test_command(tmp_path: Path, crops: np.ndarray, capsys: pytest.CaptureFixtur
         (tmp_path / "faces" / name).mkdir(parents=True)
         Image.fromarray(crops[number % 2]).save(tmp_path / "faces" / name / "1.png")
     target = tmp_path / "upright.safetensors"
-    assert main(["upright", str(tmp_path / "faces"), str(target), "--count", "3"]) == 0
+    assert (
+        main(["upright", str(tmp_path / "faces"), str(target), "--count", "3", "--steps", "5"]) == 0
+    )
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
         "found",
         "found",
