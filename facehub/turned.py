@@ -223,7 +223,7 @@ def _turned_part(image: np.ndarray, box: Box, degrees: float) -> _View:
     side = max(1, round(2 * VIEW_REACH * box.side / factor))
     # In the small picture, whose pixel (x, y) is the middle of a block of the picture.
     middle = (np.array(box.middle) - (factor - 1) / 2) / factor
-    matrix = cv2.getRotationMatrix2D((float(middle[0]), float(middle[1])), degrees, 1)
+    matrix: np.ndarray = cv2.getRotationMatrix2D((float(middle[0]), float(middle[1])), degrees, 1)
     matrix[:, 2] += (side - 1) / 2 - middle
     pixels = cv2.warpAffine(
         small, matrix, (side, side), borderMode=cv2.BORDER_CONSTANT, borderValue=(128,) * 3

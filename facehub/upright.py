@@ -76,8 +76,9 @@ def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray
     padded = np.zeros((n, channels, height + 2, width + 2), np.float32)
     padded[:, :, 1:-1, 1:-1] = x
     columns = padded.reshape(n, -1)[:, _windows(channels, height, width)]
-    out = np.maximum(weight.reshape(len(weight), -1) @ columns + bias[:, None], 0)
-    return out.reshape(n, len(weight), -(-height // 2), -(-width // 2))
+    out: np.ndarray = np.maximum(weight.reshape(len(weight), -1) @ columns + bias[:, None], 0)
+    out = out.reshape(n, len(weight), -(-height // 2), -(-width // 2))
+    return out
 
 
 @functools.cache

@@ -123,7 +123,7 @@ def placed(crop: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     left, top, right, bottom = max(0, x), max(0, y), max(0, SIDE - x - width), SIDE - y - height
     face = cv2.copyMakeBorder(face, top, max(0, bottom), left, right, cv2.BORDER_REPLICATE)
     picture = face[max(0, -y) :, max(0, -x) :][:SIDE, :SIDE].astype(np.float32)
-    inside = np.zeros((SIDE, SIDE), np.float32)
+    inside: np.ndarray = np.zeros((SIDE, SIDE), np.float32)
     inside[top + 3 : max(0, y + height - 3), left + 3 : max(0, x + width - 3)] = 1
     inside = cv2.GaussianBlur(inside, (0, 0), 4)[..., None]
     around = cv2.GaussianBlur(picture, (0, 0), SIDE / 14)
@@ -152,7 +152,8 @@ def _spoilt(picture: np.ndarray, scale: float, rng: np.random.Generator) -> np.n
     elif way == 4:
         noise = rng.normal(0, rng.uniform(2, 20), picture.shape)
         picture = picture * rng.uniform(0.6, 1.4) + noise
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    changed: np.ndarray = np.clip(picture, 0, 255).astype(np.uint8)
+    return changed
 
 
 def misplaced(crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -216,7 +217,7 @@ def fit_upright(crops: Crops, *, seed: int = 0, steps: int = STEPS) -> nn.Sequen
             network(_normalised(faces))[:, 0], targets
         )
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     return network.eval()

@@ -157,7 +157,7 @@ def test_finished_work_that_a_killed_command_left_is_removed(
     living = hold_folder(temporary / "facehub-parts-living")
     assert living is not None
     run("enrol", tmp_path / "people.db", people)
-    assert run("identify", tmp_path / "people.db", photos, "--workers", 1)[0] == 5
+    assert run("identify", tmp_path / "people.db", photos, "--workers", 1)[0] == 6
     os.close(living)
     assert {path.name for path in temporary.iterdir()} == {"facehub-parts-living", "other"}
 

@@ -880,7 +880,7 @@ def test_reject(run: Run, tmp_path: Path, photos: Path, astronaut: np.ndarray) -
     code, stdout, stderr = run(
         "enrol", people, dark, photos / "astronaut.png", "--name", "Eileen", *refused
     )
-    assert code == 5
+    assert code == 6
     assert stdout.startswith("1 of 2 photos enrolled")
     assert stderr == f"error: {dark}: The face is very dark; use a brighter picture.\n"
     assert run("verify", dark, photos / "astronaut.png", "--reject", "blurred")[0] == 0
