@@ -27,7 +27,8 @@ from facehub.hosted.errors import ImageTooSlowError, TimedOutError
 from facehub.io.images import MAX_BYTES, MAX_PIXELS, ImageSource, read_pixels
 
 SECONDS = 10.0  # that a picture may take to decode; one of 40 megapixels takes about one
-PATIENCE = 0.5  # seconds after which a picture is slow: it gives way to others
+PATIENCE = 0.5  # seconds of a core after which a picture is slow: it gives way to others
+_SCHED = 2  # with a process's number, the id of its clock; of Linux
 _TICK = 0.05  # seconds between two looks at what runs
 _PIPE = 2**20  # bytes, where a pipe's size can be set
 
@@ -49,7 +50,8 @@ class Decoders:
         count: most processes at once; more pictures wait. When one waits, the picture that has been
             decoded for longest is given up, once it is slow.
         seconds: that a picture may take.
-        patience: seconds after which a picture is slow: its process has the lowest priority.
+        patience: seconds of a core after which a picture is slow: its process has the lowest
+            priority. On a busy machine, a picture that others hold up is not.
     """
 
     def __init__(self, count: int, *, seconds: float = SECONDS, patience: float = PATIENCE) -> None:
@@ -87,6 +89,7 @@ class Decoders:
         kind, content = _request(source)
         with self._job(until) as job:
             try:
+                job.begin(self._seconds)
                 return job.process.ask(kind, content)
             except (OSError, ValueError, EOFError):
                 job.broken = True
@@ -138,7 +141,7 @@ class Decoders:
                 raise TimedOutError("The server is closing.")
             process = self._idle.pop() if self._idle else _Process(self._seconds)
             now = time.monotonic()
-            job = _Job(process, now, min(until, now + self._seconds))
+            job = _Job(process, now, until)
             self._jobs.append(job)
             if self._watchdog is None:
                 self._watchdog = threading.Thread(
@@ -156,7 +159,7 @@ class Decoders:
                 for job in self._jobs:
                     if now >= job.until:
                         job.give_up()
-                    elif not job.slow and now - job.started >= self._patience:
+                    elif not job.slow and job.took() >= self._patience:
                         job.make_way()
                 slow = [job for job in self._jobs if job.slow and not job.given_up]
                 if self._waiting and not self._idle and slow:
@@ -173,6 +176,7 @@ class _Job:
         process: that does it.
         started: `time.monotonic()`.
         until: when it is given up.
+        before: seconds of a core that its process had used when it began; None until then.
         slow: whether it was told to give way to others.
         given_up: whether its process was ended.
         broken: whether its process is of no more use.
@@ -181,9 +185,20 @@ class _Job:
     process: _Process
     started: float
     until: float
+    before: float | None = None
     slow: bool = False
     given_up: bool = False
     broken: bool = False
+
+    def begin(self, seconds: float) -> None:
+        """Count from now on, when its process is ready."""
+        self.process.wait()
+        self.until = min(self.until, time.monotonic() + seconds)
+        self.before = self.process.seconds()
+
+    def took(self) -> float:
+        """Seconds of a core; 0 until it has begun."""
+        return 0.0 if self.before is None else self.process.seconds() - self.before
 
     def make_way(self) -> None:
         self.slow = True
@@ -214,8 +229,26 @@ class _Process:
         # Without buffers, the pipes are raw.
         self._requests = cast(RawIOBase, self._popen.stdin)
         self._answers = cast(RawIOBase, self._popen.stdout)
+        self._ready = False
         for pipe in (self._requests, self._answers):
             _widen(pipe)
+
+    def wait(self) -> None:
+        """Wait until it is ready, which takes a moment after its start.
+
+        Raises:
+            EOFError: it has ended.
+        """
+        if not self._ready:
+            self._read(memoryview(bytearray(1)))
+            self._ready = True
+
+    def seconds(self) -> float:
+        """Of a core that it has used; where the system does not say, of the clock."""
+        try:
+            return time.clock_gettime(~self._popen.pid << 3 | _SCHED)
+        except (OSError, AttributeError):
+            return time.monotonic()
 
     @property
     def ended(self) -> bool:

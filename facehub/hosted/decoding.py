@@ -1,8 +1,9 @@
 """The process that decodes pictures: what it is asked, and what it answers.
 
-A request is a kind, a length, and a path or the picture itself. An answer is a kind and two
-numbers: height and width, then the pixels; or the lengths of an error's class and text, then both.
-Nothing is pickled: a picture that takes this process over must not reach its parent.
+First it says that it is ready. A request is a kind, a length, and a path or the picture itself. An
+answer is a kind and two numbers: height and width, then the pixels; or the lengths of an error's
+class and text, then both. Nothing is pickled: a picture that takes this process over must not reach
+its parent.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ REQUEST = struct.Struct("!BQ")
 ANSWER = struct.Struct("!BII")
 PATH, CONTENT = 0, 1
 PIXELS, ERROR = 0, 1
+READY = b"!"
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, seconds: int) -> None:
@@ -32,6 +34,8 @@ def serve(requests: BinaryIO, answers: BinaryIO, seconds: int) -> None:
         seconds: of a core after which one picture ends this process; its parent ends it sooner, if
             it is there.
     """
+    answers.write(READY)
+    answers.flush()
     while head := requests.read(REQUEST.size):
         kind, length = REQUEST.unpack(head)
         content = requests.read(length)
