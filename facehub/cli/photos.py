@@ -132,6 +132,8 @@ def _add_people(photos: Photos, source: Source, path: str) -> None:
 
 
 def _open_people(path: str) -> Source:
+    if not (is_address(path) or os.path.lexists(path)):
+        raise FaceHubError(f"There is no folder or zip {path}.")
     is_zip = Path(path).suffix.lower() == ".zip" and os.path.isfile(path)
     if not (is_address(path) or is_zip or os.path.isdir(path)):
         raise FaceHubError(f"{path} is not a folder or zip; use --name to say who a photo shows.")
