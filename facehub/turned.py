@@ -30,6 +30,7 @@ MAX_LEAN = 50.0  # degrees up to which a turned picture may show it, to be found
 VIEW_REACH = 1.25  # half the side of a turned view, in sides of the face's box
 MAX_VIEW = 320  # pixels; larger ones are searched in tiles, which costs three times as much
 ENOUGH = 1.5  # score from which a turned look counts; a face below it may lie on its side, too
+BETTER = 2.0  # by how much a turned look has to be, for a covered face looks doubtful every way
 NOTHING = -2.0  # score below which there is no face, where the picture is known to be turned
 MAX_LOOKS = 6  # turned views of one place
 
@@ -137,7 +138,7 @@ class _Finder:
                 if _leans(seen, degrees) > MAX_ROLL:
                     if not again and _sure(seen):
                         angles.append(seen.roll)
-                elif _score(seen) > _score(best) or (
+                elif _score(seen) > max(_score(best), _score(face) + BETTER) or (
                     again and best is face and _score(seen) >= ENOUGH
                 ):  # of two looks at a face, the upright one is exact
                     best = seen

@@ -33,7 +33,7 @@ def lfw(tmp_path: Path, shared_data: Path) -> Path:
     path = tmp_path / "lfw.zip"
     with zipfile.ZipFile(shared_data / "lfw_pairs.zip") as source:
         lines = source.read("pairs.txt").decode().splitlines()
-        text = "\n".join([lines[0], *(line for i, line in enumerate(lines[1:]) if i % 60 == 0)])
+        text = "\n".join(["10\t5", *(line for i, line in enumerate(lines[1:]) if i % 60 == 0)])
         with zipfile.ZipFile(path, "w") as target:
             target.writestr("pairs.txt", text)
             pairs = parse_pairs(text, "pairs.txt")
