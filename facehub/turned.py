@@ -31,7 +31,8 @@ VIEW_REACH = 1.25  # half the side of a turned view, in sides of the face's box
 MAX_VIEW = 320  # pixels; larger ones are searched in tiles, which costs three times as much
 ENOUGH = 1.5  # score from which a turned look counts; a face below it may lie on its side, too
 BETTER = 2.0  # by how much a turned look has to be, for a covered face looks doubtful every way
-NOTHING = -2.0  # score below which there is no face, where the picture is known to be turned
+BETTER_SURE = 0.5  # the same, where the turned look is sure
+NOTHING = 0.0  # score below which there is no face, where the picture is known to be turned
 MAX_LOOKS = 6  # turned views of one place
 
 
@@ -138,7 +139,7 @@ class _Finder:
                 if _leans(seen, degrees) > MAX_ROLL:
                     if not again and _sure(seen):
                         angles.append(seen.roll)
-                elif _score(seen) > max(_score(best), _score(face) + BETTER) or (
+                elif _score(seen) > max(_score(best), _score(face) + _margin(seen)) or (
                     again and best is face and _score(seen) >= ENOUGH
                 ):  # of two looks at a face, the upright one is exact
                     best = seen
@@ -163,6 +164,10 @@ def _stands(face: Face) -> bool:
 
 def _sure(face: Face) -> bool:
     return _score(face) >= SURE
+
+
+def _margin(seen: Face) -> float:
+    return BETTER_SURE if _sure(seen) else BETTER
 
 
 def _score(face: Face) -> float:

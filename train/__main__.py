@@ -110,7 +110,10 @@ def main(argv: list[str] | None = None) -> int:
     upright = commands.add_parser("upright", help="train the check that a face stands upright")
     upright.add_argument("faces", type=Path, help="aligned faces: folder, zip or RecordIO")
     upright.add_argument("target", type=Path, help="safetensors file to write")
-    upright.add_argument("--count", type=int, default=2400, help="faces to draw (2400)")
+    upright.add_argument("--count", type=int, default=16000, help="faces to draw (16000)")
+    upright.add_argument(
+        "--searched", type=int, default=2400, help="how many of them to turn and search (2400)"
+    )
     upright.add_argument("--steps", type=int, default=6000, help="batches to train on (6000)")
     upright.set_defaults(run=run_upright)
 
@@ -237,7 +240,9 @@ def run_covering(args: argparse.Namespace) -> None:
 def run_upright(args: argparse.Namespace) -> None:
     from train.upright import train_upright
 
-    counts = train_upright(args.faces, args.target, count=args.count, steps=args.steps)
+    counts = train_upright(
+        args.faces, args.target, count=args.count, searched=args.searched, steps=args.steps
+    )
     _print_counts(counts, width=16)
 
 

@@ -23,14 +23,14 @@ from facehub.detect.base import FaceDetector
 from facehub.detect.mediapipe import default_detector
 from facehub.io.files import write_atomically
 from facehub.template import DEFAULT_TEMPLATE
-from facehub.upright import CHANNELS, HEIGHT, WIDTH
+from facehub.upright import HEIGHT, LAYERS, WIDTH
 from train.data.augment import augment
 from train.data.sample import sample_training
 
 SIDE = 256  # pixels of a placed picture
 RIGHT, WRONG = 0.2, 0.4  # pupils off by at most, at least so many eye distances; between is unclear
 MISPLACED = 3  # crops cut wrongly out of each face
-STEPS, BATCH, RATE = 6000, 128, 4e-3
+STEPS, BATCH, RATE = 6000, 128, 3e-3
 SCENES = ("coffee", "rocket", "chelsea", "retina")
 
 
@@ -48,7 +48,13 @@ class Crops:
 
 
 def train_upright(
-    faces: Path, target: Path, *, count: int, steps: int = STEPS, seed: int = 0
+    faces: Path,
+    target: Path,
+    *,
+    count: int,
+    searched: int,
+    steps: int = STEPS,
+    seed: int = 0,
 ) -> dict[str, int]:
     """Train the network and write its weights.
 
@@ -56,24 +62,23 @@ def train_upright(
         faces: aligned faces, see `open_source`.
         target: safetensors file to write, float16.
         count: faces to draw from them.
+        searched: how many of them to place in pictures, where they are searched.
         steps: batches to train on.
         seed: of all that is random.
 
     Returns:
         How many crops there were of each kind.
     """
-    rng = np.random.default_rng(seed)
     crops = sample_training(faces, count, seed)
-    found = find_turned(crops, default_detector(), rng.spawn(len(crops)))
-    wrong = misplaced(np.repeat(crops, MISPLACED, axis=0), rng)
-    pixels = np.concatenate([found.pixels, crops, wrong])
-    upright = np.concatenate([found.upright, np.ones(len(crops), bool), np.zeros(len(wrong), bool)])
-    network = fit_upright(Crops(pixels, upright), seed=seed, steps=steps)
+    rngs = np.random.default_rng(seed).spawn(len(crops))
+    chosen = np.linspace(0, len(crops) - 1, min(searched, len(crops))).astype(int)
+    found = find_turned(crops[chosen], default_detector(), [rngs[i] for i in chosen])
+    network = fit_upright(crops, found, seed=seed, steps=steps)
     write_atomically(target, save(_tensors(network)))
     return {
+        "aligned": len(crops),
         "found upright": int(found.upright.sum()),
         "found elsewhere": int((~found.upright).sum()),
-        "misplaced": len(wrong),
     }
 
 
@@ -189,30 +194,31 @@ def misplaced(crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return out
 
 
-def fit_upright(crops: Crops, *, seed: int = 0, steps: int = STEPS) -> nn.Sequential:
-    """Train the network on as many upright as other crops.
+def fit_upright(
+    crops: np.ndarray, found: Crops, *, seed: int = 0, steps: int = STEPS
+) -> nn.Sequential:
+    """Train the network. Of each batch, half are upright, and half of each half were found.
 
     Args:
-        crops: what to learn from, some of each kind.
+        crops: uint8 (N, 112, 96, 3), RGB, aligned to `DEFAULT_TEMPLATE`; misplaced ones are cut out
+            of them.
+        found: what a detector found in turned pictures, some of each kind.
         seed: of the start and of the augmentation.
         steps: batches to train on.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
+    wrong = misplaced(np.repeat(crops, MISPLACED, axis=0), np.random.default_rng(seed))
+    kinds = [found.pixels[found.upright], crops, found.pixels[~found.upright], wrong]
+    small = [torch.from_numpy(_reduced(kind)).permute(0, 3, 1, 2) for kind in kinds]
+    quarter = BATCH // len(kinds)
+    targets = torch.tensor([0.99, 0.99, 0.01, 0.01]).repeat_interleave(quarter)
     network = make_network()
-    labels = torch.arange(BATCH) < BATCH // 2
-    targets = labels * 0.98 + 0.01
-    kinds = [torch.from_numpy(np.flatnonzero(crops.upright == kind)) for kind in (True, False)]
     optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps)
-    size = (WIDTH, HEIGHT)
-    small = [cv2.resize(crop, size, interpolation=cv2.INTER_AREA) for crop in crops.pixels]
-    pixels = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)
     for _ in range(steps):
-        batch = torch.cat(
-            [kind[torch.randint(len(kind), (BATCH // 2,), generator=generator)] for kind in kinds]
-        )
-        faces = augment(pixels[batch].float() / 127.5 - 1, size[::-1], generator)
+        drawn = [kind[torch.randint(len(kind), (quarter,), generator=generator)] for kind in small]
+        faces = augment(torch.cat(drawn).float() / 127.5 - 1, (HEIGHT, WIDTH), generator)
         loss = nn.functional.binary_cross_entropy_with_logits(
             network(_normalised(faces))[:, 0], targets
         )
@@ -223,12 +229,21 @@ def fit_upright(crops: Crops, *, seed: int = 0, steps: int = STEPS) -> nn.Sequen
     return network.eval()
 
 
+def _reduced(crops: np.ndarray) -> np.ndarray:
+    size = (WIDTH, HEIGHT)
+    return np.stack([cv2.resize(crop, size, interpolation=cv2.INTER_AREA) for crop in crops])
+
+
 def make_network() -> nn.Sequential:
     """The network of `facehub.upright`, in PyTorch."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip((1, *CHANNELS), CHANNELS, strict=False):
-        layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(CHANNELS[-1] * 4 * 3, 1))
+    channels, height, width = 1, HEIGHT, WIDTH
+    for outputs, stride in LAYERS:
+        layers += [nn.Conv2d(channels, outputs, 3, stride, 1), nn.ReLU()]
+        channels, height, width = outputs, -(-height // stride), -(-width // stride)
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(channels * height * width, 1)
+    )
 
 
 def _normalised(faces: Tensor) -> Tensor:
