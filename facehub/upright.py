@@ -1,8 +1,8 @@
 """Whether an aligned crop shows a face that stands upright in it: a small network.
 
 A detector often takes an upside-down face for an upright one, with the chin as its forehead, and
-its landmarks look as good as any. The crop does not: on it this network decides, in about a tenth
-of a millisecond. `python -m train upright` makes its weights.
+its landmarks look as good as any. The crop does not: on it this network decides, in a fifth of
+a millisecond. `python -m train upright` makes its weights.
 """
 
 from __future__ import annotations
