@@ -110,4 +110,7 @@ def processes() -> Iterator[Processes]:
         world_size=count,
     )
     yield Processes(distributed.get_rank(), count, device)
-    distributed.destroy_process_group()  # not after an error: it might wait for the others
+    # Not after an error: both might wait for the others. Without the barrier, a process that is
+    # still in the last exchange may be aborted by one that has left already.
+    distributed.barrier()
+    distributed.destroy_process_group()
