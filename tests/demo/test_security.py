@@ -1,8 +1,7 @@
-"""What SECURITY.md promises of the page; its table names these tests and others."""
+"""What SECURITY.md promises of the page; it names these tests and others."""
 
 from __future__ import annotations
 
-import ast
 import http.client
 import os
 import re
@@ -38,23 +37,6 @@ def _uploads() -> set[Path]:
 @pytest.fixture(scope="module")
 def client(page_url: str) -> Client:
     return Client(page_url, verbose=False)
-
-
-def test_every_line_of_security_md_has_a_test() -> None:
-    rows = [
-        line for line in (ROOT / "SECURITY.md").read_text().splitlines() if line.startswith("| ")
-    ][2:]
-    assert len(rows) >= 15
-    defined = {
-        f"{path.relative_to(ROOT).as_posix()}::{node.name}"
-        for path in (ROOT / "tests").rglob("test_*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef)
-    }
-    for row in rows:
-        named = re.findall(r"`(tests/[\w/]+\.py::\w+)`", row)
-        assert named, row
-        assert set(named) <= defined, row
 
 
 def test_uploads_are_removed_as_soon_as_they_are_read(client: Client, examples: Path) -> None:
