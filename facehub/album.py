@@ -13,12 +13,12 @@ import numpy as np
 from facehub.clustering import GroupingRule, cluster
 from facehub.errors import AlbumError, GalleryError
 from facehub.gallery.base import clean_name
+from facehub.io.spreadsheet import cell
 from facehub.model.spec import ModelSpec
 from facehub.results import Box, rounded
 
 FORMAT = "facehub-album-1"
 COLUMNS = ("group", "name", "photo", "x0", "y0", "x1", "y1")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for the start of one
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Album:
         for number, group in enumerate(self.groups, 1):
             for face in group.faces:
                 box = [round(float(value), 1) for value in face.box]
-                writer.writerow([number, _cell(group.name or ""), _cell(face.photo), *box])
+                writer.writerow([number, cell(group.name or ""), cell(face.photo), *box])
         return text.getvalue()
 
 
@@ -186,7 +186,3 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("not a text")
     return value
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text

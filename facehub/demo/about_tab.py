@@ -1,18 +1,18 @@
-"""The About tab: what the weights reach, what is not claimed, and what becomes of pictures."""
+"""The About tab: what the weights reach, what is not claimed, and what happens to pictures."""
 
 from __future__ import annotations
 
 import base64
+import functools
 import json
-import math
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
 
-from facehub.demo import texts
+from facehub.demo import plot, texts
 from facehub.demo.host.uploads import in_memory
 from facehub.demo.settings import Settings
 from facehub.errors import FaceHubError
@@ -21,12 +21,21 @@ from facehub.model.spec import ModelSpec
 from facehub.model.store import made_by
 from facehub.pipeline import FaceRecognizer
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 FMRS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-8)
-_WIDTH, _HEIGHT, _PAD = 640, 300, 46
 
 
-def build(recognizer: FaceRecognizer, settings: Settings) -> None:
-    """Lay out the tab inside the current `gr.Blocks`."""
+def build(tab: gr.Tab, recognizer: FaceRecognizer, settings: Settings) -> None:
+    """Lay out the tab inside the current `gr.Blocks`.
+
+    Args:
+        tab: the tab itself. The plot is drawn when it is first opened: to import Matplotlib takes
+            longer than to import the rest of the page.
+        recognizer: weights in use.
+        settings: of the host.
+    """
     spec = recognizer.spec
     parts = [
         texts.ABOUT.format(
@@ -54,12 +63,13 @@ def build(recognizer: FaceRecognizer, settings: Settings) -> None:
     gr.Markdown("\n\n".join(parts))
     if spec.calibration is not None and spec.calibration.curve:
         gr.Markdown(_thresholds(spec.calibration), elem_id="thresholds")
-        gr.HTML(f'<div class="fh-about">{_curve(spec.calibration, spec.threshold)}</div>')
+        curve = gr.HTML(elem_id="curve")
+        drawn = functools.cache(functools.partial(_curve, spec.calibration, spec.threshold))
+        tab.select(drawn, outputs=curve, show_progress="hidden", api_visibility="private")
     if folder is not None and report is not None:
         gr.HTML(
-            '<div class="fh-about">'
-            + "".join(_picture(folder / name, alt) for name, alt in texts.ABOUT_PICTURES.items())
-            + "</div>"
+            "".join(_picture(folder / name, alt) for name, alt in texts.ABOUT_PICTURES.items()),
+            elem_id="evaluation",
         )
     where = texts.ABOUT_IN_MEMORY if in_memory() else texts.ABOUT_ON_DISK
     limits = texts.ABOUT_LIMITS.format(minutes=settings.session_minutes, where=where)
@@ -71,7 +81,7 @@ def _network(spec: ModelSpec) -> str:
 
 
 def _evaluation(recognizer: FaceRecognizer) -> tuple[Path | None, dict[str, Any] | None]:
-    """The folder that the weights were read from, and LFW's evaluation in it if it is theirs."""
+    """The folder of the weights, and the evaluation on LFW in it if it belongs to them."""
     folder: Path | None = getattr(recognizer.embedder, "source", None)
     if folder is None:
         return None, None
@@ -82,7 +92,7 @@ def _evaluation(recognizer: FaceRecognizer) -> tuple[Path | None, dict[str, Any]
         if is_ours and report.get("dataset", "LFW") == "LFW":
             return folder, report
     except (OSError, ValueError, KeyError, TypeError, AttributeError, FaceHubError):
-        pass  # there is none, or not one of ours
+        pass  # there is none, or it belongs to other weights
     return folder, None
 
 
@@ -109,60 +119,34 @@ def _thresholds(calibration: Calibration) -> str:
 
 
 def _curve(calibration: Calibration, threshold: float | None) -> str:
-    """Both error rates against the threshold, as SVG, the rates on a logarithmic axis."""
-    limits = [point[0] for point in calibration.curve]
-    low = math.log10(calibration.lowest_fmr)
+    """A plot of both error rates against the threshold, the rates on a logarithmic axis."""
+    similarities, fmr, fnmr = zip(*calibration.curve, strict=True)
+    lowest = calibration.lowest_fmr
 
-    def x(similarity: float) -> float:
-        return _PAD + (similarity - limits[0]) / (limits[-1] - limits[0]) * (_WIDTH - 2 * _PAD)
+    def draw(axes: Axes) -> None:
+        styles = ((fmr, plot.FIRST, "-"), (fnmr, plot.SECOND, "--"))
+        for (rate, colour, line), label in zip(styles, texts.ABOUT_CURVE_LABELS, strict=True):
+            axes.semilogy(similarities, np.maximum(rate, lowest), line, color=colour, label=label)
+        if threshold is not None:
+            mark = texts.ABOUT_CURVE_MARK.format(threshold=threshold)
+            axes.axvline(threshold, color=plot.INK, linestyle=":", label=mark)
+        axes.set(xlabel=texts.ABOUT_CURVE_X, ylim=(lowest, 1))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.grid(axis="y", color=plot.INK, alpha=0.15)
+        axes.figure.legend(loc="outside upper left")
 
-    def y(rate: float) -> float:
-        height = max(math.log10(rate), low) / low if rate > 0 else 1.0
-        return _PAD / 2 + height * (_HEIGHT - 1.5 * _PAD)
-
-    lines = []
-    for column, css, dash, label in (
-        (1, "fh-fmr", "", texts.ABOUT_CURVE_LABELS[0]),
-        (2, "fh-fnmr", "6 3", texts.ABOUT_CURVE_LABELS[1]),
-    ):
-        points = " ".join(f"{x(p[0]):.1f},{y(p[column]):.1f}" for p in calibration.curve)
-        lines.append(
-            f'<polyline class="{css}" points="{points}" fill="none" stroke="currentColor" '
-            f'stroke-width="2.5" stroke-dasharray="{dash}"/>'
-            f'<text class="{css}" x="{_PAD + 8}" y="{_HEIGHT - _PAD - 26 + 16 * (column - 1)}" '
-            f'font-size="12" fill="currentColor">{escape(label)}</text>'
-        )
-    for exponent in range(0, int(low) - 1, -1):
-        height = y(10.0**exponent)
-        lines.append(
-            f'<line x1="{_PAD}" x2="{_WIDTH - _PAD}" y1="{height:.1f}" y2="{height:.1f}" '
-            f'stroke="currentColor" opacity="0.15"/><text x="4" y="{height + 4:.1f}" '
-            f'font-size="11" fill="currentColor">{10.0**exponent:g}</text>'
-        )
-    for similarity in np.arange(np.ceil(limits[0] * 5) / 5, limits[-1] + 0.01, 0.2):
-        lines.append(
-            f'<text x="{x(similarity) - 8:.1f}" y="{_HEIGHT - _PAD + 18}" font-size="11" '
-            f'fill="currentColor">{similarity + 0:.1f}</text>'
-        )
+    alt = texts.ABOUT_CURVE
     if threshold is not None:
-        mark = x(threshold)
-        lines.append(
-            f'<line x1="{mark:.1f}" x2="{mark:.1f}" y1="{_PAD / 2}" y2="{_HEIGHT - _PAD}" '
-            'stroke="currentColor" stroke-dasharray="3 3"/>'
-            f'<text x="{mark + 4:.1f}" y="{_HEIGHT - _PAD - 6}" font-size="11" '
-            f'fill="currentColor">{escape(texts.ABOUT_CURVE_MARK.format(threshold=threshold))}'
-            "</text>"
-        )
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" '
-        f'aria-label="{escape(texts.ABOUT_CURVE)}">{"".join(lines)}'
-        f'<text x="{_WIDTH / 2 - 40}" y="{_HEIGHT - 8}" font-size="12" fill="currentColor">'
-        f"{escape(texts.ABOUT_CURVE_X)}</text></svg>"
-    )
+        rates = {"fmr": calibration.fmr_at(threshold), "fnmr": calibration.fnmr_at(threshold)}
+        alt += texts.ABOUT_CURVE_AT.format(threshold=threshold, **rates)
+    return plot.svg(draw, alt)
 
 
 def _picture(path: Path, alt: str) -> str:
     if not path.is_file():
         return ""
     data = base64.b64encode(path.read_bytes()).decode()
-    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}">'
+    return (
+        f'<div class="fh-scroll" role="region" tabindex="0" aria-label="{escape(alt)}">'
+        f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}"></div>'
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from facehub.demo import album_wall, render, texts
+from facehub.demo import album_wall, downloads, render, texts
 from facehub.demo.errors import as_user_error, user_error
 from facehub.demo.host.components import file_input, skip_choice_validation
 from facehub.demo.host.uploads import uploads
@@ -18,14 +19,19 @@ from facehub.errors import FaceHubError
 from facehub.hosted.recognizer import HostedRecognizer
 from facehub.io.formats import SUFFIXES
 
+EXAMPLE = ("both.jpg", "eileen_collins.jpg", "eileen_collins_tilted.jpg", "grace_hopper.jpg")
 
-def build(recognizer: HostedRecognizer, identify: IdentifyTab, *, downloads: bool) -> None:
+
+def build(
+    recognizer: HostedRecognizer, examples: Path, identify: IdentifyTab, *, downloadable: bool
+) -> None:
     """Lay out the tab inside the current `gr.Blocks`.
 
     Args:
         recognizer: weights in use.
+        examples: folder of the example pictures; none are offered where it is missing.
         identify: the tab whose gallery the named groups can be sent to.
-        downloads: whether visitors may download an album.
+        downloadable: whether visitors may download an album.
     """
 
     def shown(album: SessionAlbum | None, notice: str = "") -> tuple[Any, ...]:
@@ -42,7 +48,7 @@ def build(recognizer: HostedRecognizer, identify: IdentifyTab, *, downloads: boo
             gr.CheckboxGroup(album_wall.choices(album), value=[], visible=True),
             gr.Column(visible=True),
             notice,
-            album_wall.downloads(album) if downloads else "",
+            downloads.of_album(album.to_album()) if downloadable else "",
             gr.Button(visible=True),
         )
 
@@ -54,15 +60,20 @@ def build(recognizer: HostedRecognizer, identify: IdentifyTab, *, downloads: boo
     def keys(chosen: Any) -> list[int]:
         return [key for key in chosen or [] if isinstance(key, int)]
 
+    def grouped(files: list[str]) -> tuple[Any, ...]:
+        try:
+            return shown(SessionAlbum.read(files, recognizer.timed("many")))
+        except FaceHubError as error:
+            return shown(None, render.message(str(error)))
+
     def on_group(files: list[str] | None) -> Any:
         if not files:
             raise user_error(texts.NO_PHOTOS)
         with uploads(*files):
-            try:
-                album = SessionAlbum.read(files, recognizer.timed("many"))
-            except FaceHubError as error:
-                return *shown(None, render.message(str(error))), None
-        return *shown(album), None
+            return *grouped(files), None
+
+    def on_example() -> Any:
+        return grouped([str(examples / name) for name in EXAMPLE])
 
     def on_name(album: SessionAlbum | None, chosen: Any, name: str) -> Any:
         groups = keys(chosen)
@@ -98,6 +109,9 @@ def build(recognizer: HostedRecognizer, identify: IdentifyTab, *, downloads: boo
                 elem_id="album-photos",
             )
             group_button = gr.Button(texts.ALBUM_FIND, variant="primary", elem_id="album-find")
+            example_button = gr.Button(
+                texts.ALBUM_EXAMPLE, elem_id="album-example", visible=examples.is_dir()
+            )
             gr.HTML(render.hidden(texts.NOTHING_DROPPED), elem_id="album-nothing-dropped")
             wall = gr.HTML(render.message(texts.ALBUM_EMPTY), elem_id="album-wall")
         with gr.Column(min_width=300, scale=2):
@@ -130,6 +144,7 @@ def build(recognizer: HostedRecognizer, identify: IdentifyTab, *, downloads: boo
 
     changed = [album, wall, groups, bar, notice, links, forget_button]
     group_button.click(on_group, files, [*changed, files], show_progress_on=wall, **private)
+    example_button.click(on_example, outputs=changed, show_progress_on=wall, **private)
     gr.on(
         [name_button.click, name.submit],
         on_name,

@@ -1,9 +1,7 @@
-"""HTML of the Album tab: the walls of its groups, and its downloads."""
+"""HTML of the Album tab: the faces of each group."""
 
 from __future__ import annotations
 
-import base64
-import json
 from html import escape
 
 from facehub.demo import texts
@@ -23,12 +21,11 @@ border-radius:8px;background-repeat:no-repeat}}
 #album-groups label:has(input:checked){{outline:3px solid var(--color-accent)}}
 #album-bar{{position:sticky;bottom:0;z-index:5;padding:.6rem;border-radius:12px;
 background:var(--body-background-fill);border:1px solid var(--border-color-primary)}}
-.fh-links{{display:flex;flex-wrap:wrap;gap:1rem;margin-top:.4rem}}
 """
 
 
 def choices(album: SessionAlbum) -> list[tuple[str, int]]:
-    """What each group is called on the page, and its key."""
+    """The label and the key of each group."""
     found = []
     for number, (key, members) in enumerate(album.groups.items(), 1):
         name = album.names.get(key) or texts.ALBUM_GROUP.format(number=number)
@@ -38,11 +35,11 @@ def choices(album: SessionAlbum) -> list[tuple[str, int]]:
 
 
 def wall(album: SessionAlbum, chooser: str) -> str:
-    """What was found, and the faces of each group as a style of its label.
+    """A summary, and a style sheet that shows the faces of each group in its label.
 
     Args:
-        album: the groups.
-        chooser: element id of the checkboxes whose labels they are.
+        album: the groups to show.
+        chooser: element id of the checkboxes that choose groups.
     """
     styles = "".join(
         f"#{chooser} label:nth-of-type({number}) span::before{{{_faces(album, members)}}}"
@@ -60,22 +57,6 @@ def wall(album: SessionAlbum, chooser: str) -> str:
     return (
         f'<style>{styles}</style><div class="fh-card" role="status">{escape(text)}{failures}</div>'
     )
-
-
-def downloads(album: SessionAlbum) -> str:
-    """Links that hold the files themselves: none has to be kept on the server."""
-    result = album.to_album()
-    files = (
-        ("album.json", "application/json", json.dumps(result.to_dict(), indent=2)),
-        ("album.csv", "text/csv", result.to_csv()),
-    )
-    links = "".join(
-        f'<a download="{name}" href="data:{kind};base64,'
-        f'{base64.b64encode(content.encode(errors="replace")).decode()}">'
-        f"{escape(texts.ALBUM_DOWNLOAD.format(file=name))}</a>"
-        for name, kind, content in files
-    )
-    return f'<div class="fh-links">{links}</div>'
 
 
 def _faces(album: SessionAlbum, members: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-// Asks before people in the gallery are lost. CONFIRM holds the questions.
+// Asks before people are removed from the gallery. CONFIRM holds the questions.
 function refuse(event, question) {
   if (window.confirm(question)) return;
   event.preventDefault();
@@ -12,7 +12,7 @@ function askAt(kind, selector, question, asks = () => true) {
   const ask = (event) => {
     if (event.target.closest?.(selector) && asks()) refuse(event, question);
   };
-  document.addEventListener(kind, ask, true); // before Gradio hears of it
+  document.addEventListener(kind, ask, true); // before Gradio's listeners
 }
 
 const somebody = () => document.querySelector("#wall .fh-person") !== null;

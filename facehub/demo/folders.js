@@ -1,8 +1,8 @@
-// Gradio takes files only: a folder dropped on photos to enrol or to group becomes its pictures and
-// zips. A picture's name tells the folders that it lies in, whom it shows, as in a zip. SLASH stands
-// there for "/", which no file's name may hold; SUFFIXES are those of pictures. DROPS names the
-// inputs, and for each the notice of what was of no use: DROPPED has its words. SYSTEM_NAMES are of
-// files that no person has put there.
+// Gradio takes files only. This script turns a folder that is dropped on an input for photos into the
+// pictures and zips in it. A picture's name keeps its folders, which name the person, as in a zip:
+// SLASH replaces "/", which a file name cannot hold. SUFFIXES are those of pictures. DROPS names the
+// inputs and the notice of each, DROPPED holds the words of the notices, and SYSTEM_NAMES the files
+// that operating systems create.
 
 const LEFT_OUT_NAMED = 20;
 
@@ -32,7 +32,7 @@ async function usable(entry, folders, leftOut) {
     }
     return [new File([file], [...folders, file.name].join(SLASH), { type: file.type })];
   } catch {
-    leftOut.push(path); // it cannot be read; the rest of the drop can
+    leftOut.push(path); // this one cannot be read; others may be
     return [];
   }
 }
@@ -49,7 +49,7 @@ function tell(zone, found, leftOut) {
   card.hidden = !lines.length;
 }
 
-// While files are on their way, Gradio takes its input off the page: what is dropped then waits.
+// Gradio removes its input from the page during an upload: later drops wait.
 let given = Promise.resolve();
 
 async function give(zone, files) {
@@ -66,7 +66,7 @@ const pause = () => new Promise((resolve) => setTimeout(resolve, 100));
 
 const zoneAt = (target) => Object.keys(DROPS).find((zone) => target.closest?.(`#${zone}`));
 
-// A drop beside Gradio's own zone would leave the page, and its list of files refuses drops.
+// A drop beside Gradio's own zone would leave the page, and its list of files takes no drops.
 document.addEventListener(
   "dragover",
   (event) => {

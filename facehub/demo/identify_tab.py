@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from facehub.demo import render, texts
+from facehub.demo import downloads, render, texts
 from facehub.demo.errors import as_user_error, private_errors, user_error
 from facehub.demo.host.components import file_input, photo_input, skip_choice_validation
 from facehub.demo.host.uploads import uploads
@@ -46,7 +46,12 @@ class IdentifyTab:
 
 
 def build(
-    page: gr.Blocks, recognizer: HostedRecognizer, examples: Path, first: SessionGallery
+    page: gr.Blocks,
+    recognizer: HostedRecognizer,
+    examples: Path,
+    first: SessionGallery,
+    *,
+    downloadable: bool,
 ) -> IdentifyTab:
     """Lay out the tab inside the current `gr.Blocks`.
 
@@ -55,6 +60,7 @@ def build(
         recognizer: weights in use.
         examples: folder of the example pictures; none are offered where it is missing.
         first: a session's gallery to begin with, or the one that all share.
+        downloadable: whether visitors may download a result.
     """
     shared = first if first.shared else None
     spec = recognizer.spec
@@ -175,7 +181,9 @@ def build(
 
     def names(photo: Photo, session: SessionGallery) -> str:
         now = session.now
-        return render.identification(photo, named(now.gallery, photo), now, spec)
+        faces = named(now.gallery, photo)
+        links = downloads.of_faces(faces) if downloadable and faces else ""
+        return render.identification(photo, faces, now, spec) + links
 
     def with_names(session: SessionGallery, photo: Photo) -> tuple[Any, ...]:
         return *after_change(session, photo)[:-1], names(photo, session)

@@ -25,21 +25,21 @@ def create_page(settings: Settings | None = None) -> gr.Blocks:
         FaceHubError: a setting, the weights or the gallery file cannot be used.
     """
     settings = settings or Settings.from_environment()
-    # Around every call Gradio asks matplotlib for its backend; to find one, it would import all of
-    # its own and write a list of fonts below ~/.cache.
+    # Gradio asks Matplotlib for its backend around every call. Without this, Matplotlib would look
+    # for one: it would import all of its own.
     os.environ.setdefault("MPLBACKEND", "agg")
     return build(default_recognizer(), settings)
 
 
 def main(**options: Any) -> int:
-    """Serve the page until the process is interrupted or terminated.
+    """Serve the page until the process ends.
 
     Args:
-        options: further arguments of `gr.Blocks.launch`, in place of those of the page.
+        options: arguments of `gr.Blocks.launch` that replace those of the page.
 
     Returns:
-        The exit code: 1, after one line on stderr, where a setting, the weights or the gallery file
-        cannot be used.
+        The exit code: 0, or 1 after one line on stderr if a setting, the weights or the gallery
+        file cannot be used.
     """
     try:
         settings = Settings.from_environment()
@@ -53,6 +53,6 @@ def main(**options: Any) -> int:
 
 
 def _terminate(*_: object) -> None:
-    """End the process so that uploads are removed on the way, undisturbed by a second SIGTERM."""
+    """End the process in order, so that uploads are removed; a second SIGTERM is ignored."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(0)

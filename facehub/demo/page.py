@@ -1,4 +1,4 @@
-"""Put the tabs together, with settings that are safe for faces."""
+"""The page: all tabs, with settings that are safe for faces."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from starlette.middleware import Middleware
 from facehub.demo import (
     about_tab,
     album_tab,
-    album_wall,
     api,
     identify_tab,
-    render,
     texts,
+    theme,
     verify_tab,
 )
 from facehub.demo.host.guard import MAX_BODY, Guard
@@ -32,18 +31,18 @@ from facehub.io.formats import SUFFIXES
 from facehub.io.walking import SYSTEM_NAMES
 from facehub.pipeline import FaceRecognizer
 
-SCRIPTS = [Path(__file__).with_name(name) for name in ("folders.js", "pictures.js", "confirm.js")]
+_SCRIPTS = ("folders.js", "pictures.js", "camera.js", "confirm.js", "download.js")
 DROPS = {"photos": "nothing-dropped", "album-photos": "album-nothing-dropped"}
 SESSIONS = 300  # held at once; the least recently used is evicted
 
 
 def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Blocks:
-    """The page.
+    """Build the page.
 
     Args:
-        recognizer: weights in use. It is not changed: the page has its own with the settings'
-            threshold.
-        settings: of the host; None for the environment's.
+        recognizer: weights in use. It is not changed: the page makes its own with the threshold of
+            the settings.
+        settings: of the host; None reads the environment.
 
     Returns:
         Blocks to launch with `launch_options(settings)`.
@@ -61,17 +60,18 @@ def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Bl
     session = _gallery(settings, recognizer)
     page = gr.Blocks(title=texts.TITLE, analytics_enabled=False)
     with page:
-        gr.Markdown(texts.INTRO)
+        gr.Markdown(texts.INTRO, elem_id="intro")
         gr.Markdown(texts.CONSENT_SHARED if session.shared else texts.CONSENT, elem_id="consent")
         with gr.Tab(texts.VERIFY_TAB):
             verify_tab.build(hosted, examples, settings.reject)
         with gr.Tab(texts.IDENTIFY_TAB):
-            identify = identify_tab.build(page, hosted, examples, session)
+            identify = identify_tab.build(
+                page, hosted, examples, session, downloadable=settings.downloads
+            )
         with gr.Tab(texts.ALBUM_TAB):
-            album_tab.build(hosted, identify, downloads=settings.downloads)
-        with gr.Tab(texts.ABOUT_TAB):
-            about_tab.build(recognizer, settings)
-        gr.Markdown(texts.LIMITS)
+            album_tab.build(hosted, examples, identify, downloadable=settings.downloads)
+        with gr.Tab(texts.ABOUT_TAB) as about:
+            about_tab.build(about, recognizer, settings)
         api.build(hosted, settings.reject)
     page.queue(max_size=settings.queue_size, default_concurrency_limit=host.threads, api_open=False)
     return page
@@ -80,15 +80,11 @@ def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Bl
 def launch_options(settings: Settings | None = None) -> dict[str, Any]:
     """Arguments for `Blocks.launch`: limits, nothing kept, local fonts."""
     settings = settings or Settings.from_environment()
-    theme = gr.themes.Soft(
-        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
-    )
-    max_file_size = settings.max_upload_mb * 2**20
     return {
-        "theme": theme,
-        "css": render.CSS + album_wall.CSS,
+        "theme": theme.theme(),
+        "css": theme.css(),
         "head": _head(),
-        "max_file_size": max_file_size,
+        "max_file_size": settings.max_upload_mb * 2**20,
         "state_session_capacity": SESSIONS,
         "app_kwargs": {
             "middleware": [
@@ -105,16 +101,18 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
 
 
 def examples_folder() -> Path:
-    """The example pictures: in an installed wheel, else beside the package; it may be missing."""
+    """The folder of example pictures: in an installed wheel, else beside the package, if at all."""
     package = Path(__file__).parents[1]
     carried = package / "assets" / "examples"
     return carried if carried.is_dir() else package.parent / "examples"
 
 
 def _head() -> str:
-    """The scripts, after the constants that they share with Python."""
+    """The scripts, preceded by the constants that they share with Python."""
     constants = {
+        "CAMERA": texts.CAMERA,
         "CONFIRM": {"delete": texts.CONFIRM_DELETE, "replace": texts.CONFIRM_REPLACE},
+        "DOWNLOADED": texts.DOWNLOADED_PICTURE,
         "DROPS": DROPS,
         "SLASH": SLASH,
         "SUFFIXES": sorted(SUFFIXES),
@@ -122,12 +120,12 @@ def _head() -> str:
         "DROPPED": {"none": texts.NOTHING_DROPPED, "leftOut": texts.DROPPED_LEFT_OUT},
     }
     parts = [f"const {name} = {json.dumps(value)};" for name, value in constants.items()]
-    parts += [path.read_text() for path in SCRIPTS]
+    parts += [Path(__file__).with_name(name).read_text() for name in _SCRIPTS]
     return f"<script>{chr(10).join(parts)}</script>"
 
 
 def _gallery(settings: Settings, recognizer: FaceRecognizer) -> SessionGallery:
-    """The host's gallery, which all share, or an empty one, of which each session gets a copy."""
+    """The host's gallery, which all share, or an empty one, which is copied for each session."""
     if settings.gallery is None:
         return SessionGallery(recognizer.empty_gallery(), reject=settings.reject)
     check_changeable(settings.gallery)

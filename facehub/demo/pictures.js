@@ -1,6 +1,6 @@
-// Gradio's inputs for a picture offer every kind of image: these offer what is read. SUFFIXES are
-// those of pictures. Browsers give no type to files that they do not know, HEIC say, and Gradio
-// refuses these: a picture by its name gets a type.
+// Gradio's picture inputs offer every kind of image; this script limits them to SUFFIXES, which
+// facehub reads. Browsers give no type to files that they do not know, such as HEIC, and Gradio
+// refuses files without a type: a file whose name has one of the suffixes gets one.
 
 const PICTURE = 'input[type=file]:is([accept="image/*"], [data-pictures])';
 
@@ -30,7 +30,7 @@ new MutationObserver(offer).observe(document, {
   subtree: true,
 });
 
-// Both before Gradio hears of it.
+// Both listeners run before those of Gradio.
 document.addEventListener(
   "change",
   ({ target }) => {

@@ -59,10 +59,6 @@ font-size:.8rem;padding:1px 6px;border-radius:4px;white-space:nowrap}
 .fh-box.fh-unknown span{background:#92400e}
 .fh-box.fh-inside span{bottom:auto;top:0}
 .fh-odds{font-weight:600}
-.fh-about img{max-width:100%;background:#fff;border-radius:8px}
-.fh-about svg{max-width:100%;height:auto}
-.fh-fmr{color:#b91c1c}.fh-fnmr{color:#1d4ed8}
-.dark .fh-fmr{color:#f87171}.dark .fh-fnmr{color:#60a5fa}
 .prose .fh-table tr{border:0}
 .prose .fh-table{width:100%;margin-top:1rem;border:0;border-collapse:collapse}
 .prose .fh-table td,.prose .fh-table th{padding:.35rem .6rem;text-align:left;

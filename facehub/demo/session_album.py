@@ -1,4 +1,4 @@
-"""The album behind the page: faces of uploads in groups, held by one browser session."""
+"""The album behind the page: groups of faces from uploads, held by one browser session."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ MAX_FACES = 600  # of one album
 
 @dataclass(frozen=True, eq=False)
 class AlbumPhoto:
-    """A face that was found.
+    """A face that was found in a photo.
 
     Attributes:
-        photo: name of its photo, for people to read.
+        photo: name of the photo, for display.
         face: crop, box and embedding.
     """
 
@@ -40,17 +40,17 @@ class AlbumPhoto:
 
 @dataclass(frozen=True, eq=False)
 class SessionAlbum:
-    """Faces in groups. Never changed: every change gives another album.
+    """Faces in groups. It is immutable: every change gives a new album.
 
     Attributes:
         faces: in the order of the photos.
-        groups: the faces of each group by their places in `faces`, the largest group first. A key
-            names its group as long as it is there.
-        names: of the groups that have one, by key.
-        rule: from which similarity faces were grouped.
+        groups: for each key the positions of its faces in `faces`, the largest group first. A group
+            keeps its key as long as it exists.
+        names: names of groups by key; not every group has one.
+        rule: the similarities from which faces were grouped.
         fingerprint: of the weights.
-        photos: how many were read.
-        failures: a message for each photo that could not be used, and for what was left out.
+        photos: number of photos that were read.
+        failures: a message for each photo that could not be used or was left out.
     """
 
     faces: tuple[AlbumPhoto, ...]
@@ -73,7 +73,7 @@ class SessionAlbum:
             AlbumError: the weights have no threshold.
         """
         spec = recognizer.spec
-        GroupingRule.for_faces(spec, 0)  # refuses before the work
+        GroupingRule.for_faces(spec, 0)  # raises before the work starts
         faces: list[AlbumPhoto] = []
         pictures: list[int] = []
         failures: list[str] = []
@@ -103,10 +103,10 @@ class SessionAlbum:
         )
 
     def named(self, key: int, name: str) -> Self:
-        """With a name for a group.
+        """The album with a name for one group.
 
         Raises:
-            FaceHubError: there is no such group, the name is no good, or another group has it.
+            FaceHubError: there is no such group, the name cannot be used, or another group has it.
         """
         self._check([key])
         name = clean_name(name)
@@ -115,12 +115,12 @@ class SessionAlbum:
         return replace(self, names={**self.names, key: name})
 
     def merged(self, keys: Sequence[int]) -> Self:
-        """With several groups as one: a person may know better than the similarity.
+        """The album with several groups merged: a person may know better than the similarity.
 
-        It has the place and the key of the first of them on the page, and the first name there is.
+        The merged group has the place and the key of the first, and the first name among them.
 
         Raises:
-            AlbumError: there is no such group, or only one.
+            AlbumError: a group does not exist, or fewer than two were chosen.
         """
         self._check(keys)
         if len(set(keys)) < 2:
@@ -139,7 +139,7 @@ class SessionAlbum:
         )
 
     def enrolments(self) -> list[Enrolment]:
-        """The faces of all groups with a name, to be added to a gallery."""
+        """The faces of all named groups, ready to be added to a gallery."""
         return [
             Enrolment(Portrait(self.names[key], photo.face.face.crop, photo.photo), face=photo.face)
             for key, members in self.groups.items()
@@ -148,7 +148,7 @@ class SessionAlbum:
         ]
 
     def to_album(self) -> Album:
-        """The result, without pictures and embeddings."""
+        """The result without pictures and embeddings."""
         groups = tuple(
             AlbumGroup(
                 tuple(
@@ -171,7 +171,7 @@ class SessionAlbum:
 def _faces(
     shown: Iterable[Portrait], recognizer: FaceRecognizer
 ) -> Iterator[tuple[Portrait, list[EmbeddedFace] | FaceHubError]]:
-    """One picture at a time: how many requests are computed at once is the host's setting."""
+    """One picture at a time: the host's setting limits how many requests are computed at once."""
     for portrait in shown:
         images = [functools.partial(_image, portrait)]
         (found,) = recognizer.faces_many(images, search="thorough", workers=1)

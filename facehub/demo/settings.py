@@ -1,4 +1,4 @@
-"""What a host can set: environment variables, read once when the app starts."""
+"""Settings of a host: environment variables, read once when the app starts."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 from facehub.hosting import Environment, HostSettings, SettingsError
 
-COMPUTED = "computed"  # the handlers that share the host's threads
+COMPUTED = "computed"  # concurrency id of the handlers that share the host's threads
 
 
 @dataclass(frozen=True)
 class Settings(HostSettings):
-    """Settings of the demo; docs/hosting.md names the variables. `deadline` is of one
-    picture, or pair; many photos at once get `MANY` times as long.
+    """Settings of the demo; docs/hosting.md names the variables. `deadline` is for one picture or
+    pair; many photos at once get `MANY` times as long.
 
     Attributes:
-        session_minutes: after which an unused session is forgotten.
-        gallery: address of a gallery that all sessions share, other processes too, or None.
+        session_minutes: minutes after which an unused session is forgotten.
+        gallery: address of a gallery that all sessions share, also with other processes; or None.
         auth: (user, password) pairs; empty: no login.
-        downloads: whether visitors may download an album.
-        frame_ancestors: who may show the page in a frame, as in a Content-Security-Policy.
+        downloads: whether visitors may download an album, and who is in a picture.
+        frame_ancestors: sites that may show the page in a frame, as in a Content-Security-Policy.
     """
 
     session_minutes: int = 60
@@ -36,7 +36,7 @@ class Settings(HostSettings):
         """Read the variables that are set.
 
         Raises:
-            SettingsError: one of them cannot be used.
+            SettingsError: a value cannot be used.
         """
         environment = Environment(variables)
         gallery = environment.text("FACEHUB_GALLERY")
@@ -56,7 +56,7 @@ def _frame_ancestors(environment: Environment) -> str:
     default = "'self' https://huggingface.co" if environment.text("SPACE_ID") else "'self'"
     text = environment.text("FACEHUB_FRAME_ANCESTORS") or default
     if not re.fullmatch(r"[\w:/.*' -]+", text):
-        raise SettingsError("FACEHUB_FRAME_ANCESTORS must be sources such as 'self' https://a.org.")
+        raise SettingsError("Set FACEHUB_FRAME_ANCESTORS to sources such as 'self' https://a.org.")
     return text
 
 

@@ -6,7 +6,13 @@ from facehub.results import Decision
 
 TITLE = "facehub"
 INTRO = """# facehub
-Compare two faces, or build a small gallery and ask who is in a picture.
+**It tells** whether two photos show the same person, who of a gallery is in a photo, and how often
+strangers score the same.
+
+**Try it:** every tab has an example, one click away, with public-domain portraits.
+
+**It does not** prove anything, nor check that a face is alive, and it errs more for some groups of
+people than for others. Do not decide about anybody with it.
 """
 CONSENT = (
     "By adding a picture you confirm that you may use it and that the people in it agree. "
@@ -18,6 +24,21 @@ CONSENT_SHARED = (
     "This server keeps one gallery for all its users: enrolled faces stay in it until removed. An "
     "uploaded file is removed when it has been read."
 )
+
+# Where the browser gives no webcam, by the name of its error.
+CAMERA = {
+    "NotAllowedError": "This page may not use the camera. Allow it in the browser's address bar, "
+    "or choose a file instead.",
+    "NotFoundError": "No camera was found. Connect one, or choose a file instead.",
+    "NotReadableError": "Another program uses the camera. Close that program and try again, or "
+    "choose a file instead.",
+    "insecure": "Browsers lend the camera to pages with https only. Choose a file instead.",
+    "other": "The camera cannot be used. Choose a file instead.",
+}
+
+DOWNLOAD = "Download {file}"
+DOWNLOAD_PICTURE = "Download the picture with names"
+DOWNLOADED_PICTURE = "faces.jpg"
 
 # --- Verify ---------------------------------------------------------------------------------------
 VERIFY_TAB = "Verify"
@@ -207,7 +228,7 @@ ALBUM_NAME = "Name of the group"
 ALBUM_SET_NAME = "Name it"
 ALBUM_SEND = "Add named groups to the gallery"
 ALBUM_FORGET = "Forget the album"
-ALBUM_DOWNLOAD = "Download {file}"
+ALBUM_EXAMPLE = "Try an example"
 ALBUM_EMPTY = (
     "Choose photos, then press Group the faces. They are grouped by person; the album lasts for "
     "this session only."
@@ -255,7 +276,15 @@ ABOUT_LFW_TEACHERS = (
 ABOUT_THRESHOLDS = "## Thresholds\nMeasured on {dataset}: {impostor:,} pairs of different people."
 ABOUT_COLUMNS = ("Strangers taken for one person", "Threshold", "Pairs of one person missed")
 ABOUT_BEYOND = f" ({{low:.3f}} to {{high:.3f}}, {BEYOND_MEASURED})"
-ABOUT_CURVE = "Share of pairs that the threshold gets wrong"
+ABOUT_CURVE = (
+    "Share of pairs that each threshold gets wrong, on a logarithmic scale: the higher the "
+    "threshold, the fewer different people are accepted, and the more pairs of one person are "
+    "rejected."
+)
+ABOUT_CURVE_AT = (
+    " At {threshold:.2f}, {fmr:.2%} of different people are accepted, and {fnmr:.1%} of pairs of "
+    "one person are rejected."
+)
 ABOUT_CURVE_LABELS = ("different people accepted (FMR)", "one person rejected (FNMR)")
 ABOUT_CURVE_X = "cosine similarity"
 ABOUT_CURVE_MARK = "threshold {threshold:.2f}"
@@ -282,7 +311,3 @@ ON_DISK = (
     "Uploads lie on a disk until they are read, in {folder}: {memory} has less than 1 GiB free."
 )
 ABOUT_SHARED = "- This server's host keeps one gallery on its disk, which all its users share.\n"
-
-LIMITS = """Similarity is not proof. There is no check that a face is alive rather than a photo of
-one, and error rates differ between groups of people. Do not use this page to decide about anybody.
-"""

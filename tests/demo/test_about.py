@@ -91,8 +91,8 @@ def test_an_evaluation_without_a_threshold(tmp_path: Path) -> None:
     report = json.loads((WEIGHTS / "evaluation.json").read_text())
     report |= {"threshold": None, "fmr": None, "fnmr": None}
     (tmp_path / "evaluation.json").write_text(json.dumps(report))
-    with gr.Blocks() as page:
-        about_tab.build(FaceRecognizer.from_pretrained(tmp_path), Settings())
+    with gr.Blocks() as page, gr.Tab("About") as tab:
+        about_tab.build(tab, FaceRecognizer.from_pretrained(tmp_path), Settings())
     text = json.dumps(page.get_config_file(), default=str)
     assert "right in 98.8 % of pairs" in text
     assert "At the threshold" not in text
@@ -107,3 +107,14 @@ def test_thresholds_that_are_extrapolated_are_called_so() -> None:
     beyond = "0.900 (0.700 to 1.000, beyond what was measured)"
     assert f"| 1 in 100,000,000 | {beyond} | 100.0 % |" in lines
     assert "1 in 100,000,000" not in about_tab._thresholds(replace(found, tail=None))
+
+
+def test_the_curve_is_told_in_words(recognizer: FaceRecognizer) -> None:
+    calibration = recognizer.spec.calibration
+    assert calibration is not None
+    shown = about_tab._curve(calibration, recognizer.spec.threshold)
+    alt = shown.split('aria-label="')[1].split('"')[0]
+    fnmr = calibration.fnmr_at(recognizer.spec.threshold)
+    assert f"{fnmr:.1%} of pairs of one person are rejected" in alt
+    assert "stroke-dasharray" in shown  # the two lines differ by more than their colour
+    assert "At " not in about_tab._curve(calibration, None)

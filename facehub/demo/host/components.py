@@ -1,6 +1,6 @@
-"""Gradio components whose values reach and leave the handlers as the page needs them.
+"""Gradio components that give handlers the original upload, and show results from memory.
 
-All changes are made on instances: for a subclass, Gradio writes a .pyi file beside the module.
+The changes are made on instances: for a subclass, Gradio writes a .pyi file beside the module.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ def photo_input(label: str, **kwargs: Any) -> gr.Image:
     """A `gr.Image` whose value reaches the handler as the path of the original file.
 
     Gradio's own types decode before facehub can check the size and format, or skip the EXIF
-    rotation. What a handler returns for it is a `Photo`, which is shown from memory, not from a
-    file. There is no share or download button.
+    rotation. A handler returns a `Photo` for it, which is shown from memory, not from a file. There
+    is no share or download button.
 
     Args:
-        label: shown above it.
+        label: shown above the component.
         kwargs: further arguments of `gr.Image`.
     """
     kwargs.setdefault("buttons", ["fullscreen"])
-    image = gr.Image(label=label, type="filepath", **kwargs)
+    image = gr.Image(label=label, type="filepath", elem_classes="fh-picture", **kwargs)
     setattr(image, "preprocess", _original)  # noqa: B010
     setattr(image, "postprocess", _from_memory)  # noqa: B010
     return image
@@ -40,10 +40,10 @@ def photo_input(label: str, **kwargs: Any) -> gr.Image:
 def file_input(label: str, **kwargs: Any) -> gr.File:
     """A `gr.File` whose value reaches the handler as an `Upload`, or a list of them.
 
-    Gradio's own leaves an empty temporary file behind for each.
+    Gradio's own handling leaves an empty temporary file behind for each upload.
 
     Args:
-        label: shown above it.
+        label: shown above the component.
         kwargs: further arguments of `gr.File`.
     """
     component = gr.File(label=label, **kwargs)
@@ -54,8 +54,8 @@ def file_input(label: str, **kwargs: Any) -> gr.File:
 def skip_choice_validation(component: gr.CheckboxGroup | gr.Dropdown | gr.Radio) -> None:
     """Let any value reach the handler, which checks it.
 
-    Gradio refuses a value that is not among the choices, and names it in the refusal. It forgets
-    the choices with the session, while the page still shows them.
+    Gradio refuses a value that is not among the choices, and quotes it in the refusal. It forgets
+    the choices when the session ends, while the page still shows them.
     """
     setattr(component, "preprocess", _as_sent)  # noqa: B010
 

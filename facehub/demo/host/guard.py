@@ -1,7 +1,7 @@
-"""ASGI middleware between the world and Gradio.
+"""ASGI middleware in front of Gradio.
 
-It opens the routes that are needed, bounds bodies, keeps sessions apart, catches every error and
-adds headers that keep faces out of caches and other sites' frames.
+It passes on the routes that the page needs, limits bodies, keeps sessions apart, catches every
+error, and adds headers that keep faces out of caches and out of other sites' frames.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from facehub.demo.host.sweeper import reopen
 from facehub.demo.host.uploads import folder_size
 from facehub.hosting import MAX_UPLOADS, SECURITY_HEADERS, print_frames
 
-MAX_BODY = 16 * 2**20  # bytes of a request that is not an upload: at most a webcam frame
+MAX_BODY = 16 * 2**20  # bytes of a request that is not an upload; the largest is a webcam frame
 HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]+)")
 CHECK_EVERY = 8 * 2**20  # bytes of uploads after which the folder's size is measured
-STALLED = 60.0  # seconds without a byte after which a body is given up
+STALLED = 60.0  # seconds without a byte after which a request is dropped
 MAX_NAME = 200  # characters of a session's hash
 FAILED_LOGIN = 1.0  # seconds until a failed login is answered
 
@@ -41,8 +41,8 @@ class Guard:
 
     Args:
         app: the application behind it.
-        max_body: bytes of a request that is not an upload.
-        frame_ancestors: who may show the page in a frame, as in a Content-Security-Policy.
+        max_body: limit in bytes for a request that is not an upload.
+        frame_ancestors: sites that may show the page in a frame, as in a Content-Security-Policy.
     """
 
     def __init__(self, app: ASGIApp, max_body: int, frame_ancestors: str = "'self'") -> None:
@@ -152,9 +152,9 @@ class Guard:
             headers.append("set-cookie", cookie)
 
     def _upload(self, receive: Receive) -> Receive:
-        """The body of an upload, until the folder is full or the client has gone.
+        """The body of an upload, until the folder is full or the client is gone.
 
-        Both raise the one exception after which Gradio removes what it has written so far.
+        Both raise the only exception after which Gradio removes what it has written.
         """
         complete = False
 
@@ -201,7 +201,7 @@ def _bounded(receive: Receive, limit: int) -> Receive:
 
 
 async def _read(receive: Receive) -> bytes:
-    """All of a body."""
+    """The whole body."""
     chunks = []
     while True:
         message = await receive()
@@ -213,7 +213,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _replay(content: bytes, receive: Receive) -> Receive:
-    """A body that was read already, for Gradio to read."""
+    """Give Gradio a body that has been read already."""
     left = [content]
 
     async def body() -> Message:

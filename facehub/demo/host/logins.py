@@ -1,4 +1,4 @@
-"""Slow down who guesses passwords."""
+"""Slow down clients that guess passwords."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 FREE = 5  # failures before a client must wait
 LONGEST = 300.0  # seconds
-FORGOTTEN = 900.0  # seconds after which failures count no longer
+FORGOTTEN = 900.0  # seconds after which failures no longer count
 CLIENTS = 10_000  # remembered
 
 
@@ -17,16 +17,18 @@ class Logins:
     """Failed logins by client; used by the event loop only.
 
     Args:
-        clock: seconds that never go back.
+        clock: gives seconds that never go back.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()  # how many, when last
+        self._failures: OrderedDict[str, tuple[int, float]] = (
+            OrderedDict()
+        )  # count, time of the last
         self._trying: set[str] = set()
 
     def wait(self, client: str) -> float:
-        """Seconds for which a client may not try, one attempt at a time; 0 when it may."""
+        """Seconds that a client must wait; 0 if it may try now. It has one attempt at a time."""
         if client in self._trying:
             return 1.0
         count, last = self._failures.get(client, (0, 0.0))
@@ -36,7 +38,7 @@ class Logins:
 
     @contextmanager
     def attempt(self, client: str) -> Iterator[None]:
-        """The body is the client's one attempt."""
+        """Hold the client's one attempt for the length of the body."""
         self._trying.add(client)
         try:
             yield

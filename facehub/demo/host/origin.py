@@ -1,4 +1,4 @@
-"""Where a request comes from: its client, its owner, and the site whose page has sent it."""
+"""Where a request comes from: its client, its owner, and the site that sent it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def client_of(scope: Scope) -> str:
-    """The address that a request comes from; IPv6 by its network, of which a client has all.
+    """The address of the client; of IPv6 its /64 network, all of which one client may use.
 
     Behind a proxy, uvicorn takes the address from `X-Forwarded-For` if `FORWARDED_ALLOW_IPS` names
     the proxy.
@@ -37,7 +37,7 @@ def client_of(scope: Scope) -> str:
 
 
 def owner_of(scope: Scope) -> Owner:
-    """Whose the sessions are that a request begins: by login and cookie, else by address."""
+    """The owner of the sessions that a request begins: by login and cookie, else by address."""
     client, cookies = client_of(scope), _cookies(scope)
     value = cookies.get(COOKIE, "")
     browser = f"cookie {value}" if _COOKIE_VALUE.fullmatch(value) else f"address {client}"
@@ -47,7 +47,7 @@ def owner_of(scope: Scope) -> Owner:
 def new_cookie(scope: Scope) -> str | None:
     """A `Set-Cookie` for a browser that has none yet.
 
-    Under HTTPS it is sent inside a frame of another site, too: a Space is shown in one.
+    Under HTTPS the cookie also works in a frame of another site: a Space is shown in one.
     """
     if _COOKIE_VALUE.fullmatch(_cookies(scope).get(COOKIE, "")):
         return None
@@ -56,10 +56,10 @@ def new_cookie(scope: Scope) -> str | None:
 
 
 def is_from_elsewhere(scope: Scope) -> bool:
-    """Whether another site's page has caused a request.
+    """Whether a page of another site caused the request.
 
     Programs send no `Origin`. A page of another site cannot set `X-Forwarded-Host`: the browser
-    would ask first, and be told no.
+    would ask this server first, which refuses.
     """
     headers = Headers(scope=scope)
     origin = headers.get("origin")
@@ -74,7 +74,7 @@ def is_from_elsewhere(scope: Scope) -> bool:
 
 
 def _user(app: Any, cookies: dict[str, str]) -> str | None:
-    """Who has logged in, as Gradio's app remembers."""
+    """The user who has logged in, as Gradio's app remembers it."""
     for name in ("access-token", "access-token-unsecure"):
         user: str | None = app.tokens.get(cookies.get(f"{name}-{app.cookie_id}"))
         if user is not None:

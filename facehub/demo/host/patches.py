@@ -25,18 +25,18 @@ VERSION = "6.31."
 
 
 class PatchError(FaceHubError):
-    """This Gradio is not the one that facehub knows: faces might leak."""
+    """This Gradio is not the version that facehub patches: faces might leak."""
 
 
 @dataclass(frozen=True)
 class Patch:
-    """A part of Gradio that is replaced.
+    """A replacement for a part of Gradio.
 
     Attributes:
         place: module or class.
-        name: of the attribute there.
-        value: what it becomes.
-        users: functions that look it up by this name when they run.
+        name: of its attribute.
+        value: the replacement.
+        users: functions that look the attribute up by name when they run.
     """
 
     place: Any
@@ -48,7 +48,7 @@ class Patch:
         """Replace it.
 
         Raises:
-            PatchError: it is not there, or nothing looks it up any more.
+            PatchError: the attribute is missing, or nothing looks it up any more.
         """
         if not hasattr(self.place, self.name):
             raise PatchError(f"Gradio has no {self.name} any more.")
@@ -56,10 +56,10 @@ class Patch:
         self.verify()
 
     def verify(self) -> None:
-        """Check that it is replaced and used.
+        """Check that the replacement is in place and used.
 
         Raises:
-            PatchError: it is not.
+            PatchError: it is not in place, or not used.
         """
         held = vars(self.place).get(self.name) is self.value
         if not held or not all(self.name in _names(user.__code__) for user in self.users):
@@ -67,7 +67,9 @@ class Patch:
 
 
 def patch_gradio() -> None:
-    """Change what Gradio does; call before the page is built.
+    """Patch Gradio; call before the page is built.
+
+    Without the patches:
 
     - Gradio names an upload's folder by the hash of its content. Two visitors with the same picture
       would share one file, which the first to be served removes; and a visitor who has a picture
@@ -151,7 +153,7 @@ PATCHES = (
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """Names that a function looks up, those of the functions in it too."""
+    """Names that a function and its inner functions look up."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):

@@ -1,4 +1,4 @@
-"""The routes of Gradio that the page and its API need; all others are closed."""
+"""The Gradio routes that the page and its API need; all others are closed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UPLOAD = re.compile(r"/gradio_api/upload")
 
 
 def is_open(method: str, path: str) -> bool:
-    """Whether a request goes on to Gradio."""
+    """Whether a request is passed on to Gradio."""
     method = "GET" if method == "HEAD" else method
     patterns = _OPEN.get(method, ())
     if method == "GET" and os.environ.get("GRADIO_WATCH_DIRS"):
@@ -48,10 +48,10 @@ def takes_json(method: str, path: str) -> bool:
 
 
 def is_constant(path: str) -> bool:
-    """Whether an answer is part of Gradio and may be kept by browsers and proxies."""
+    """Whether an answer is a part of Gradio, which browsers and proxies may cache."""
     return _CONSTANT.fullmatch(path) is not None
 
 
 def changes(method: str, path: str) -> bool:
-    """Whether a request may change something, so that no other site may cause it."""
+    """Whether a request may change something, so that other sites must not send it."""
     return method not in ("GET", "HEAD", "OPTIONS") or path == "/logout"

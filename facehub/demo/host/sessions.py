@@ -1,4 +1,4 @@
-"""Whose each session is: nobody else may name it, and nobody's sessions crowd out another's."""
+"""Owners of sessions: only the owner may use one, and no client's sessions crowd out another's."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from weakref import WeakKeyDictionary
 
 from gradio.state_holder import StateHolder
 
-CAPACITY = 10_000  # sessions that are remembered; most have no gallery, or none any more
-UNKNOWN = "?"  # the client of sessions that nobody has named: of single calls of the API
+CAPACITY = 10_000  # sessions that are remembered; most hold no gallery
+UNKNOWN = "?"  # the client of sessions that nobody has claimed: single calls of the API
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who has begun a session.
+    """Whoever began a session.
 
     Attributes:
-        client: where requests come from; sessions are counted by it.
-        secret: that later requests must come with: login and cookie, else the client.
+        client: where the requests come from; sessions are counted by client.
+        secret: what later requests must carry: login and cookie, else the client.
     """
 
     client: str
@@ -28,10 +28,10 @@ class Owner:
 
 
 class Sessions:
-    """The owners of sessions by their hash, which the browser chooses.
+    """The owners of sessions, by the hash that the browser chooses for each.
 
     Args:
-        capacity: of owners; see `crowded_out`.
+        capacity: number of owners; see `crowded_out`.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -40,7 +40,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def claim(self, session: str, owner: Owner) -> bool:
-        """Whether a session is the owner's, who gets it if it is nobody's."""
+        """Whether a session belongs to `owner`, who gets it if nobody has it yet."""
         with self._lock:
             held = self._owners.setdefault(session, owner)
             if held.secret != owner.secret:
@@ -51,16 +51,16 @@ class Sessions:
             return True
 
     def crowded_out(self, sessions: Iterable[str]) -> str:
-        """The session to forget: of the client who has most of them, the one unused for longest.
+        """The session to forget: the least recently used of the client who has most of them.
 
         Args:
-            sessions: at least one, that unused for longest first.
+            sessions: at least one, the least recently used first.
         """
         with self._lock:
             return self._crowded_out(sessions)
 
     def forget(self, session: str) -> None:
-        """Let anybody begin it anew."""
+        """Let anybody claim it again."""
         with self._lock:
             self._owners.pop(session, None)
 
@@ -78,12 +78,12 @@ _by_holder: WeakKeyDictionary[StateHolder, Sessions] = WeakKeyDictionary()
 
 
 def sessions_of(holder: StateHolder) -> Sessions:
-    """The owners of what a page's `StateHolder` holds."""
+    """The owners of the sessions in a page's `StateHolder`."""
     return _by_holder.setdefault(holder, Sessions())
 
 
 def update_fairly(self: StateHolder, session_id: str) -> None:
-    """In place of `StateHolder.update`, which evicts whatever was unused for longest."""
+    """Replaces `StateHolder.update`, which evicts the least recently used session of anybody."""
     with self.lock:
         if session_id in self.session_data:
             self.session_data.move_to_end(session_id)

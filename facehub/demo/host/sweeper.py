@@ -26,7 +26,7 @@ _closed_since: WeakKeyDictionary[SessionState, datetime] = WeakKeyDictionary()
 
 @asynccontextmanager
 async def sweeping(app: Any, *, lifetime: float) -> AsyncIterator[None]:
-    """Lifespan of Gradio's app: sweeps every few seconds.
+    """Lifespan of Gradio's app: it sweeps every few seconds.
 
     Args:
         app: Gradio's.
@@ -51,10 +51,10 @@ async def _sweep_forever(app: Any, lifetime: float) -> None:
 
 
 def forget_sessions(page: gr.Blocks, lifetime: float) -> None:
-    """Drop all that Gradio holds of idle sessions; runs in the server's event loop.
+    """Drop everything that Gradio holds of idle sessions. Call in the server's event loop.
 
-    That is more than the values of `gr.State`: Gradio also keeps the components, with names among
-    their choices, and answers that were not fetched.
+    Besides the values of `gr.State`, Gradio keeps the components, whose choices hold names, and
+    answers that nobody fetched.
     """
     holder, now = page.state_holder, datetime.now()
     for session_hash, session in list(holder.session_data.items()):
@@ -72,7 +72,7 @@ def forget_sessions(page: gr.Blocks, lifetime: float) -> None:
 
 
 def reopen(holder: StateHolder, session_hash: str) -> None:
-    """Mark a session as open again; Gradio leaves it closed when its page reconnects."""
+    """Mark a session as open again: Gradio leaves it closed when its page reconnects."""
     session = holder.session_data.get(session_hash)
     if session is not None:
         session.is_closed = False

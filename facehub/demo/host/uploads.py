@@ -1,4 +1,4 @@
-"""Uploaded files: each at its own secret path in one private folder, removed soon."""
+"""Uploaded files: each at a secret path of its own in one private folder, and soon removed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from facehub.io.locks import hold_folder, remove_unheld
 
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108  # kept in memory by Linux, not on a disk
 PREFIX = "facehub-uploads-"
-LIFETIME = 600.0  # seconds; of an upload that nothing was done with
+LIFETIME = 600.0  # seconds that an unused upload stays
 
 
 @functools.cache
 def upload_folder() -> str:
-    """This process's folder for uploads, in memory where possible, removed when it ends."""
+    """This process's folder for uploads: in memory where possible, removed when it ends."""
     memory = (
         os.access(MEMORY_FOLDER, os.W_OK) and shutil.disk_usage(MEMORY_FOLDER).free >= MAX_UPLOADS
     )
@@ -43,7 +43,7 @@ def in_memory() -> bool:
 
 @contextmanager
 def uploads(*values: Any) -> Iterator[None]:
-    """Remove uploaded files when the body ends, however it does; other files are left alone."""
+    """Remove uploaded files when the body ends, also by an error; other files stay."""
     try:
         yield
     finally:
@@ -61,9 +61,9 @@ def folder_size() -> int:
 
 
 def sweep(age: float = LIFETIME) -> None:
-    """Remove what has lain in the upload folder for `age` seconds: files, and empty folders.
+    """Remove files and empty folders that have been in the upload folder for `age` seconds.
 
-    So are the upload folders of processes that were killed.
+    Upload folders of processes that were killed are removed too.
     """
     for path, entry in _entries():
         if time.time() - entry.st_mtime > age:
@@ -79,7 +79,7 @@ def sweep(age: float = LIFETIME) -> None:
 
 
 def _entries() -> Iterator[tuple[Path, os.stat_result]]:
-    """Everything in the upload folder, the content of a folder before itself."""
+    """Everything in the upload folder; the content of a folder comes before the folder."""
     for folder, folders, files in os.walk(upload_folder(), topdown=False):
         for name in (*files, *folders):
             with suppress(FileNotFoundError):
