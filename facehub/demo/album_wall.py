@@ -19,6 +19,7 @@ CSS = f"""
 #album-groups label span::before{{content:"";display:block;height:{HEIGHT}px;margin-bottom:.4rem;
 border-radius:8px;background-repeat:no-repeat}}
 #album-groups label:has(input:checked){{outline:3px solid var(--color-accent)}}
+#album-name :is(input,textarea){{border:1px solid var(--input-border-color)}}
 #album-bar{{position:sticky;bottom:0;z-index:5;padding:.6rem;border-radius:12px;
 background:var(--body-background-fill);border:1px solid var(--border-color-primary)}}
 """

@@ -15,24 +15,24 @@ function tellCamera(reason) {
 document.addEventListener(
   "click",
   ({ target }) => {
-    const input = target.closest?.(".fh-picture");
-    if (!input) return;
-    asking = input;
-    input.querySelector(".fh-camera")?.remove();
-    const asks = target.closest(".fh-picture [title], .fh-picture button");
-    if (!navigator.mediaDevices && asks?.textContent.includes(WEBCAM)) tellCamera("insecure");
+    asking = target.closest?.(".fh-picture") ?? asking;
+    asking?.querySelector(".fh-camera")?.remove();
   },
   true,
 );
 
-if (navigator.mediaDevices) {
-  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-  navigator.mediaDevices.getUserMedia = async (wanted) => {
-    try {
-      return await ask(wanted);
-    } catch (error) {
-      tellCamera(error.name);
-      throw error;
-    }
-  };
+if (!navigator.mediaDevices) {
+  const refuse = () => Promise.reject(new DOMException("", "insecure"));
+  const none = { getUserMedia: refuse, enumerateDevices: async () => [] };
+  Object.defineProperty(navigator, "mediaDevices", { value: none });
 }
+
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  try {
+    return await ask(wanted);
+  } catch (error) {
+    tellCamera(error.name);
+    throw error;
+  }
+};

@@ -31,7 +31,14 @@ from facehub.io.formats import SUFFIXES
 from facehub.io.walking import SYSTEM_NAMES
 from facehub.pipeline import FaceRecognizer
 
-_SCRIPTS = ("folders.js", "pictures.js", "camera.js", "confirm.js", "download.js")
+_SCRIPTS = (
+    "accordions.js",
+    "camera.js",
+    "confirm.js",
+    "download.js",
+    "folders.js",
+    "pictures.js",
+)
 DROPS = {"photos": "nothing-dropped", "album-photos": "album-nothing-dropped"}
 SESSIONS = 300  # held at once; the least recently used is evicted
 

@@ -6,23 +6,22 @@ from facehub.results import Decision
 
 TITLE = "facehub"
 INTRO = """# facehub
-**It tells** whether two photos show the same person, who of a gallery is in a photo, and how often
-strangers score the same.
+Compare two faces, find who of a gallery is in a photo, or group an album by person, each with the
+odds of a chance match.
 
-**Try it:** every tab has an example, one click away, with public-domain portraits.
+**Try it**: an example is one click away in every tab.
 
-**It does not** prove anything, nor check that a face is alive, and it errs more for some groups of
-people than for others. Do not decide about anybody with it.
+**Not for decisions about people**: similarity is no proof, a photo of a photo counts as a face, and
+errors are more frequent for some groups.
 """
 CONSENT = (
     "By adding a picture you confirm that you may use it and that the people in it agree. "
-    "They are held for your session only, and nothing about them is logged. An uploaded file is "
-    "removed when it has been read."
+    "Pictures and faces are kept for this session only, and nothing about them is logged."
 )
 CONSENT_SHARED = (
     "By adding a picture you confirm that you may use it and that the people in it agree. "
-    "This server keeps one gallery for all its users: enrolled faces stay in it until removed. An "
-    "uploaded file is removed when it has been read."
+    "This server keeps one gallery for all its users: enrolled faces stay in it until removed; "
+    "pictures do not."
 )
 
 # Where the browser gives no webcam, by the name of its error.
@@ -100,8 +99,8 @@ SHARED_UNCALIBRATED = "weights not calibrated"
 
 # --- Identify -------------------------------------------------------------------------------------
 IDENTIFY_TAB = "Identify"
-STEP_ENROL = "### 1. Who should be recognised?"
-STEP_PROBE = "### 2. Who is in this picture?"
+STEP_ENROL = "## 1. Who should be recognised?"
+STEP_PROBE = "## 2. Who is in this picture?"
 NAME = "Name"
 NAME_HINT = "Empty: the folder's name, the zip's, or the file's"
 PHOTOS = "Photos or zips; folders can be dropped here"
@@ -219,7 +218,7 @@ APPROXIMATE = "This search is approximate: somebody in the gallery may have been
 
 # --- Album ----------------------------------------------------------------------------------------
 ALBUM_TAB = "Album"
-ALBUM_STEP = "### Whose faces are in these photos?"
+ALBUM_STEP = "## Whose faces are in these photos?"
 ALBUM_PHOTOS = "Photos, zips or folders"
 ALBUM_FIND = "Group the faces"
 ALBUM_GROUPS = "Choose one group to name it, or several to merge them"

@@ -17,10 +17,9 @@ def theme() -> gr.themes.Soft:
     """
     look = gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     look.set(
+        background_fill_primary="*neutral_50",  # of Soft; `set` would forget it
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
-        block_info_text_color="*neutral_600",
-        block_info_text_color_dark="*neutral_300",
         block_label_text_color="*primary_800",
         block_label_background_fill_dark="*primary_700",
         block_title_text_color="*primary_800",
@@ -33,6 +32,7 @@ def theme() -> gr.themes.Soft:
         checkbox_label_background_fill_selected="*primary_600",
         input_border_color="*neutral_500",
         input_border_color_dark="*neutral_500",
+        input_border_width="1px",
         input_placeholder_color="*neutral_600",
         input_placeholder_color_dark="*neutral_300",
         link_text_color="*primary_700",
