@@ -16,6 +16,7 @@ from facehub.upright import DOUBT
 MIN_INTER_EYE = 24.0  # image pixels; the crop's own distance is 35
 MAX_YAW = 30.0  # degrees; alignment by the pupils over-zooms by about 15 % there
 MAX_PITCH = 35.0  # degrees
+MAX_ROLL = 45.0  # degrees; beyond it the picture was turned to find the face, or the head lies
 MIN_SHARPNESS = 12.0  # grey levels, standard deviation of the crop's Laplacian over its contrast
 MIN_LUMA, MAX_LUMA = 45.0, 220.0  # mean grey level of the face
 MAX_OUTSIDE = 0.12  # share of the box's area outside the picture
@@ -26,6 +27,8 @@ ADVICE = {
     QualityIssue.SMALL_FACE: "The face is small; use a larger or closer picture.",
     QualityIssue.STRONG_YAW: "The head is turned far to the side; use a more frontal picture.",
     QualityIssue.STRONG_PITCH: "The head is tilted far up or down; use a more frontal picture.",
+    QualityIssue.STRONG_ROLL: "The face lies on its side or upside down and was turned upright; "
+    "check its crop, or turn the picture.",
     QualityIssue.BLURRED: "The face is blurred; use a sharper picture.",
     QualityIssue.TOO_DARK: "The face is very dark; use a brighter picture.",
     QualityIssue.TOO_BRIGHT: "The face is very bright; use a picture with softer light.",
@@ -57,6 +60,7 @@ def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[
         QualityIssue.SMALL_FACE: face.inter_eye < MIN_INTER_EYE,
         QualityIssue.STRONG_YAW: abs(face.yaw) > MAX_YAW,
         QualityIssue.STRONG_PITCH: abs(face.pitch) > MAX_PITCH,
+        QualityIssue.STRONG_ROLL: abs(face.roll) > MAX_ROLL,
         QualityIssue.BLURRED: sharpness(face.crop) < MIN_SHARPNESS,
         QualityIssue.TOO_DARK: luma < MIN_LUMA,
         QualityIssue.TOO_BRIGHT: luma > MAX_LUMA,

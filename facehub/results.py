@@ -19,6 +19,7 @@ class QualityIssue(StrEnum):
     SMALL_FACE = "small_face"
     STRONG_YAW = "strong_yaw"
     STRONG_PITCH = "strong_pitch"
+    STRONG_ROLL = "strong_roll"
     BLURRED = "blurred"
     TOO_DARK = "too_dark"
     TOO_BRIGHT = "too_bright"

@@ -19,6 +19,7 @@ def face_with(
     inter_eye: float = 40.0,
     yaw: float = 0.0,
     pitch: float = 0.0,
+    roll: float = 0.0,
     upright_score: float | None = None,
 ) -> Face:
     """Nothing is wrong but what is asked for: noise is sharp, and neither dark nor bright."""
@@ -32,7 +33,7 @@ def face_with(
         inter_eye=inter_eye,
         yaw=yaw,
         pitch=pitch,
-        roll=0.0,
+        roll=roll,
         matrix=np.eye(2, 3, dtype=np.float32),
         landmarks=np.zeros((478, 2), np.float32),
         upright_score=upright_score,
@@ -108,6 +109,9 @@ def test_several_faces(both: np.ndarray) -> None:
         ({"yaw": 29.5}, None),
         ({"pitch": 35.5}, QualityIssue.STRONG_PITCH),
         ({"pitch": -35.5}, QualityIssue.STRONG_PITCH),
+        ({"roll": 45.5}, QualityIssue.STRONG_ROLL),
+        ({"roll": -179.0}, QualityIssue.STRONG_ROLL),
+        ({"roll": 44.5}, None),
         ({"pitch": -34.5}, None),
         ({"box": (-20, 10, 80, 110)}, QualityIssue.CUT_OFF),  # 20 % outside
         ({"box": (-10, 10, 90, 110)}, None),  # 10 %
@@ -153,7 +157,8 @@ def test_crop_of_another_template(size: tuple[int, int]) -> None:
 
 def test_order_is_that_of_the_enumeration() -> None:
     flat = np.full((112, 96, 3), 20, np.uint8)
-    face = face_with(flat, box=(-50, 0, 50, 100), inter_eye=10, yaw=40, pitch=40, upright_score=-5)
+    bad = {"yaw": 40, "pitch": 40, "roll": 90, "upright_score": -5}
+    face = face_with(flat, box=(-50, 0, 50, 100), inter_eye=10, **bad)
     found = assessed(face, (120, 100, 3), n_faces=MAX_FACES + 1)
     expected = set(QualityIssue) - {QualityIssue.TOO_BRIGHT} - COVERINGS
     assert found == tuple(issue for issue in QualityIssue if issue in expected)

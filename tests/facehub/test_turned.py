@@ -57,7 +57,7 @@ def test_turned_portrait_is_the_same_person(
     assert result.similarity is not None
     assert result.similarity > (0.8 if mirrored else 0.95)
     assert result.first is not None
-    assert result.first.issues == ()
+    assert result.first.issues == (QualityIssue.STRONG_ROLL,)
     other = examples / PORTRAITS["grace" not in name]
     assert verify(picture, other, recognizer=recognizer).decision is Decision.DIFFERENT
 
