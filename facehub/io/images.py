@@ -12,9 +12,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from facehub.errors import ImageDecodeError, ImageFormatError, ImageTooLargeError
-from facehub.io.codecs import png
 from facehub.io.codecs.exif import orientation_of, upright
-from facehub.io.formats import FORMAT_ADVICE, HEIC, HEIC_MISSING, PNG, Format, format_of
+from facehub.io.formats import FORMAT_ADVICE, HEIC, HEIC_MISSING, Format, format_of
 from facehub.io.levels import to_uint8, white_of
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray
@@ -92,7 +91,7 @@ def _decode_file(data: bytes, max_pixels: int) -> np.ndarray:
         if orientation is None:
             exif, xmp = image.info.get("exif"), image.info.get("xmp")
             orientation = orientation_of(exif or b"", xmp or b"")
-        if format is PNG and png.has_wide_colours(prepared.data):
+        if prepared.wide:
             return _decode_wide(prepared.data, orientation)
         return _decode(image, orientation)
 
@@ -179,7 +178,7 @@ def _decode(image: Image.Image, orientation: int | None) -> np.ndarray:
 
 
 def _decode_wide(data: bytes, orientation: int) -> np.ndarray:
-    """A PNG with several channels of 16 bits."""
+    """A PNG or a TIFF with several channels of 16 bits."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise ImageDecodeError("The picture is damaged or incomplete.")

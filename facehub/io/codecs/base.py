@@ -14,10 +14,12 @@ class Prepared:
     Attributes:
         data: the file, without what the first picture can be shown without.
         orientation: 1 to 8, as in EXIF; None where the decoder's metadata says it.
+        wide: whether it has several channels of 16 bits; Pillow keeps only the upper half of each.
     """
 
     data: bytes
     orientation: int | None = None
+    wide: bool = False
 
 
 def too_many(limit: int, parts: str) -> ImageTooLargeError:

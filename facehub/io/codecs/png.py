@@ -51,11 +51,10 @@ def prepare(data: bytes, max_pixels: int) -> Prepared:
         position = end
     else:
         raise too_many(MAX_CHUNKS, "chunks")
-    return Prepared(b"".join(parts), orientation_of(exif, xmp))
+    return Prepared(b"".join(parts), orientation_of(exif, xmp), _is_wide(data))
 
 
-def has_wide_colours(data: bytes) -> bool:
-    """Whether it has several channels of 16 bits; Pillow keeps only the upper half of each."""
+def _is_wide(data: bytes) -> bool:
     return data[24:25] == b"\x10" and data[25:26] in (b"\x02", b"\x04", b"\x06")
 
 

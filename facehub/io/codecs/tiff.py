@@ -18,12 +18,12 @@ MAX_VALUE = 512 * 1024  # bytes of another tag; a table of colours has 393,216
 MAX_JPEG_SCANS = 4  # one, or one for each channel
 
 _WIDTH, _HEIGHT, _COMPRESSION, _ORIENTATION = 256, 257, 259, 274
+_BITS, _COLOURS, _PLANES, _NUMBERS = 258, 262, 284, 339
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _PLACES, _SIZES = (273, 324), (279, 325)  # of strips, of tiles
-_OTHERS = (258, 262, 266, 277, 278, 284, 317, 320, 338, 339, 347, 529, 530, 531, 532)
-_KEPT = frozenset(
-    (_WIDTH, _HEIGHT, _COMPRESSION, _TILE_WIDTH, _TILE_HEIGHT, *_PLACES, *_SIZES, *_OTHERS)
-)
+_OTHERS = (266, 277, 278, 317, 320, 338, 347, 529, 530, 531, 532)
+_USED = (_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOURS, _PLANES, _TILE_WIDTH, _TILE_HEIGHT)
+_KEPT = frozenset((*_USED, _NUMBERS, *_PLACES, *_SIZES, *_OTHERS))
 _JPEG = 7
 _COMPRESSIONS = (1, 5, _JPEG, 8, 32946, 32773)  # none, LZW, JPEG, Deflate (two), PackBits
 _TYPES = {1: "B", 2: "c", 3: "H", 4: "I", 5: "II", 6: "b", 7: "B", 8: "h", 9: "i", 11: "f"}
@@ -65,6 +65,7 @@ def prepare(data: bytes, max_pixels: int) -> Prepared:
     return Prepared(
         b"".join((data[:4], place, data[8:], padding, directory)),
         orientation.values[0] if orientation and orientation.values else 1,
+        _is_wide(entries),
     )
 
 
@@ -88,6 +89,16 @@ def _read(data: bytes, order: str) -> dict[int, _Entry]:
         values = struct.unpack_from(format, *((line, 8) if place is None else (data, place)))
         entries[tag] = _Entry(line, values if _TYPES[kind] in "BHI" else ())
     return entries
+
+
+def _is_wide(entries: dict[int, _Entry]) -> bool:
+    """Whether each pixel is RGB or RGBA of 16-bit whole numbers, side by side."""
+    bits, colours, planes, numbers = (
+        entries[tag].values if tag in entries else ()
+        for tag in (_BITS, _COLOURS, _PLANES, _NUMBERS)
+    )
+    side_by_side = colours == (2,) and planes in ((), (1,))
+    return side_by_side and len(bits) in (3, 4) and {*bits} == {16} and {*numbers} <= {1}
 
 
 def _number(entries: dict[int, _Entry], tag: int) -> int:

@@ -130,10 +130,11 @@ def test_a_tiff_compression_that_is_of_no_photo() -> None:
         load_image(encode(face().convert("1"), "TIFF", compression="group4"))
 
 
-def test_colours_of_16_bits_that_use_12(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_colours_of_16_bits_that_use_12(tmp_path: Path, suffix: str) -> None:
     import cv2
 
-    path = tmp_path / "wide.png"
+    path = tmp_path / f"wide{suffix}"
     wide = np.asarray(face())[:, :, ::-1].astype(np.uint16) * 16
     cv2.imwrite(str(path), wide)
     assert abs(load_image(path).astype(int) - np.asarray(face())).max() <= 1
