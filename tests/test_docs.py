@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from facehub import FaceRecognizer
+from facehub import FaceRecognizer, __version__
 from facehub.cli import main as cli
 from train import __main__ as train
 
@@ -357,3 +357,8 @@ def test_the_map_of_modules_is_complete() -> None:
                 assert f"{package}/{path.name}" in named, path
             if (path / "__init__.py").exists():
                 assert f"{package}/{path.name}/" in named, path
+
+
+def test_the_citation_names_this_version() -> None:
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"^version: (.*)$", text, re.MULTILINE) == [__version__]

@@ -211,8 +211,8 @@ def test_card_with_a_tail(run: Path) -> None:
     )
     write_spec(folder, replace(spec, threshold=0.41, calibration=calibration))
     text = render_card(folder, NAME)
-    assert "network takes them for another person than their label names: 2." in text
-    assert "so that at most 1 % of strangers are taken for\nsomebody" in text
+    assert "network finds another person in them than their label says: 2." in text
+    assert "so that at most 1 % of strangers are named." in text
     assert "From a tenth of the pairs it predicts FMR 1e-06 at 0.710 ± 0.020; all of them" in text
     rows = text[text.index("| templates |") :].split("\n\n")[0].splitlines()[2:]
     assert rows[0] == "| 1,000 | 1.0e-05 | 0.600 [0.500, 0.600] | 58 % |  |"
