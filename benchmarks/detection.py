@@ -1,6 +1,6 @@
 """Finding faces: time, faces found and false ones, beside the way that facehub used before.
 
-python benchmarks/detection.py --reference [--runs 20] [--lfw ../shared/data/lfw_pairs.zip]
+python benchmarks/detection.py --reference [--runs 20] [--lfw LFW.zip]
 
 The reference runs the whole landmarker on the picture and on every tile. With `--lfw` the faces
 that both find are counted: on all pictures of LFW, on mosaics of them, on LFW faces pasted into

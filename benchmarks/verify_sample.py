@@ -1,6 +1,6 @@
 """Run `facehub verify` on a random sample of LFW pairs and count what it says.
 
-python benchmarks/verify_sample.py ../shared/data/lfw_pairs.zip [--pairs 200] [--seed 0]
+python benchmarks/verify_sample.py LFW.zip [--pairs 200] [--seed 0]
 """
 
 import argparse
