@@ -201,7 +201,7 @@ def _steps(
             expected[name] = 1
 
     def search() -> None:
-        call("search", GALLERY, body=call.file(EXAMPLES[3]))
+        call("identify", GALLERY, body=call.file(EXAMPLES[3]))
 
     def verify() -> None:
         first, second = (call.file(EXAMPLES[place % 3]) for place in (turn, turn + 1))

@@ -124,6 +124,8 @@ class VerificationResult:
         first: face compared in the first picture, if one was chosen.
         second: face compared in the second picture, if one was chosen.
         reason: why the decision is CANNOT_TELL, one sentence or two.
+        first_index: position of `first` among the faces of its picture, from left to right, from 0.
+        second_index: the same for `second`.
     """
 
     decision: Decision
@@ -133,6 +135,8 @@ class VerificationResult:
     first: EmbeddedFace | None = None
     second: EmbeddedFace | None = None
     reason: str | None = None
+    first_index: int | None = None
+    second_index: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -142,8 +146,8 @@ class VerificationResult:
             "threshold": rounded(self.threshold),
             "uncertain_margin": rounded(self.uncertain_margin),
             "reason": self.reason,
-            "first": None if self.first is None else self.first.to_dict(),
-            "second": None if self.second is None else self.second.to_dict(),
+            "first": _compared(self.first, self.first_index),
+            "second": _compared(self.second, self.second_index),
         }
 
 
@@ -209,6 +213,10 @@ class IdentifiedFace:
             **self.probe.to_dict(),
             "candidates": [candidate.to_dict() for candidate in self.candidates],
         }
+
+
+def _compared(face: EmbeddedFace | None, index: int | None) -> dict[str, Any] | None:
+    return None if face is None else {"index": index, **face.to_dict()}
 
 
 def rounded(similarity: float | None) -> float | None:

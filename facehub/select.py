@@ -43,6 +43,6 @@ def select_face(
     if len(faces) > 1 and policy == "exactly_one":
         raise MultipleFacesError(
             f"{len(faces)} faces were found where exactly one was expected. "
-            "Crop the picture or choose the policy “largest”."
+            "Crop the picture so that it shows one."
         )
     return int(np.argmax([face.area for face in faces]))

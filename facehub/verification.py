@@ -51,7 +51,8 @@ def verify(
     Args:
         first, second: anything `load_image` takes.
         policy: where a picture shows several faces: "exactly_one" cannot tell, "largest" takes the
-            largest box, "best_pair" the most similar pair of faces.
+            largest box, "best_pair" the most similar pair of faces. The result says
+            which faces were compared.
         threshold: -1 to 1, applied as it is, instead of the one calibrated for the weights, which
             "best_pair" raises where there are many pairs (`ModelSpec.threshold_for`). Weights
             without one answer "uncalibrated".
@@ -93,7 +94,7 @@ def compare_faces(
         pairs = len(first) * len(second) if policy == "best_pair" else 1
         limit = spec.threshold_for(pairs)
     margin = spec.uncertain_margin
-    chosen: list[EmbeddedFace | None] = []
+    chosen: list[int | None] = []
     reasons = []
     for which, faces in (("first", first), ("second", second)):
         try:
@@ -101,24 +102,23 @@ def compare_faces(
         except (NoFaceError, MultipleFacesError) as error:
             chosen.append(None)
             reasons.append(f"In the {which} picture: {error}")
-    one, two = chosen
-    if one is None or two is None:
-        return VerificationResult(
-            Decision.CANNOT_TELL, None, limit, margin, one, two, " ".join(reasons)
-        )
-    if policy == "best_pair":
+    row, column = chosen
+    if row is not None and column is not None and policy == "best_pair":
         scores = np.stack([f.embedding for f in first]) @ np.stack([f.embedding for f in second]).T
-        row, column = np.unravel_index(scores.argmax(), scores.shape)
-        one, two = first[row], second[column]
-    reject(one.issues, reject_issues)
-    reject(two.issues, reject_issues)
-    similarity = float(np.clip(one.embedding @ two.embedding, -1, 1))
+        row, column = map(int, np.unravel_index(scores.argmax(), scores.shape))
+    one = None if row is None else first[row]
+    two = None if column is None else second[column]
+    if one is None or two is None:
+        decision, similarity = Decision.CANNOT_TELL, None
+    else:
+        reject(one.issues, reject_issues)
+        reject(two.issues, reject_issues)
+        similarity = float(np.clip(one.embedding @ two.embedding, -1, 1))
+        decision = decide(similarity, limit, margin)
     return VerificationResult(
-        decide(similarity, limit, margin), similarity, limit, margin, one, two
+        decision, similarity, limit, margin, one, two, " ".join(reasons) or None, row, column
     )
 
 
-def _select(
-    faces: Sequence[EmbeddedFace], policy: Literal["exactly_one", "largest"]
-) -> EmbeddedFace:
-    return faces[select_face([f.face for f in faces], (), policy)]
+def _select(faces: Sequence[EmbeddedFace], policy: Literal["exactly_one", "largest"]) -> int:
+    return select_face([f.face for f in faces], (), policy)

@@ -7,25 +7,67 @@ import hashlib
 import signal
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from facehub.cli.arguments import (
+    Parser,
+    UsageError,
+    matching,
+    number,
+    wants_json,
+    whole_number,
+)
+from facehub.cli.output import EXIT_YES, print_error, report_error
 from facehub.errors import FaceHubError
 from facehub.io.files import write_atomically
 from facehub.model.store import MODEL_VARIABLE
 from facehub.template import TEMPLATES
 from train.evaluation.commands import add_evaluate, add_precision
+from train.left_out import report_ignored, report_left_out
 from train.release.history import DATASETS
 
+EXIT_FAILED = 1
+EXIT_CODES = """exit codes:
+  0  done
+  1  failed
+  2  the command line is wrong
+  6  done in part: something was left out; standard error says what
+"""
+_REPOSITORY = r"[\w.-]+/[\w.-]+"
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        args = _parse(words)
+        code: int | None = args.run(args)
+    except UsageError as error:
+        return report_error(error, as_json=wants_json(words))
+    except (FaceHubError, OSError, ValueError, zipfile.BadZipFile) as error:
+        if wants_json(words):
+            print_error(type(error).__name__, str(error))
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return code or EXIT_YES
+
+
+def make_parser() -> Parser:
+    """The parser of the command line."""
+    parser = Parser(
+        prog="python -m train",
+        description=__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
 
     align = commands.add_parser("align", help="align a raw data set, on all cores")
     align.add_argument("source", type=Path, help="folder or zip (IDENTITY/IMAGE), or RecordIO")
     align.add_argument("target", type=Path, help="folder to make")
-    align.add_argument("--workers", type=int, help="processes (default: one per core)")
+    align.add_argument("--workers", type=whole_number(), help="processes (default: one per core)")
     align.add_argument(
         "--template",
         choices=sorted(TEMPLATES),
@@ -57,7 +99,13 @@ def main(argv: list[str] | None = None) -> int:
     fit.add_argument("run_folder", type=Path, help="folder of the run")
     fit.add_argument("--config", type=Path, help="TOML file, see train/configs")
     fit.add_argument("--allow-slow", action="store_true", help="take fp16 on a CPU, too")
-    fit.add_argument("overrides", nargs="*", metavar="name=value", help="settings of the config")
+    fit.add_argument(
+        "overrides",
+        nargs="*",
+        type=_setting,
+        metavar="name=value",
+        help="settings of the config",
+    )
     fit.set_defaults(run=run_fit)
 
     add_evaluate(commands)
@@ -76,10 +124,10 @@ def main(argv: list[str] | None = None) -> int:
     calibrate.add_argument("faces", type=Path, help="aligned faces: folder, zip or RecordIO")
     calibrate.add_argument("--dataset", required=True, help="what to call these faces")
     goal = calibrate.add_mutually_exclusive_group(required=True)
-    goal.add_argument("--fmr", type=float, help="choose the threshold for this false match rate")
+    goal.add_argument("--fmr", type=_rate, help="choose the threshold for this false match rate")
     goal.add_argument("--keep", action="store_true", help="keep the threshold, measure its rates")
     calibrate.add_argument(
-        "--uncertain-fmr", type=float, help="higher rate, at which the uncertain band begins"
+        "--uncertain-fmr", type=_rate, help="higher rate, at which the uncertain band begins"
     )
     calibrate.add_argument(
         "--all",
@@ -98,23 +146,28 @@ def main(argv: list[str] | None = None) -> int:
     quantize = commands.add_parser("quantize", help="measure the ranges that int8 needs")
     quantize.add_argument("weights", type=Path, help="weight folder; its config.json is rewritten")
     quantize.add_argument("faces", type=Path, help="packed or aligned faces that it was trained on")
-    quantize.add_argument("--count", type=int, default=512, help="how many to measure (512)")
+    quantize.add_argument(
+        "--count", type=whole_number(), default=512, help="how many to measure (512)"
+    )
     quantize.set_defaults(run=run_quantize)
 
     covering = commands.add_parser("covering", help="train the network that finds covered faces")
     covering.add_argument("faces", type=Path, help="packed data set")
     covering.add_argument("target", type=Path, help=".onnx to write; its error rates go beside it")
-    covering.add_argument("--epochs", type=int, default=12, help="(default: 12)")
+    covering.add_argument("--epochs", type=whole_number(), default=12, help="(default: 12)")
     covering.set_defaults(run=run_covering)
 
     upright = commands.add_parser("upright", help="train the check that a face stands upright")
     upright.add_argument("faces", type=Path, help="aligned faces: folder, zip or RecordIO")
     upright.add_argument("target", type=Path, help="safetensors file to write")
-    upright.add_argument("--count", type=int, default=16000, help="faces to draw (16000)")
-    upright.add_argument(
-        "--searched", type=int, default=2400, help="how many of them to turn and search (2400)"
-    )
-    upright.add_argument("--steps", type=int, default=6000, help="batches to train on (6000)")
+    for name, default, text in (
+        ("count", 16000, "faces to draw"),
+        ("searched", 2400, "how many of them to turn and search"),
+        ("steps", 6000, "batches to train on"),
+    ):
+        upright.add_argument(
+            f"--{name}", type=whole_number(), default=default, help=f"{text} ({default})"
+        )
     upright.set_defaults(run=run_upright)
 
     publish = commands.add_parser("publish", help="send a run's weights to the Hub, in one commit")
@@ -124,45 +177,62 @@ def main(argv: list[str] | None = None) -> int:
     publish.set_defaults(run=run_publish)
 
     space = commands.add_parser("space", help="send the demo to the Hub as a Space")
-    space.add_argument("--model", metavar="OWNER/NAME@COMMIT", help="weights (default: weights/)")
+    space.add_argument(
+        "--model",
+        type=matching(_REPOSITORY + "(@.+)?", "OWNER/NAME@COMMIT"),
+        metavar="OWNER/NAME@COMMIT",
+        help="weights (default: weights/)",
+    )
     _add_hub_options(space)
     space.set_defaults(run=run_space)
 
-    args, rest = parser.parse_known_args(argv)
+    return parser
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = make_parser()
+    args, rest = parser.parse_known_args(words)
     if rest and (args.run is not run_fit or any(word.startswith("-") for word in rest)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:  # argparse gives up on them where an option stands between, until Python 3.12.7
+        for word in rest:
+            if "=" not in word:
+                parser.error(f"argument name=value: must be NAME=VALUE, not {word!r}")
         args.overrides += rest
-    try:
-        args.run(args)
-    except (FaceHubError, OSError, ValueError, zipfile.BadZipFile) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return args
+
+
+_rate = number(0, 1, open_ends=True)
+_setting = matching(r"[^=]+=.*", "NAME=VALUE")
 
 
 def _add_hub_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("repo", metavar="OWNER/NAME", help="repository on the Hub")
+    parser.add_argument(
+        "repo",
+        type=matching(_REPOSITORY, "OWNER/NAME"),
+        metavar="OWNER/NAME",
+        help="repository on the Hub",
+    )
     parser.add_argument("--private", action="store_true", help="if it is created")
     parser.add_argument("--revision", help="branch to commit to (default: main)")
     parser.add_argument("--create-pr", action="store_true", help="open a pull request")
     parser.add_argument("--dry-run", action="store_true", help="show what would be sent")
 
 
-def run_align(args: argparse.Namespace) -> None:
-    from train.data.align import FAILURES, align
+def run_align(args: argparse.Namespace) -> int:
+    from train.data.align import FAILURES, align, read_failures
 
     counts = align(args.source, args.target, args.workers, TEMPLATES[args.template])
     _print_counts(counts, width=14)
-    _print_list(counts, args.target / FAILURES)
+    return report_left_out(read_failures(args.target), f"{args.target / FAILURES} lists all")
 
 
-def run_pack(args: argparse.Namespace) -> None:
-    from train.data.pack import INDEX, pack
+def run_pack(args: argparse.Namespace) -> int:
+    from train.data.pack import INDEX, pack, read_left_out
 
     counts = pack(args.source, args.target, middle=args.middle)
     _print_counts(counts)
-    _print_list(counts, args.target / INDEX)
+    return report_left_out(read_left_out(args.target), f"{args.target / INDEX} lists all")
 
 
 def run_teach(args: argparse.Namespace) -> None:
@@ -174,13 +244,6 @@ def run_teach(args: argparse.Namespace) -> None:
 def _print_counts(counts: dict[str, int], width: int = 12) -> None:
     for name, count in counts.items():
         print(f"{name:<{width}}{count:>10,}")
-
-
-def _print_list(counts: dict[str, int], file: Path) -> None:
-    """Say which file names the pictures that were left out."""
-    left_out = ("no_face", "unreadable", "wrong_size", "ignored", "empty")
-    if any(counts.get(name) for name in left_out):
-        print(f"what was left out, and why: {file}")
 
 
 def run_fit(args: argparse.Namespace) -> None:
@@ -203,7 +266,7 @@ def run_export(args: argparse.Namespace) -> None:
     print(encoder.spec.fingerprint)
 
 
-def run_calibrate(args: argparse.Namespace) -> None:
+def run_calibrate(args: argparse.Namespace) -> int:
     from train.evaluation.calibrate import calibrate_weights, describe
 
     report = calibrate_weights(
@@ -217,6 +280,7 @@ def run_calibrate(args: argparse.Namespace) -> None:
         as_labelled=args.as_labelled,
     )
     print(describe(report))
+    return report_ignored(args.faces)
 
 
 def run_quantize(args: argparse.Namespace) -> None:

@@ -19,13 +19,10 @@ from facehub.io.files import write_atomically
 
 def run_cluster(args: argparse.Namespace) -> int:
     """`facehub cluster`."""
-    suffix = args.output.suffix.lower()
-    if suffix not in (".json", ".csv"):
-        raise FaceHubError(f"{args.output} must end with .json or .csv.")
     photos = find_photos(args.photos)
     photos.report_ignored(args)
     found_pictures = {picture.path: picture for picture in photos.pictures}
-    pictures = list(found_pictures.values())  # each once: its faces are never of one group
+    pictures = list(found_pictures.values())  # each once: two faces of one photo are two people
     check_folder(args.output)
     recognizer = load_recognizer(args)
     spec = recognizer.spec
@@ -54,11 +51,11 @@ def run_cluster(args: argparse.Namespace) -> int:
 
 
 def _write(args: argparse.Namespace, album: Album, usable: bool) -> None:
-    if not usable:  # a file that is there may be worth more
+    if not usable:  # keep an existing file
         return
     is_csv = args.output.suffix.lower() == ".csv"
     text = album.to_csv() if is_csv else json.dumps(album.to_dict(), indent=2) + "\n"
-    try:  # a path may hold bytes that are no UTF-8
+    try:  # a path may hold bytes that are not UTF-8
         write_atomically(args.output, text.encode(errors="surrogateescape"), private=True)
     except OSError as error:
         raise FaceHubError(f"{args.output} cannot be written: {error.strerror}.") from error
@@ -88,4 +85,4 @@ def _report(
         return
     print(f"{album.n_faces} faces from {n_photos} photos ({without} without a face)")
     print(f"{several} groups of several faces, {album.n_singles} single faces")
-    print(line(f"{args.output}: says who is with whom; guard it like the photos"))
+    print(line(f"{args.output}: shows who appears together; guard it like the photos"))

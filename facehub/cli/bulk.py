@@ -1,4 +1,4 @@
-"""Many photos for a command: in this process, or in several with a folder of finished shards."""
+"""Embed many photos for a command: in this process, or in several that keep finished shards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facehub.bulk.stage import EmbeddedPhoto, StageConfig
+from facehub.cli.arguments import UsageError, whole_number
 from facehub.cli.output import line, progress
+from facehub.cli.photos import STDIN
 from facehub.detect.base import Search
 from facehub.io.locks import remove_unheld
 from facehub.io.sources import Picture
@@ -31,32 +33,32 @@ if TYPE_CHECKING:
 
     from facehub.bulk.run import Engine
 
-MANY = 512  # photos from which starting processes pays
-_EVERY = 60.0  # seconds between two lines where there is no terminal
+MANY = 512  # photos; fewer are done sooner in one process
+_EVERY = 60.0  # seconds between two lines of progress without a terminal
 PARTS = ".parts"
 _TEMPORARY = "facehub-parts-"
 
 
 def add_bulk_options(parser: argparse.ArgumentParser) -> None:
-    """The options of the commands that take many photos."""
+    """Add the options of the commands that take many photos."""
     group = parser.add_argument_group("many photos")
     group.add_argument(
         "--workers",
-        type=positive,
+        type=whole_number(),
         metavar="N",
         help=f"processes (default: one per core from {MANY} photos on); needs facehub[bulk]",
     )
     group.add_argument(
         "--ray",
         metavar="ADDRESS",
-        help='work in a Ray cluster, "host:6379" say, instead of processes here ("local" starts '
-        "one); needs facehub[ray]",
+        help='work in a Ray cluster, such as "host:6379", instead of processes here ("local" '
+        "starts one); needs facehub[ray]",
     )
     group.add_argument(
         "--parts",
         type=Path,
         metavar="FOLDER",
-        help="where finished work is kept, so that the same command goes on after an interruption; "
+        help="where finished work is kept: after an interruption the same command resumes; "
         f"removed at the end (default: beside the output, *{PARTS})",
     )
 
@@ -71,15 +73,15 @@ def embedded_photos(
     policy: FacePolicy | None = None,
     output: Path | None = None,
 ) -> Iterator[tuple[Iterator[EmbeddedPhoto], bool]]:
-    """The faces of many photos, with progress on standard error.
+    """Find and embed the faces of many photos, with progress on standard error.
 
     Args:
         pictures: the photos.
-        recognizer: embeds them in this process; others load the same.
+        recognizer: embeds them in this process; other processes load the same weights.
         args: the command line.
         search: see `FaceDetector.find`.
         policy: which face each photo is about; None for all.
-        output: file that finished work is kept beside, if there is one.
+        output: file beside which finished work is kept, if there is one.
 
     Yields:
         The photos, in order; and whether other processes have finished all of them.
@@ -93,7 +95,14 @@ def embedded_photos(
         policy,
     )
     workers = args.workers
-    if workers is None and (args.parts or (len(pictures) >= MANY and find_spec("pyarrow"))):
+    from_stdin = any(picture.path == STDIN for picture in pictures)
+    if from_stdin and (workers or args.ray or args.parts):
+        raise UsageError(
+            f"{STDIN} is read by this process alone: leave out --workers, --ray and --parts.",
+            args.command,
+        )
+    many = args.parts or (len(pictures) >= MANY and find_spec("pyarrow"))
+    if workers is None and many and not from_stdin:
         workers = default_threads()
     if workers is None and args.ray is None:
         outcomes = config.stage(recognizer)(picture.read for picture in pictures)
@@ -101,7 +110,7 @@ def embedded_photos(
         photos = (EmbeddedPhoto.of(p.path, o) for p, o in zip(pictures, shown, strict=True))
         yield _warn_of_crowds(photos), False
         return
-    from facehub.bulk.run import embed_photos  # not for a few photos: it takes time to import
+    from facehub.bulk.run import embed_photos  # slow to import, and not needed for a few photos
 
     engine = _engine(args, workers)
     with (
@@ -112,7 +121,7 @@ def embedded_photos(
 
 
 def _warn_of_crowds(photos: Iterable[EmbeddedPhoto]) -> Iterator[EmbeddedPhoto]:
-    """Pass photos on; say on standard error of which not all faces were looked at."""
+    """Pass photos on; name on standard error those of which not all faces were searched."""
     for photo in photos:
         if photo.faces and QualityIssue.TOO_MANY_FACES in photo.faces[0].issues:
             warning = ADVICE[QualityIssue.TOO_MANY_FACES]
@@ -132,9 +141,9 @@ def _engine(args: argparse.Namespace, workers: int | None) -> Engine:
 
 @contextmanager
 def _parts(given: Path | None, output: Path | None) -> Iterator[Path]:
-    """The folder for finished shards; says so where some stay."""
+    """The folder for finished shards; after an error, name it if it keeps any."""
     if given is None and output is None:
-        for left in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):  # by a process, killed
+        for left in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):  # of killed processes
             remove_unheld(left)
         with tempfile.TemporaryDirectory(prefix=_TEMPORARY) as temporary:
             yield Path(temporary)
@@ -147,8 +156,8 @@ def _parts(given: Path | None, output: Path | None) -> Iterator[Path]:
         if kept:
             print(
                 line(
-                    f"{folder} keeps what is finished (embeddings: biometric data); the same "
-                    "command goes on from there, or remove it"
+                    f"{folder} keeps finished work (embeddings: biometric data); run the same "
+                    "command to resume, or remove the folder"
                 ),
                 file=sys.stderr,
             )
@@ -156,7 +165,7 @@ def _parts(given: Path | None, output: Path | None) -> Iterator[Path]:
 
 
 class _Progress:
-    """Rate and time left: a bar on a terminal, else a line a minute."""
+    """Show rate and time left: a bar on a terminal, else one line a minute."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._quiet = args.json
@@ -170,7 +179,7 @@ class _Progress:
         if self._quiet:
             return
         if there:
-            print(f"{there:,} of {total:,} photos were finished already", file=sys.stderr)
+            print(f"{there:,} of {total:,} photos were already finished", file=sys.stderr)
         if sys.stderr.isatty():
             from tqdm import tqdm
 
@@ -192,11 +201,3 @@ class _Progress:
         seconds = (self._total - self._there - done) / rate
         left = timedelta(seconds=round(seconds))
         return f"{self._there + done:,} of {self._total:,} photos, {rate:.1f} a second, {left} left"
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 up, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value

@@ -19,7 +19,6 @@ from facehub.bulk.table import (
     Column,
     Row,
     TableWriter,
-    check_suffix,
     open_table,
 )
 from facehub.cli.bulk import embedded_photos
@@ -36,7 +35,6 @@ NPZ = ".npz"
 def run_embed(args: argparse.Namespace) -> int:
     """`facehub embed`."""
     check_folder(args.output)
-    check_suffix(args.output, NPZ)
     photos = find_photos(args.photos)
     photos.report_ignored(args)
     recognizer = load_recognizer(args)
@@ -57,7 +55,7 @@ def run_embed(args: argparse.Namespace) -> int:
                 continue
             done += 1
             without += not photo.faces
-        if done:  # else a file that is there may be worth more
+        if done:  # else keep an existing file
             try:
                 table.commit()
             except OSError as error:
@@ -87,7 +85,7 @@ def _table(output: Path, recognizer: FaceRecognizer) -> TableWriter:
 
 
 def _rows(photo: EmbeddedPhoto) -> Iterator[Row]:
-    """A row for each face, or one for the photo without."""
+    """One row for each face; one row for a photo without a face or with an error."""
     if photo.error is not None:
         error = type(photo.error).__name__
         yield {"photo": photo.path, "error": error, "message": str(photo.error)}
@@ -99,7 +97,7 @@ def _rows(photo: EmbeddedPhoto) -> Iterator[Row]:
 
 
 class _NpzWriter:
-    """NumPy's: arrays `names`, `boxes`, `embeddings` and the `fingerprint`; faces alone."""
+    """Writes an .npz file with the arrays `names`, `boxes`, `embeddings` and `fingerprint`."""
 
     def __init__(self, path: Path, size: int, fingerprint: str) -> None:
         self._path, self._size, self._fingerprint = path, size, fingerprint

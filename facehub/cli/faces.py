@@ -1,4 +1,4 @@
-"""What `facehub verify` and `info` do, and what all commands share."""
+"""What `facehub info` does, and what several commands share."""
 
 from __future__ import annotations
 
@@ -10,68 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from facehub._version import __version__
-from facehub.cli.output import (
-    EXIT_CANNOT_TELL,
-    EXIT_NO,
-    EXIT_UNCERTAIN,
-    EXIT_YES,
-    line,
-    print_issues,
-    print_json,
-)
-from facehub.errors import FaceHubError, ImageError
+from facehub.cli.output import EXIT_YES, line, print_json
+from facehub.errors import FaceHubError
 from facehub.model.onnx import choose_precision
 from facehub.model.runtime import choose_device, runtime_version
 from facehub.model.spec import ModelSpec
 from facehub.model.store import default_weights, read_weights, weights_folder
 from facehub.pipeline import FaceRecognizer
-from facehub.results import Decision, EmbeddedFace
-from facehub.verification import compare_faces
-
-_EXIT_CODES = {
-    Decision.SAME: EXIT_YES,
-    Decision.DIFFERENT: EXIT_NO,
-    Decision.UNCERTAIN: EXIT_UNCERTAIN,
-    Decision.CANNOT_TELL: EXIT_CANNOT_TELL,
-    Decision.UNCALIBRATED: EXIT_CANNOT_TELL,
-}
-
-
-def run_verify(args: argparse.Namespace) -> int:
-    """`facehub verify`."""
-    recognizer = load_recognizer(args)
-    first, second = (_faces(path, recognizer) for path in (args.first, args.second))
-    result = compare_faces(
-        first,
-        second,
-        recognizer.spec,
-        policy=args.faces,
-        threshold=args.threshold,
-        reject_issues=args.reject,
-    )
-    if args.json:
-        print_json(**result.to_dict())
-        return _EXIT_CODES[result.decision]
-    print(
-        {
-            Decision.SAME: "same person",
-            Decision.UNCERTAIN: "uncertain",
-            Decision.DIFFERENT: "different people",
-            Decision.CANNOT_TELL: f"cannot tell: {result.reason}",
-            Decision.UNCALIBRATED: "uncalibrated: these weights have no threshold; give one with "
-            "--threshold, or measure it with `python -m train calibrate`",
-        }[result.decision]
-    )
-    if result.similarity is not None:
-        limit = "" if result.threshold is None else f", threshold {result.threshold:.3f}"
-        print(f"similarity {result.similarity:.3f}{limit}")
-    for path, face in ((args.first, result.first), (args.second, result.second)):
-        print_issues(str(path), face)
-    return _EXIT_CODES[result.decision]
 
 
 def run_info(args: argparse.Namespace) -> int:
-    """`facehub info`: reads the weights, but starts neither the network nor the landmarker."""
+    """`facehub info`: reads the description of the weights, but loads no network."""
     name = args.weights or default_weights()
     spec = read_weights(weights_folder(name)).spec
     device = choose_device(args.device)
@@ -113,13 +62,6 @@ def run_info(args: argparse.Namespace) -> int:
     return EXIT_YES
 
 
-def _faces(path: Path, recognizer: FaceRecognizer) -> list[EmbeddedFace]:
-    try:
-        return recognizer.faces(path)
-    except ImageError as error:  # its message does not say which picture
-        raise type(error)(f"{path}: {error}") from error
-
-
 def _describe(spec: ModelSpec) -> str:
     if spec.architecture == "onnx":
         return f"ONNX network {spec.file}"
@@ -131,14 +73,14 @@ def _describe(spec: ModelSpec) -> str:
 
 
 def load_recognizer(args: argparse.Namespace) -> FaceRecognizer:
-    """The weights, device and precision that the command line asks for."""
+    """Load the weights on the device and in the precision that the command line names."""
     return FaceRecognizer.from_pretrained(
         args.weights, device=args.device, precision=args.precision
     )
 
 
 def check_folder(file: Path) -> None:
-    """Find out before the work whether the file can be written after it."""
+    """Refuse a file that cannot be written, before the work."""
     if not os.path.isdir(file.parent):
         raise FaceHubError(f"{file} cannot be written: there is no folder {file.parent}.")
     if os.path.exists(file) and not os.path.isfile(file):

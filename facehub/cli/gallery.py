@@ -52,7 +52,7 @@ def run_enrol(args: argparse.Namespace) -> int:
     photos.report_ignored(args)
     check_changeable(args.gallery)
     recognizer = load_recognizer(args)
-    with recognizer.open_gallery(args.gallery) as gallery:  # refuses a bad one before the work
+    with recognizer.open_gallery(args.gallery) as gallery:  # refuses a bad gallery before the work
         return _enrol(args, photos, recognizer, gallery)
 
 
@@ -67,7 +67,7 @@ def _enrol(
     usable = [
         picture
         for portrait, picture in zip(portraits, photos.pictures, strict=True)
-        if name_error(portrait) is None  # no need to look at a photo that cannot be enrolled
+        if name_error(portrait) is None  # a photo that cannot be enrolled is not searched
     ]
     output = None if is_address(args.gallery) else Path(args.gallery)
     with embedded_photos(usable, recognizer, args, search="auto", policy=policy, output=output) as (
@@ -76,7 +76,7 @@ def _enrol(
     ):
         found = _enrolments(portraits, embedded)
         enrolments: list[Enrolment] = []
-        if finished:  # one transaction for many: each waits for the disk
+        if finished:  # one transaction for many, since each waits for the disk
             while batch := list(itertools.islice(found, _BATCH)):
                 with gallery.transaction():
                     enrolments += add_enrolments(gallery, batch, reject_issues=args.reject)
@@ -166,14 +166,14 @@ def run_index(args: argparse.Namespace) -> int:
     if args.json:
         print_json(indexed=not args.drop)
     elif args.drop:
-        print(line(f"{args.gallery} has no index any more"))
+        print(line(f"{args.gallery} no longer has an index"))
     else:
         print(line(f"{args.gallery} has an index, used where its address has &search=hnsw"))
     return EXIT_YES
 
 
 def run_check(args: argparse.Namespace) -> int:
-    """`facehub gallery check`: recall where search is approximate, else whether all is sound."""
+    """`facehub gallery check`: the recall of approximate search, or the soundness of the rest."""
     with _opened(args, args.gallery) as gallery:
         if not gallery.exact and isinstance(gallery, Indexed):
             return _print_recall(measure_recall(gallery, args.probes), gallery, args)
@@ -245,7 +245,13 @@ def run_copy(args: argparse.Namespace) -> int:
 
 def _print_people(gallery: Gallery, args: argparse.Namespace) -> None:
     if args.json:
-        print_json(people={name: [e.source for e in gallery.examples(name)] for name in gallery})
+        print_json(
+            people=[
+                {"name": name, "sources": [e.source for e in gallery.examples(name)]}
+                for name in gallery
+            ],
+            templates=gallery.n_templates,
+        )
         return
     for name in gallery:
         print(line(f"{name}: {', '.join(e.source for e in gallery.examples(name))}"))
@@ -253,7 +259,7 @@ def _print_people(gallery: Gallery, args: argparse.Namespace) -> None:
 
 
 def _opened(args: argparse.Namespace, address: str, *, new: bool = False) -> Gallery:
-    """Reads the weights' description, but not the weights."""
+    """Open a gallery; reads the description of the weights, but not the weights."""
     folder = weights_folder(args.weights or default_weights())
     size = read_spec(folder).embedding_size
     also = functools.partial(made_by, folder=folder)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
 from facehub.bulk.stage import EmbeddedPhoto
-from facehub.bulk.table import ERROR, GEOMETRY, PHOTO, Column, Row, check_suffix, open_table
+from facehub.bulk.table import ERROR, GEOMETRY, PHOTO, Column, Row, open_table
 from facehub.cli.bulk import embedded_photos
 from facehub.cli.faces import check_folder, load_recognizer
 from facehub.cli.output import (
@@ -45,7 +45,6 @@ def run_identify(args: argparse.Namespace) -> int:
     """`facehub identify`."""
     if args.output is not None:
         check_folder(args.output)
-        check_suffix(args.output)
     photos = find_photos(args.photos)
     photos.report_ignored(args)
     recognizer = load_recognizer(args)
@@ -123,7 +122,7 @@ def _write(
         table = stack.enter_context(open_table(args.output, _COLUMNS))
         for photo, found in results:
             table.write(_rows(photo, found))
-        if worth_it():  # else a file that is there may be worth more
+        if worth_it():  # else keep an existing file
             try:
                 table.commit()
             except OSError as error:
@@ -131,7 +130,7 @@ def _write(
 
 
 def _rows(photo: EmbeddedPhoto, found: Sequence[IdentifiedFace]) -> Iterator[Row]:
-    """A row for each face, or one for the photo without."""
+    """One row for each face; one row for a photo without a face or with an error."""
     if photo.error is not None:
         error = type(photo.error).__name__
         yield {"photo": photo.path, "error": error, "message": str(photo.error)}
@@ -156,7 +155,7 @@ def _print(found: Sequence[tuple[str, Sequence[IdentifiedFace]]], threshold: flo
 
 
 def _odds(candidate: Candidate | None) -> str:
-    """How many strangers are as similar to somebody in the gallery; empty where it is not known."""
+    """How many strangers are as similar to somebody in the gallery; empty if unknown."""
     if candidate is None or candidate.fpir is None:
         return ""
     n = one_in(candidate.fpir)

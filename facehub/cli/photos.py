@@ -1,17 +1,16 @@
-"""The photos that a command line names, and what of them is left out."""
+"""The photos that a command line names, and what is left out."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facehub.cli.output import line
-from facehub.errors import ArchiveError, FaceHubError
+from facehub.cli.output import print_left_out
+from facehub.errors import ArchiveError, FaceHubError, ImageDecodeError
 from facehub.io.containers import (
     HIDDEN,
     LOOSE,
@@ -21,12 +20,13 @@ from facehub.io.containers import (
     ZipSource,
     may_be_missed,
 )
-from facehub.io.remote import is_address
+from facehub.io.images import MAX_BYTES, read_file
+from facehub.io.remote import RemotePlace, is_address
 from facehub.io.sources import Picture, Source, find_sources, open_source, pictures_of
 from facehub.people import empty_people, loose_pictures, name_people, person_folders
 
 EMPTY_PERSON = "a folder without a picture that is read"
-_LINES = 20  # of what was ignored, printed
+STDIN = "-"  # the path of a photo on standard input
 
 
 @dataclass
@@ -35,10 +35,10 @@ class Photos:
 
     Attributes:
         pictures: in the order of the command line.
-        names: whom each of them shows, where that is known.
+        names: who each picture shows, if known.
         ignored: path and reason of what was left out.
-        failures: folders, zips and patterns that could not be used; not all of the command line.
-        incomplete: whether something of `ignored` may be missed, see `may_be_missed`.
+        failures: folders, zips and patterns that could not be used, if others could.
+        incomplete: whether `ignored` holds something a user may miss, see `may_be_missed`.
     """
 
     pictures: list[Picture] = field(default_factory=list)
@@ -48,22 +48,18 @@ class Photos:
     incomplete: bool = False
 
     def ignored_json(self) -> list[dict[str, str]]:
-        """For the key "ignored"."""
+        """The value of the key "ignored"."""
         return [{"photo": path, "reason": reason} for path, reason in self.ignored]
 
     def report_ignored(self, args: argparse.Namespace) -> None:
-        """Print on standard error what was left out, unless JSON says it.
+        """Print on standard error what was left out, unless the JSON lists it.
 
-        What may be missed comes first; of the rest, what does not fit is counted.
+        What a user may miss comes first; what does not fit is counted.
         """
         if args.json:
             return
         ignored = sorted(self.ignored, key=lambda found: not may_be_missed(*found))
-        for path, reason in ignored[:_LINES]:
-            print(line(f"ignored: {path}: {reason}"), file=sys.stderr)
-        rest = Counter(reason for _, reason in ignored[_LINES:])
-        for reason, count in rest.most_common():
-            print(line(f"ignored: {count} more: {reason}; --json lists all"), file=sys.stderr)
+        print_left_out(ignored, "--json lists all")
 
     def leave_out(self, path: str, reason: str) -> None:
         """Note what is left out."""
@@ -71,19 +67,60 @@ class Photos:
         self.incomplete |= may_be_missed(path, reason)
 
 
+class StdinSource:
+    """A picture on standard input, which is read at once."""
+
+    def __init__(self) -> None:
+        self.names, self.ignored = ["stdin"], dict[str, str]()
+        self._content = read_stdin()
+
+    def read(self, name: str) -> bytes:
+        """The encoded picture."""
+        return self._content
+
+
+def read_stdin() -> bytes:
+    """Standard input, at most one byte more than `MAX_BYTES`, as of a file.
+
+    Raises:
+        ImageDecodeError: it is closed, or cannot be read.
+    """
+    if sys.stdin is None:
+        raise ImageDecodeError("Standard input is closed.")
+    try:
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ImageDecodeError(f"Standard input cannot be read: {error.strerror}.") from error
+
+
+def read_photo(path: str) -> bytes:
+    """The encoded picture of a file, an address or standard input ("-").
+
+    Raises:
+        FaceHubError: it cannot be read; the message names the path.
+    """
+    try:
+        if path == STDIN:
+            return read_stdin()
+        return RemotePlace.at(path).read() if is_address(path) else read_file(path)
+    except FaceHubError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
 def find_photos(paths: Sequence[str], name: str | None = None) -> Photos:
-    """All photos of files, folders, zips, patterns and addresses.
+    """All photos of files, folders, zips, patterns, addresses and standard input ("-").
 
     Args:
-        paths: of the command line. One that cannot be used is among the failures.
-        name: whom they all show, if that is known.
+        paths: of the command line. One that cannot be used is among the failures, and so is a
+            second "-".
+        name: who all of them show, if known.
 
     Raises:
         ArchiveError: none of them can be used.
-        FaceHubError: with a name, a folder or zip has photos in several folders.
+        FaceHubError: a name is given, but a folder or zip has photos in several folders.
     """
     photos = Photos()
-    for source, path in find_sources(paths, lambda *failure: photos.failures.append(failure)):
+    for source, path in _sources(paths, photos.failures):
         if name is not None:
             _check_one_person(source, path)
         photos.pictures += pictures_of(source, path)
@@ -92,6 +129,20 @@ def find_photos(paths: Sequence[str], name: str | None = None) -> Photos:
     if name is not None:
         photos.names = [name] * len(photos.pictures)
     return _not_empty(photos)
+
+
+def _sources(
+    paths: Sequence[str], failures: list[tuple[str, FaceHubError]]
+) -> Iterator[tuple[Source, str]]:
+    taken = False
+    for path in paths:
+        if path != STDIN:
+            yield from find_sources([path], lambda *failure: failures.append(failure))
+        elif taken:
+            failures.append((path, ImageDecodeError("Standard input holds one picture only.")))
+        else:
+            taken = True
+            yield StdinSource(), path
 
 
 def find_people(paths: Sequence[str]) -> Photos:
@@ -103,7 +154,7 @@ def find_people(paths: Sequence[str]) -> Photos:
         paths: of the command line. One that cannot be used is among the failures.
 
     Raises:
-        FaceHubError: there is not one person with a photo in them.
+        FaceHubError: no person with a photo was found.
     """
     photos = Photos()
     for path in paths:
@@ -132,6 +183,8 @@ def _add_people(photos: Photos, source: Source, path: str) -> None:
 
 
 def _open_people(path: str) -> Source:
+    if path == STDIN:
+        raise FaceHubError("Standard input holds one picture; use --name to say who it shows.")
     if not (is_address(path) or os.path.lexists(path)):
         raise FaceHubError(f"There is no folder or zip {path}.")
     is_zip = Path(path).suffix.lower() == ".zip" and os.path.isfile(path)
@@ -143,8 +196,8 @@ def _open_people(path: str) -> Source:
 
 
 def _check_one_person(source: Source, path: str) -> None:
-    """A name for all is no name for the people of several folders."""
-    if isinstance(source, FileSource):
+    """Refuse one name for the photos of several folders, which may show several people."""
+    if isinstance(source, FileSource | StdinSource):
         return
     folders = person_folders(source.names)
     is_folder = isinstance(source, FolderSource | RemoteSource)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from facehub.cli.arguments import names, names_of, whole_number
 from facehub.cli.faces import load_recognizer
 from facehub.cli.output import EXIT_YES, line, print_json
 from facehub.errors import FaceHubError
@@ -25,37 +25,47 @@ from facehub.service.keys import (
 
 
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `facehub serve`; what is not given is taken from the environment."""
+    """Add the arguments of `facehub serve`; the environment gives those that are left out."""
     parser.add_argument("--keys", type=Path, help="file of API keys (default: $FACEHUB_KEYS)")
     parser.add_argument(
         "--gallery",
         action="append",
         metavar="NAME=ADDRESS",
-        help="a gallery, people=people.db say; may be repeated (default: $FACEHUB_GALLERIES)",
+        help="a gallery, such as people=people.db; may be repeated (default: $FACEHUB_GALLERIES)",
     )
     parser.add_argument(
         "--allow-embed", action="store_true", help="give embeddings to keys with that scope"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="port (default: %(default)s)")
+    parser.add_argument(
+        "--port",
+        type=whole_number(0, 65535),
+        default=8000,
+        help="port; 0 for any free one (default: %(default)s)",
+    )
 
 
 def add_keys_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `facehub keys`."""
+    """Add the arguments of `facehub keys`."""
     parser.add_argument("keys", type=Path, help="file of keys, made if missing")
     change = parser.add_mutually_exclusive_group()
     change.add_argument("--add", metavar="NAME", help="make a key; prints its token, once")
     change.add_argument("--remove", metavar="NAME", help="remove a key")
     parser.add_argument(
         "--scopes",
-        type=_scopes,
+        type=names_of(Scope),
         default=[Scope.READ],
-        help=f"of {', '.join(Scope)} (default: read)",
+        help=f"what it may do: {', '.join(Scope)}, separated by commas (default: read)",
     )
     parser.add_argument(
-        "--rate", type=int, default=DEFAULT_RATE, help="requests a minute (default: %(default)s)"
+        "--rate",
+        type=whole_number(),
+        default=DEFAULT_RATE,
+        help="requests a minute (default: %(default)s)",
     )
-    parser.add_argument("--galleries", type=_words, help="those it may use (default: all)")
+    parser.add_argument(
+        "--galleries", type=names, help="galleries it may use, separated by commas (default: all)"
+    )
 
 
 def run_serve(args: argparse.Namespace) -> int:
@@ -75,7 +85,13 @@ def run_serve(args: argparse.Namespace) -> int:
         settings = replace(settings, galleries=read_addresses(args.gallery))
     if args.allow_embed:
         settings = replace(settings, allow_embed=True)
-    serve(load_recognizer(args), settings, host=args.host, port=args.port)
+    serve(
+        load_recognizer(args),
+        settings,
+        host=args.host,
+        port=args.port,
+        on_start=(lambda url: print_json(url=url)) if args.json else None,
+    )
     return EXIT_YES
 
 
@@ -113,7 +129,7 @@ def _add_key(args: argparse.Namespace) -> int:
         print_json(name=key.name, token=token)
     else:
         print(token)
-    print("Keep this token: it is written nowhere else.", file=sys.stderr)
+    print("Keep this token: it is not stored anywhere.", file=sys.stderr)
     return EXIT_YES
 
 
@@ -124,16 +140,3 @@ def _to_dict(key: Key) -> dict[str, Any]:
         "rate": key.rate,
         "galleries": None if key.galleries is None else sorted(key.galleries),
     }
-
-
-def _words(text: str) -> list[str]:
-    """From "staff,visitors"."""
-    return re.findall(r"[^,\s]+", text)
-
-
-def _scopes(text: str) -> list[Scope]:
-    """From "read,enrol"."""
-    try:
-        return [Scope(word) for word in _words(text)]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}; there are {', '.join(Scope)}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -31,24 +32,40 @@ def create_page(settings: Settings | None = None) -> gr.Blocks:
     return build(default_recognizer(), settings)
 
 
-def main(**options: Any) -> int:
+def serve(*, on_start: Callable[[str], None] | None = None, **options: Any) -> None:
     """Serve the page until the process ends.
 
     Args:
+        on_start: told the page's address when it listens, in place of Gradio's own message.
         options: arguments of `gr.Blocks.launch` that replace those of the page.
+
+    Raises:
+        FaceHubError: a setting, the weights or the gallery file cannot be used.
+    """
+    settings = Settings.from_environment()
+    page = create_page(settings)
+    signal.signal(signal.SIGTERM, _terminate)
+    options = {**launch_options(settings), **options}
+    if on_start is None:
+        page.launch(**options)
+        return
+    _, url, _ = page.launch(**{**options, "quiet": True, "prevent_thread_lock": True})
+    on_start(url)
+    page.block_thread()
+
+
+def main(**options: Any) -> int:
+    """`serve` as a command.
 
     Returns:
         The exit code: 0, or 1 after one line on stderr if a setting, the weights or the gallery
         file cannot be used.
     """
     try:
-        settings = Settings.from_environment()
-        page = create_page(settings)
+        serve(**options)
     except FaceHubError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, _terminate)
-    page.launch(**{**launch_options(settings), **options})
     return 0
 
 

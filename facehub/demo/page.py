@@ -79,7 +79,7 @@ def build(recognizer: FaceRecognizer, settings: Settings | None = None) -> gr.Bl
             album_tab.build(hosted, examples, identify, downloadable=settings.downloads)
         with gr.Tab(texts.ABOUT_TAB) as about:
             about_tab.build(about, recognizer, settings)
-        api.build(hosted, settings.reject)
+        api.build(hosted, settings)
     page.queue(max_size=settings.queue_size, default_concurrency_limit=host.threads, api_open=False)
     return page
 
@@ -102,6 +102,7 @@ def launch_options(settings: Settings | None = None) -> dict[str, Any]:
         "auth": list(settings.auth) or None,
         "run_history": False,
         "enable_monitoring": False,
+        "mcp_server": False,  # whatever GRADIO_MCP_SERVER says: its routes are closed
         "footer_links": ["api"],
         "ssr_mode": False,
     }

@@ -1,4 +1,4 @@
-"""What a request may use: the service's parts, and the rights of its key."""
+"""The parts of the service, and what the key of a request allows."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Service:
     Attributes:
         recognizer: weights in use, with the host's threshold.
         settings: of the host.
-        galleries: by the name that requests call them by; threads share them.
-        keys: who may ask.
-        rates: how often.
-        gate: how much at once.
-        metrics: what is counted.
+        galleries: by the name that requests use; shared by threads.
+        keys: API keys.
+        rates: request limits of the keys.
+        gate: bounds concurrent requests.
+        metrics: counters and timers.
     """
 
     recognizer: HostedRecognizer
@@ -45,7 +45,7 @@ class Service:
         """A gallery that a key may use.
 
         Raises:
-            GalleryNotFoundError: there is none; a key is not told of galleries that it may not use.
+            GalleryNotFoundError: there is none, or the key may not use it.
         """
         gallery = self.galleries.get(name)
         if gallery is None or (key.galleries is not None and name not in key.galleries):
@@ -53,13 +53,13 @@ class Service:
         return gallery
 
     def body(self, request: Request, visit: Visit) -> Body:
-        """The body of a request, still to be read."""
+        """The body of a request, not yet read."""
         largest = self.settings.max_upload_mb * 2**20
         return Body(request, visit, largest, self.settings.deadline)
 
 
 async def service_of(request: Request) -> Service:
-    """The service that a request has come to."""
+    """The service that answers a request."""
     service: Service = request.app.state.service
     return service
 
@@ -72,12 +72,12 @@ async def authorize(
     service: Annotated[Service, Depends(service_of)],
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Key:
-    """The key of a request, which counts against its limit.
+    """Find the key of a request and count the request against its limit.
 
     Raises:
         UnauthorizedError: no key, or an unknown one.
-        ForbiddenError: it has not got the scopes.
-        RateLimitError: it has made too many requests.
+        ForbiddenError: the key lacks a scope.
+        RateLimitError: the key has made too many requests.
     """
     key = service.keys.find(credentials.credentials) if credentials else None
     if key is None:
@@ -85,5 +85,5 @@ async def authorize(
     service.rates.take(key)
     missing = set(required.scopes) - key.scopes
     if missing:
-        raise ForbiddenError(f"This key has not got the scope “{', '.join(sorted(missing))}”.")
+        raise ForbiddenError(f"This key lacks the scope “{', '.join(sorted(missing))}”.")
     return key

@@ -11,6 +11,7 @@ from facehub._version import __version__
 from facehub.gallery.base import Gallery
 from facehub.hosted.recognizer import Host, HostedRecognizer
 from facehub.identification import check_gallery
+from facehub.io.images import MAX_BYTES, MAX_PIXELS
 from facehub.pipeline import FaceRecognizer
 from facehub.service.access import Service
 from facehub.service.documents import document
@@ -19,13 +20,14 @@ from facehub.service.limits import Gate, RateLimits
 from facehub.service.metrics import Metrics
 from facehub.service.observer import Observer
 from facehub.service.problems import add_handlers
-from facehub.service.routes import router
+from facehub.service.routes import EMBED, router
 from facehub.service.settings import Settings
 
 DESCRIPTION = (
-    "Face verification (1:1) and identification (1:N). Nothing is kept of pictures but "
-    "the templates of people who are enrolled. Errors are problem details (RFC 9457); their "
-    "`error` names the error's class."
+    "Face verification (1:1) and identification (1:N). A picture is sent itself, not its address: "
+    "at most {megabytes} MB and {megapixels:.0f} megapixels. Nothing is kept of pictures but the "
+    "templates of people who are enrolled. Errors are problem details (RFC 9457); their `error` "
+    "names the error's class."
 )
 
 
@@ -38,11 +40,11 @@ def create_app(
         recognizer: weights in use. It is not changed: the service has its own with the settings'
             threshold.
         settings: of the host.
-        galleries: opened already, by the name that requests call them by; the caller closes them.
+        galleries: open ones, by the name that requests use; the caller closes them.
 
     Raises:
         SettingsError: the file of keys cannot be used, or a setting does not fit the weights.
-        GalleryMismatchError: a gallery is of other weights.
+        GalleryMismatchError: a gallery was made with other weights.
     """
     recognizer = recognizer.with_spec(settings.apply(recognizer.spec))
     for gallery in galleries.values():
@@ -61,9 +63,11 @@ def create_app(
     app = FastAPI(
         title="facehub",
         version=__version__,
-        description=DESCRIPTION,
+        description=DESCRIPTION.format(
+            megabytes=min(settings.max_upload_mb, MAX_BYTES // 2**20), megapixels=MAX_PIXELS / 1e6
+        ),
         lifespan=lifespan,
-        docs_url=None,  # they would load scripts from elsewhere
+        docs_url=None,  # it would load scripts from another site
         redoc_url=None,
     )
     hosted = HostedRecognizer.of(recognizer, host)
@@ -71,5 +75,6 @@ def create_app(
     add_handlers(app)
     app.include_router(router)
     app.add_middleware(Observer, metrics=metrics)
-    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    closed = () if settings.allow_embed else (EMBED,)
+    app.openapi = lambda: document(app, closed)  # type: ignore[method-assign]
     return app

@@ -1,4 +1,4 @@
-"""Read the body of a request: bounded, in time, and into memory only."""
+"""Read the body of a request: bounded in size and time, and only into memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from facehub.service.limits import Visit
 JSON = "application/json"
 FORM = "multipart/form-data"
 RAW = ("application/octet-stream", *MEDIA_TYPES)
-MAX_TEXT = 16 * 1024  # bytes of a JSON body, and of all that is not a picture in a form
+MAX_TEXT = 16 * 1024  # bytes of a JSON body, or of all texts of a form
 
 Model = TypeVar("Model", bound=BaseModel)
 Read = TypeVar("Read")
@@ -33,7 +33,7 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True)
 class Form:
-    """The fields of a form, by name: files, and texts."""
+    """The files and texts of a form, by field name."""
 
     files: dict[str, bytes]
     texts: dict[str, str]
@@ -44,10 +44,10 @@ class Body:
     """The body of one request.
 
     Args:
-        request: of which nothing has been read yet.
-        visit: counts what is received.
-        max_picture: bytes of a picture.
-        deadline: seconds within which all of it must have arrived.
+        request: its body is not yet read.
+        visit: counts the bytes received.
+        max_picture: largest picture, in bytes.
+        deadline: seconds within which the whole body must arrive.
     """
 
     request: Request
@@ -59,7 +59,7 @@ class Body:
         """A JSON body.
 
         Raises:
-            ServiceError: another type, too large, too late, or not what the model wants.
+            ServiceError: it has another type, is too large or too late, or does not fit the model.
         """
         self._check_type(JSON)
         content = await self._in_time(self._all(MAX_TEXT))
@@ -72,7 +72,7 @@ class Body:
         """A picture: the body itself, or the file `picture` of a form.
 
         Raises:
-            ServiceError: another type, too large, too late, or there is none.
+            ServiceError: it has another type, is too large or too late, or is missing.
         """
         if self._type == FORM:
             return (await self.form("picture")).files["picture"]
@@ -83,7 +83,7 @@ class Body:
         """A form: each file once, each text at most once, nothing else.
 
         Raises:
-            ServiceError: another type, too large, too late, or other fields.
+            ServiceError: it has another type or other fields, or is too large or too late.
         """
         self._check_type(FORM)
         limit = len(files) * self.max_picture + MAX_TEXT
@@ -114,7 +114,7 @@ class Body:
         parser.spool_max_size = limit + 1  # never to a file on the disk
         try:
             form = await parser.parse()
-        except (MultiPartException, ValueError):  # the latter of an odd charset
+        except (MultiPartException, ValueError):  # ValueError: an odd charset
             raise BadRequestError("The form cannot be read.") from None
         try:
             return [
@@ -158,7 +158,7 @@ def _other_fields(files: tuple[str, ...], texts: tuple[str, ...]) -> InvalidRequ
 
 
 def _words(error: ValidationError) -> str:
-    """What is wrong, without the values that were sent."""
+    """Say what is wrong, without the values that were sent."""
     return "; ".join(
         f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}"
         for e in error.errors(include_url=False, include_context=False, include_input=False)

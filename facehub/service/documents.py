@@ -1,7 +1,8 @@
-"""Parts of the OpenAPI document that FastAPI cannot derive: bodies, and errors."""
+"""Parts of the OpenAPI document that FastAPI cannot derive: bodies and errors."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import FastAPI
@@ -37,12 +38,19 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem} for status in sorted({401, 403, 429, 500, 503, *statuses})}
 
 
-def document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the media type and the header that errors have."""
+def document(app: FastAPI, closed: Collection[str] = ()) -> dict[str, Any]:
+    """The OpenAPI document, with the media type and the header that errors have.
+
+    Args:
+        app: the service.
+        closed: paths that its host has closed, and which are left out.
+    """
     if not app.openapi_schema:
         found = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
+        for path in closed:
+            del found["paths"][path]
         for path in found["paths"].values():
             for operation in path.values():
                 for status, answer in operation["responses"].items():

@@ -1,4 +1,4 @@
-"""What the service refuses by itself, before facehub's own functions are asked."""
+"""Errors of the service itself, raised before it calls the library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ServiceError(FaceHubError):
 
     Attributes:
         status: HTTP status code.
-        retry_after: seconds after which it is worth asking again, or None.
+        retry_after: seconds to wait before another attempt, or None.
     """
 
     status: ClassVar[int] = 500
@@ -20,7 +20,7 @@ class ServiceError(FaceHubError):
 
 
 class BadRequestError(ServiceError):
-    """The body cannot be read as what its headers say it is."""
+    """The body does not match its headers."""
 
     status = 400
 
@@ -32,7 +32,7 @@ class UnauthorizedError(ServiceError):
 
 
 class ForbiddenError(ServiceError):
-    """The key has not got the scope, or the host does not allow it."""
+    """The key lacks the scope, or the host does not allow it."""
 
     status = 403
 
@@ -56,19 +56,19 @@ class BodyTooLargeError(ServiceError):
 
 
 class MediaTypeError(ServiceError):
-    """The body is of another type than the endpoint takes."""
+    """The endpoint does not take this content type."""
 
     status = 415
 
 
 class InvalidRequestError(ServiceError):
-    """A field is missing, or has a value that cannot be used."""
+    """A field is missing or has an invalid value."""
 
     status = 422
 
 
 class RateLimitError(ServiceError):
-    """The key has used up its requests for now."""
+    """The key has reached its request limit."""
 
     status = 429
 
@@ -78,7 +78,7 @@ class RateLimitError(ServiceError):
 
 
 class BusyError(ServiceError):
-    """There is no room for one more request, or its turn did not come in time."""
+    """Too many requests are waiting, or this one waited too long."""
 
     status = 503
     retry_after = 2

@@ -18,7 +18,7 @@ from facehub.io.files import write_atomically
 from facehub.io.locks import hold_folder
 
 FORMAT = "facehub-keys-1"
-PREFIX = "fh_"  # by which scanners of repositories and logs can find tokens
+PREFIX = "fh_"  # lets secret scanners recognise tokens
 TOKEN_BYTES = 32
 MAX_FILE = 16 * 2**20  # bytes
 DEFAULT_RATE = 600  # requests a minute
@@ -68,7 +68,7 @@ def make_key(
     rate: int = DEFAULT_RATE,
     galleries: Collection[str] | None = None,
 ) -> tuple[Key, str]:
-    """A new key and its token, which is kept nowhere.
+    """Make a key and its token, which is not stored.
 
     Raises:
         SettingsError: a value cannot be used.
@@ -119,7 +119,7 @@ def write_keys(path: str | os.PathLike[str], keys: Iterable[Key]) -> None:
 
 @contextmanager
 def changing_keys(path: str | os.PathLike[str]) -> Iterator[None]:
-    """What is read and written in this block is of one moment: others who change keys wait.
+    """Hold a lock while keys are read and changed; other writers wait.
 
     Raises:
         SettingsError: there is no such folder.
@@ -136,7 +136,7 @@ def changing_keys(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 class KeyRing:
-    """The keys of a file, read again when it changes: a removed key ends at its next request.
+    """The keys of a file, read again when it changes: a removed key is refused at its next request.
 
     Args:
         path: the file.

@@ -1,4 +1,4 @@
-"""How much the service does at once, and how often a key may ask."""
+"""Bounds on concurrent requests, and on the request rate of a key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Answer = TypeVar("Answer")
 
 
 class RateLimits:
-    """A token bucket for each key: it holds a tenth of a minute's requests, one at least.
+    """A token bucket for each key, with room for a tenth of a minute's requests, at least one.
 
     Used by the event loop only.
 
@@ -28,13 +28,13 @@ class RateLimits:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and when that was so
+        self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and the time of that count
 
     def take(self, key: Key) -> None:
         """Count one request.
 
         Raises:
-            RateLimitError: the key has none left; says when it has one again.
+            RateLimitError: the key has none left; the error says when to try again.
         """
         room, rate = max(1.0, key.rate / 10), key.rate / 60
         now = self._clock()
@@ -48,7 +48,7 @@ class RateLimits:
 
 
 class Visit:
-    """A request that was let in, and the bytes of its body."""
+    """An admitted request, and the bytes of its body."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate, self.held = gate, 0
@@ -57,7 +57,7 @@ class Visit:
         """Count bytes that were received.
 
         Raises:
-            BusyError: all requests together hold too much.
+            BusyError: all requests together hold too many bytes.
         """
         if self._gate.held + count > self._gate.max_held:
             raise BusyError("The server holds too many pictures at the moment.")
@@ -66,21 +66,21 @@ class Visit:
 
 
 class Gate:
-    """Lets a bounded number of requests in, and computes a few of them at once.
+    """Admits a bounded number of requests and runs a few of them at once.
 
-    All but the work itself runs in the event loop.
+    Everything but the work itself runs in the event loop.
 
     Args:
-        workers: requests that are computed at once, see `HostSettings`.
-        queue_size: requests that may wait besides.
-        deadline: seconds that a request may wait for its turn. Work that has begun is finished:
-            nobody is told that an enrolment failed which then succeeds.
+        workers: requests that run at once, see `HostSettings`.
+        queue_size: further requests that may wait.
+        deadline: seconds that a request may wait for its turn. Work that has begun is finished, so
+            that no enrolment is reported as failed and then succeeds.
         max_held: bytes of all bodies together.
         threads: requests that are begun at once, of which some only decode; as many as workers by
             default.
 
     Attributes:
-        inside: requests that were let in.
+        inside: admitted requests.
         held: bytes of their bodies.
     """
 
@@ -99,10 +99,10 @@ class Gate:
 
     @contextmanager
     def enter(self) -> Iterator[Visit]:
-        """Let a request in, before its body is read.
+        """Admit a request, before its body is read.
 
         Raises:
-            BusyError: as many as may wait are waiting.
+            BusyError: the queue is full.
         """
         if self.inside >= self._room:
             raise BusyError("The server is busy.")
@@ -115,7 +115,7 @@ class Gate:
             self.held -= visit.held
 
     async def run(self, work: Callable[[], Answer]) -> Answer:
-        """Do work in a thread when its turn comes.
+        """Run work in a thread when its turn comes.
 
         Raises:
             BusyError: its turn did not come in time.
@@ -132,11 +132,11 @@ class Gate:
             future.cancel()
 
     def close(self) -> None:
-        """Finish what has begun, and drop what waits."""
+        """Finish running work, and drop what waits."""
         self._pool.shutdown(cancel_futures=True)
 
 
 def _retrieve(answer: asyncio.Future[Any]) -> None:
-    """Else asyncio logs the text of an exception that nobody waits for any longer."""
+    """Retrieve an exception that nobody awaits; else asyncio logs its text."""
     if not answer.cancelled():
         answer.exception()

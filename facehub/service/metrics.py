@@ -1,4 +1,4 @@
-"""Counts and times for Prometheus; no name of a person, gallery or key is among them."""
+"""Counts and times for Prometheus; they name no person, gallery or key."""
 
 from __future__ import annotations
 

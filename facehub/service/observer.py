@@ -1,4 +1,4 @@
-"""ASGI middleware: counts requests, logs them without what they carry, and catches what is left."""
+"""ASGI middleware: counts requests, logs them without content, and catches unexpected errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
-GONE = 499  # in log and metrics: the client has gone before its answer
+GONE = 499  # in log and metrics: the client left before the answer
 
 
 class Observer:

@@ -1,4 +1,4 @@
-"""The endpoints. Names of people travel in bodies, never in addresses, which proxies log."""
+"""The endpoints. Names of people are sent in bodies, never in URLs, which proxies log."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from facehub.service.errors import ForbiddenError
 from facehub.service.keys import Key, Scope
 from facehub.verification import PairPolicy, verify
 
+EMBED = "/v1/embed"
 MAX_PAGE = 1000
 PICTURE_ERRORS = (400, 408, 413, 415, 422)
 
@@ -58,7 +59,11 @@ async def metrics(service: Parts) -> Response:
 async def on_verify(
     request: Request, service: Parts, _: Reader, policy: PairPolicy = "exactly_one"
 ) -> Any:
-    """Compare two pictures."""
+    """Say whether two pictures show the same person.
+
+    Where a picture shows several faces, the policy `exactly_one` cannot tell, `largest` compares
+    the largest face, `best_pair` the most similar pair; `first` and `second` say which.
+    """
     with service.gate.enter() as visit:
         form = await service.body(request, visit).form("first", "second")
 
@@ -75,7 +80,7 @@ async def on_verify(
 
 
 @router.post(
-    "/v1/embed",
+    EMBED,
     operation_id="embed",
     response_model=schemas.Embeddings,
     responses=errors(*PICTURE_ERRORS),
@@ -87,7 +92,7 @@ async def on_embed(
     _: Annotated[Key, Security(authorize, scopes=[Scope.EMBED.value])],
     search: Search = "auto",
 ) -> Any:
-    """Embed every face of a picture; only where the host allows it."""
+    """Embed every face of a picture, if the host allows it."""
     if not service.settings.allow_embed:
         raise ForbiddenError("This service gives no embeddings.")
     with service.gate.enter() as visit:
@@ -105,19 +110,19 @@ async def on_embed(
 
 @router.post(
     "/v1/galleries/{gallery}/search",
-    operation_id="search",
+    operation_id="identify",
     response_model=schemas.Identification,
     responses=errors(404, *PICTURE_ERRORS),
     openapi_extra=picture_body(),
 )
-async def on_search(
+async def on_identify(
     request: Request,
     service: Parts,
     key: Reader,
     gallery: str,
     top_k: Annotated[int, Query(ge=1, le=100)] = 5,
 ) -> Any:
-    """Say who of a gallery is in a picture."""
+    """Say who of a gallery is in a picture: every face, with `top_k` candidates at most."""
     people = service.gallery(gallery, key)
     with service.gate.enter() as visit:
         picture = await service.body(request, visit).picture()
@@ -176,7 +181,7 @@ async def on_enrol(
     gallery: str,
     policy: FacePolicy = "exactly_one",
 ) -> Any:
-    """Enrol a person by a picture, of which only the template is kept."""
+    """Enrol a person from a picture; only its template is kept."""
     people = service.gallery(gallery, key)
     with service.gate.enter() as visit:
         form = await service.body(request, visit).form("picture", texts=("name", "source"))
@@ -240,6 +245,6 @@ async def on_remove(request: Request, service: Parts, key: Admin, gallery: str) 
 
 
 def _digest(gallery: Gallery, name: str, face: EmbeddedFace) -> str:
-    """Of the person's template of this photo; where they had it before, perhaps not bit for bit."""
+    """Digest of the person's template nearest this photo: an earlier one may differ in bits."""
     examples = gallery.examples(name)
     return max(examples, key=lambda example: float(example.template @ face.embedding)).digest

@@ -19,17 +19,23 @@ class Face(_Strict):
     """A face. Image coordinates are pixels, x right, y down; angles are degrees."""
 
     box: tuple[float, float, float, float] = Field(description="x0, y0, x1, y1")
-    inter_eye: float
-    yaw: float
-    pitch: float
-    roll: float
-    issues: list[QualityIssue]
+    inter_eye: float = Field(description="distance between the pupils, pixels")
+    yaw: float = Field(description="degrees, positive when the face turns to the picture's right")
+    pitch: float = Field(description="degrees, positive when it looks up")
+    roll: float = Field(description="degrees, -180 to 180, positive clockwise")
+    issues: list[QualityIssue] = Field(description="what may make a comparison unreliable")
+
+
+class ComparedFace(Face):
+    """The face of a picture that was compared."""
+
+    index: int = Field(description="position among the picture's faces, from left to right, from 0")
 
 
 class EmbeddedFace(Face):
     """A face with its embedding, L2-normalised. Biometric data: guard it like the photo."""
 
-    embedding: list[float]
+    embedding: list[float] = Field(description="of length 1")
 
 
 class Embeddings(_Strict):
@@ -40,25 +46,31 @@ class Embeddings(_Strict):
 
 
 class Verification(_Strict):
-    """Whether two pictures show one person."""
+    """Whether two pictures show the same person."""
 
     decision: Decision
     similarity: float | None = Field(description="cosine, -1 to 1; null where it cannot tell")
-    threshold: float | None
-    uncertain_margin: float
+    threshold: float | None = Field(
+        description="similarity from which two faces count as one person, -1 to 1; null where the "
+        "weights have none"
+    )
+    uncertain_margin: float = Field(description="width of the uncertain band below the threshold")
     reason: str | None = Field(description="why it cannot tell")
-    first: Face | None
-    second: Face | None
+    first: ComparedFace | None = Field(description="null where no face of it could be chosen")
+    second: ComparedFace | None = Field(description="the same of the second picture")
 
 
 class Candidate(_Strict):
     """A person that a face resembles."""
 
     name: str
-    similarity: float
+    similarity: float = Field(description="cosine of the person's best example, -1 to 1")
     example: int = Field(description="which of the person's, from 0")
     source: str
-    fpir: float | None = Field(description="share of strangers who come this near to somebody here")
+    fpir: float | None = Field(
+        description="share of strangers, 0 to 1, who come this near to somebody here; null where "
+        "it is not known"
+    )
     extrapolated: bool = Field(description="whether that is beyond what was measured")
 
 
@@ -66,7 +78,7 @@ class IdentifiedFace(Face):
     """A face and who it may be."""
 
     name: str | None = Field(description="null for unknown")
-    similarity: float | None
+    similarity: float | None = Field(description="cosine, -1 to 1; null for unknown")
     candidates: list[Candidate] = Field(description="best first, also below the threshold")
 
 
@@ -94,7 +106,7 @@ class People(_Strict):
 
 
 class Enrolment(_Strict):
-    """What became of a photo."""
+    """The result of an enrolment."""
 
     name: str
     digest: str = Field(description="SHA-256 of the template, which names it in the gallery")
@@ -103,21 +115,21 @@ class Enrolment(_Strict):
 
 
 class Rename(_Strict):
-    """Whom to rename."""
+    """A person to rename."""
 
     name: str
     new_name: str
 
 
 class Remove(_Strict):
-    """Whom to remove, or which one of their examples."""
+    """A person to remove, or one of their examples."""
 
     name: str
     digest: str | None = Field(None, description="of one example; null for the whole person")
 
 
 class Health(_Strict):
-    """That the service runs."""
+    """The service runs."""
 
     status: str
     version: str

@@ -1,4 +1,4 @@
-"""What a host of the service can set."""
+"""Settings of the service."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Settings(HostSettings):
 
     Attributes:
         keys: file of API keys, see `facehub.service.keys`.
-        galleries: address of each gallery, by the name that requests call it by.
-        allow_embed: whether keys with that scope get embeddings.
+        galleries: address of each gallery, by the name that requests use.
+        allow_embed: whether keys with the scope `embed` get embeddings.
         deadline: also seconds that a body may take to arrive, and that a request may wait for its
             turn.
     """
@@ -54,7 +54,7 @@ class Settings(HostSettings):
 
 
 def read_addresses(texts: list[str]) -> dict[str, str]:
-    """Galleries from NAME=ADDRESS; an address is never quoted, since it may hold a password.
+    """Read galleries from NAME=ADDRESS. Errors quote no address: it may hold a password.
 
     Raises:
         SettingsError: one is not of that form, or a name occurs twice.

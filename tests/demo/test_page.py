@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -18,7 +20,9 @@ from PIL import Image
 import facehub
 from facehub.demo import api
 from facehub.demo.page import launch_options
-from tests.demo.routes import ask, picture
+from facehub.demo.settings import Settings
+from facehub.detect.base import MAX_FACES
+from tests.demo.routes import ask, picture, upload
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,6 +89,73 @@ def test_identify_endpoint_takes_no_more_people_than_a_gallery(
     photo = handle_file(examples / "grace_hopper.jpg")
     with pytest.raises(AppError, match="at most 1 photos"):
         client.predict(photo, [photo, photo], ["Ada", "Bob"], api_name="/identify")
+
+
+def test_what_programs_are_told_is_true(page_url: str) -> None:
+    """Nothing that this server refuses, above all no address of a picture."""
+    for path in ("gradio_api/info", "gradio_api/openapi.json"):
+        text = httpx.get(page_url + path).text
+        for promise in ("ublicly available", "githubusercontent", "bus.png", '"url\\"', "or url"):
+            assert promise not in text, (path, promise)
+        assert "never fetched from an address" in text
+    info = httpx.get(f"{page_url}gradio_api/info").json()["named_endpoints"]
+    for name, words in (
+        ("/verify", ("-1 to 1", "pixels", "degrees", "32 MB", "40 megapixels", "index")),
+        (
+            "/identify",
+            (f"1 to {api.MAX_PHOTOS}", f"at most {MAX_FACES}", "up to 3"),
+        ),
+    ):
+        assert all(word in info[name]["description"] for word in words)
+    (photo, people, names) = info["/identify"]["parameters"]
+    assert photo["python_type"]["type"] == "filepath"
+    assert people["python_type"]["type"] == "list[filepath]"
+    assert names["python_type"]["type"] == "list[str]"
+
+
+def test_the_python_that_is_shown_runs(
+    page_url: str, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(examples / "grace_hopper.jpg", tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    info = httpx.get(f"{page_url}gradio_api/info").json()["named_endpoints"]
+    scope: dict[str, Any] = {}
+    exec(info["/verify"]["code_snippets"]["python"], scope)
+    assert scope["result"]["decision"] == "same"
+    exec(info["/identify"]["code_snippets"]["python"], scope)
+    assert scope["result"]["faces"][0]["name"] == "Ada"
+
+
+def test_every_path_that_is_described_answers(page_url: str, examples: Path) -> None:
+    document = httpx.get(f"{page_url}gradio_api/openapi.json").json()
+    assert len(document["paths"]) == 5  # upload, and for each endpoint a call and its answer
+    url = page_url.rstrip("/")
+    for path in [path for path in document["paths"] if "/call/v2/" in path]:
+        body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        data: dict[str, Any] = {}
+        for name, schema in body["schema"]["properties"].items():
+            photo = picture(upload(page_url, examples / "grace_hopper.jpg"))
+            values = {"people": [photo], "names": ["Grace"], "policy": "largest"}
+            data[name] = values.get(name, photo)
+            assert schema.get("type") != "filepath"
+        call = httpx.post(url + path, json=data, timeout=60)
+        assert call.status_code == 200
+        answer = path.replace("/v2", "") + "/{event_id}"
+        assert answer in document["paths"]
+        text = httpx.get(url + answer.format(**call.json()), timeout=60).text
+        assert "event: complete" in text
+
+
+def test_mcp_is_off_and_not_advertised(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GRADIO_MCP_SERVER", "True")
+    _, url = serve(Settings())
+    assert httpx.get(f"{url}config").json()["mcp_server"] is False
+    for path in ("mcp", "mcp/", "mcp/sse", "mcp/schema"):
+        for method in ("GET", "POST"):
+            assert httpx.request(method, f"{url}gradio_api/{path}").status_code == 404
+    assert "MCP" not in capsys.readouterr().out
 
 
 def test_only_the_two_endpoints_are_public(client: Client) -> None:

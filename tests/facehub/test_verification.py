@@ -227,6 +227,9 @@ def test_policy(policy: str, chosen: tuple[int, int], degrees: float) -> None:
     result = compare_faces(FIRST, SECOND, CONFIG, policy=policy)
     assert result.first is FIRST[chosen[0]]
     assert result.second is SECOND[chosen[1]]
+    assert (result.first_index, result.second_index) == chosen
+    assert (result.to_dict()["first"]["index"], result.to_dict()["second"]["index"]) == chosen
+    assert result.to_dict()["first"]["box"] == list(FIRST[chosen[0]].face.box)
     assert result.similarity == pytest.approx(np.cos(np.radians(degrees)), abs=1e-6)
 
 
@@ -250,6 +253,7 @@ def test_exactly_one_names_both_pictures() -> None:
     assert result.decision is Decision.CANNOT_TELL
     assert "first picture: 2 faces" in result.reason
     assert "second picture: No face" in result.reason
+    assert (result.first_index, result.second_index) == (None, None)
 
 
 @pytest.mark.parametrize("policy", ["exactly_one", "largest", "best_pair"])

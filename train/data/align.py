@@ -32,7 +32,7 @@ _NO_FACE = "no face"
 
 @dataclass(frozen=True)
 class _Worker:
-    """What a worker process keeps from chunk to chunk."""
+    """What a worker process keeps between chunks."""
 
     pictures: Source
     detector: FaceDetector
@@ -40,7 +40,7 @@ class _Worker:
     template: AlignmentTemplate
 
 
-_worker: _Worker | None = None  # of this process, if it is one
+_worker: _Worker | None = None  # in a worker process
 
 
 def align(
@@ -49,7 +49,7 @@ def align(
     workers: int | None = None,
     template: AlignmentTemplate = DEFAULT_TEMPLATE,
 ) -> dict[str, int]:
-    """Write `target/IDENTITY/IMAGE.webp` for every picture; goes on where it was interrupted.
+    """Write `target/IDENTITY/IMAGE.webp` for every picture; resumes after an interruption.
 
     Of several faces the one nearest the middle is taken. What failed or was left out is listed,
     with the reason, in `target/failures.csv`; what failed is tried again by the next call.
@@ -96,6 +96,12 @@ def align(
         "ignored": len(pictures.ignored),
         "empty": len(empty),
     }
+
+
+def read_failures(target: Path) -> dict[str, str]:
+    """What `align` left out, with the reasons; "IDENTITY/" for one without a picture."""
+    with (target / FAILURES).open(encoding="utf-8", newline="") as file:
+        return {row["picture"]: row["reason"] for row in csv.DictReader(file)}
 
 
 def _start_worker(source: Path, target: Path, template: AlignmentTemplate) -> None:

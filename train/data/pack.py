@@ -1,4 +1,4 @@
-"""Pack an aligned data set into one memory-mapped array, so that reading is never the limit."""
+"""Pack an aligned data set into one memory-mapped array, so that reading never limits training."""
 
 from __future__ import annotations
 
@@ -109,6 +109,12 @@ def pack(source: Path, target: Path, *, middle: bool = False) -> dict[str, int]:
         "empty": len(empty),
         "single": int((sizes == 1).sum()),
     }
+
+
+def read_left_out(folder: Path) -> dict[str, str]:
+    """What `pack` left out, with the reasons; "IDENTITY/" for one without a picture."""
+    left_out: dict[str, str] = json.loads((folder / INDEX).read_text())["left_out"]
+    return left_out
 
 
 def open_pack(folder: Path) -> PackedFaces:

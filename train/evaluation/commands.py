@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from facehub.model.onnx import Precision
 from facehub.model.store import default_weights
+from train.left_out import report_ignored
 
 if TYPE_CHECKING:
     from facehub.pipeline import FaceRecognizer
@@ -170,7 +171,7 @@ def run_templates(args: argparse.Namespace) -> None:
     _show(report, describe, args)
 
 
-def run_heldout(args: argparse.Namespace) -> None:
+def run_heldout(args: argparse.Namespace) -> int:
     from train.evaluation.heldout import describe, evaluate_heldout
 
     _check_output(args.output)
@@ -184,3 +185,4 @@ def run_heldout(args: argparse.Namespace) -> None:
         output=args.output,
     )
     _show(report, describe, args)
+    return report_ignored(args.faces)

@@ -18,6 +18,23 @@ from facehub.demo.photo import Photo
 from facehub.demo.picture import data_uri
 from facehub.demo.upload import Upload
 
+FILE = "The picture itself, uploaded first (POST /gradio_api/upload). No addresses are fetched."
+_FILE_SCHEMA = {
+    "title": "FileData",
+    "type": "object",
+    "properties": {
+        "path": {"type": "string", "description": "what the upload answered"},
+        "meta": {"type": "object", "properties": {"_type": {"const": "gradio.FileData"}}},
+    },
+    "required": ["path", "meta"],
+}
+_FILE_EXAMPLE = {
+    "path": "photo.jpg",
+    "url": "photo.jpg",  # of which Gradio makes `handle_file('photo.jpg')`
+    "orig_name": "photo.jpg",
+    "meta": {"_type": "gradio.FileData"},
+}
+
 
 def photo_input(label: str, **kwargs: Any) -> gr.Image:
     """A `gr.Image` whose value reaches the handler as the path of the original file.
@@ -34,6 +51,7 @@ def photo_input(label: str, **kwargs: Any) -> gr.Image:
     image = gr.Image(label=label, type="filepath", elem_classes="fh-picture", **kwargs)
     setattr(image, "preprocess", _original)  # noqa: B010
     setattr(image, "postprocess", _from_memory)  # noqa: B010
+    describe(image, {**_FILE_SCHEMA, "additional_description": FILE}, _FILE_EXAMPLE)
     return image
 
 
@@ -48,7 +66,28 @@ def file_input(label: str, **kwargs: Any) -> gr.File:
     """
     component = gr.File(label=label, **kwargs)
     setattr(component, "preprocess", _uploads)  # noqa: B010
+    schema, example = _FILE_SCHEMA, _FILE_EXAMPLE
+    if component.file_count == "single":
+        describe(component, {**schema, "additional_description": FILE}, example)
+    else:
+        many = {"type": "array", "items": schema, "additional_description": FILE}
+        describe(component, many, [example])
     return component
+
+
+def describe(component: gr.components.Component, schema: dict[str, Any], example: Any) -> None:
+    """Say to programs what a component takes or gives, in place of Gradio's own words.
+
+    Gradio promises that it fetches the address of a picture, and gives one as its example; this
+    server refuses them all.
+
+    Args:
+        component: of an endpoint.
+        schema: JSON schema; its `additional_description` is shown.
+        example: a value.
+    """
+    setattr(component, "api_info", lambda: schema)  # noqa: B010
+    setattr(component, "example_payload", lambda: example)  # noqa: B010
 
 
 def skip_choice_validation(component: gr.CheckboxGroup | gr.Dropdown | gr.Radio) -> None:

@@ -12,10 +12,13 @@ from typing import Any
 
 import gradio
 from gradio import blocks, processing_utils, queueing, route_utils, routes, state_holder
+from gradio_client import utils
+from hf_gradio import cli
 from starlette.formparsers import MultiPartException
 
 from facehub.demo import texts
 from facehub.demo.errors import user_error
+from facehub.demo.host.components import FILE
 from facehub.demo.host.sessions import update_fairly
 from facehub.demo.host.uploads import upload_folder
 from facehub.errors import FaceHubError
@@ -79,6 +82,7 @@ def patch_gradio() -> None:
     - It logs the text of an exception, which may quote what a visitor has sent.
     - It keeps the last value of each input and output of a session for deep links, which the guard
       closes.
+    - Its OpenAPI document asks for the address of a picture, which this server does not fetch.
     - It lets pages of every other site read its answers, with the visitor's login.
     - It evicts the session that was unused for longest, whoever has crowded it out.
 
@@ -110,6 +114,14 @@ async def _no_download(url: str, cache_dir: str) -> str:
     raise user_error(texts.NO_ADDRESS)
 
 
+def _without_addresses(info: dict[str, Any], url_only: bool = False) -> Any:
+    return utils.traverse(
+        cli._condense_info(info, url_only),
+        lambda schema: {**schema, "description": f'{FILE} Send {{"path": PATH, "meta": {_META}}}.'},
+        lambda value: isinstance(value, dict) and value.get("type") == "filepath",
+    )
+
+
 def _keep_nothing(self: state_holder.SessionState, key: int, value: Any) -> None:
     pass
 
@@ -122,6 +134,7 @@ def _print_exception(*_: Any, **__: Any) -> None:
     print_frames()
 
 
+_META = '{"_type": "gradio.FileData"}'
 _quiet = SimpleNamespace(print_exc=_print_exception)
 _cors = route_utils.CustomCORSMiddleware
 PATCHES = (
@@ -138,6 +151,7 @@ PATCHES = (
         _no_download,
         (blocks.Block.async_move_resource_to_block_cache,),
     ),
+    Patch(routes, "_condense_info", _without_addresses, (routes.App.create_app,)),
     Patch(queueing, "traceback", _quiet, (queueing.Queue.process_events,)),
     Patch(routes, "traceback", _quiet, (routes.App.create_app,)),
     Patch(route_utils, "traceback", _quiet, (route_utils._cancel_background_task,)),

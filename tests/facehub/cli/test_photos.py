@@ -162,12 +162,8 @@ def test_what_may_be_missed_is_told_first(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "output"),
     [
-        (["embed"], "faces.xlsx"),
-        (["embed"], "faces"),
         (["embed"], "folder.npz"),
-        (["cluster"], "album.npz"),
         (["cluster"], "folder.csv"),
-        (["identify", "people.db"], "found.npz"),
         (["identify", "people.db"], "folder.csv"),
     ],
     ids=" ".join,

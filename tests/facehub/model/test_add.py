@@ -185,8 +185,8 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], photos: Pat
     assert main(["verify", *pair, "--weights", str(folder)]) == 4
     assert capsys.readouterr().out.startswith("uncalibrated")
     for bad in (["--mean", "1", "2"], ["--std", "0"], ["--mean", "nan"]):
-        assert main(["model", "add", str(network), "-o", str(folder), *bad, "--json"]) == 5
-        assert json.loads(capsys.readouterr().out)["error"]["type"] == "FaceHubError"
+        assert main(["model", "add", str(network), "-o", str(folder), *bad, "--json"]) == 2
+        assert json.loads(capsys.readouterr().out)["error"]["code"] == "UsageError"
     (tmp_path / "file").touch()
     assert main(["model", "add", str(network), "-o", str(tmp_path / "file"), "--json"]) == 5
     assert "cannot be written" in json.loads(capsys.readouterr().out)["error"]["message"]

@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,6 +148,37 @@ def test_the_openapi_document(running: Running) -> None:
     assert set(schemas.Problem.model_fields) == set(
         found["components"]["schemas"]["Problem"]["properties"]
     )
+
+
+def test_the_document_says_what_is_true(start: Start) -> None:
+    document = start(max_upload_mb=5).client.get("/openapi.json").json()
+    assert "at most 5 MB and 40 megapixels" in document["info"]["description"]
+    assert "not its address" in document["info"]["description"]
+    operations = {
+        each["operationId"] for path in document["paths"].values() for each in path.values()
+    }
+    assert {"verify", "identify"} <= operations
+    shown = document["components"]["schemas"]
+    for name in ("Verification", "ComparedFace", "Candidate"):
+        for field, schema in shown[name]["properties"].items():
+            numeric = {"number", "integer"} & {schema.get("type"), *_types(schema)}
+            assert not numeric or schema.get("description"), (name, field)  # units and range
+
+
+def _types(schema: dict[str, Any]) -> set[str]:
+    return {each.get("type", "") for each in schema.get("anyOf", [])}
+
+
+@pytest.mark.parametrize("allow_embed", [False, True])
+def test_every_path_that_is_described_answers(start: Start, allow_embed: bool) -> None:
+    """An empty request to each is understood: refused for what it lacks, or answered."""
+    running = start(allow_embed=allow_embed)
+    paths = running.client.get("/openapi.json").json()["paths"]
+    assert ("/v1/embed" in paths) == allow_embed
+    for path, operations in paths.items():
+        for method in operations:
+            answer = running.ask(method.upper(), path.replace("{gallery}", "people"))
+            assert answer.status_code in (200, 415), (method, path, answer.text)
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])

@@ -51,7 +51,7 @@ def test_a_generated_client(served: tuple[Any, str, str], tmp_path: Path) -> Non
     done = enrol("Zoë", RED)
     assert (done.parsed.name, done.parsed.added, len(done.parsed.face.box)) == ("Zoë", True, 4)
     assert enrol("Bob", BLACK) is None
-    found = call("search", "people", body=call.file(picture(RED, GREEN)), top_k=1).parsed
+    found = call("identify", "people", body=call.file(picture(RED, GREEN)), top_k=1).parsed
     assert [face.name for face in found.faces] == ["Zoë", None]
     first, second = (call.file(picture(colour)) for colour in (RED, GREEN))
     body = call.model("VerifyBody", first=first, second=second)

@@ -54,11 +54,14 @@ def test_verify(running: Running, second: tuple[int, int, int], decision: str) -
 
 def test_verify_where_a_picture_shows_several(running: Running) -> None:
     files = {"first": picture(RED), "second": picture(GREEN, RED)}
-    answers = [
-        running.ask("POST", f"/v1/verify{policy}", files=files).json()["decision"]
+    refused, same = (
+        running.ask("POST", f"/v1/verify{policy}", files=files).json()
         for policy in ("", "?policy=best_pair")
-    ]
-    assert answers == ["cannot_tell", "same"]
+    )
+    assert (refused["decision"], same["decision"]) == ("cannot_tell", "same")
+    assert (refused["first"]["index"], refused["second"]) == (0, None)
+    assert (same["first"]["index"], same["second"]["index"]) == (0, 1)
+    assert same["second"]["box"][0] > 100  # the strip on the right
 
 
 def test_enrol_search_list_rename_remove(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,8 +304,8 @@ def test_each_endpoint_needs_its_scope(running: Running) -> None:
             assert refused == (scope is not needed), (method, path, scope)
 
 
-def test_no_endpoint_is_left_out_above(running: Running) -> None:
-    paths = running.client.get("/openapi.json").json()["paths"]
+def test_no_endpoint_is_left_out_above(start: Start) -> None:
+    paths = start(allow_embed=True).client.get("/openapi.json").json()["paths"]
     found = {(method.upper(), path) for path, each in paths.items() for method in each}
     found.remove(("GET", "/healthz"))
     assert {
