@@ -33,7 +33,7 @@ PAGES = sorted(
     ]
 )
 NOT_RUN = "Not run by the tests: "  # how the title of a block begins that cannot be run here
-MARKED = 29  # blocks with such a title
+MARKED = 31  # blocks with such a title
 SHOWN = {"text", "json", "bibtex", "console"}  # languages that nobody runs
 PUBLISH = "tests/train/release/test_publish.py"
 ELSEWHERE = {  # (page, language): the test that runs these blocks

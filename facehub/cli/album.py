@@ -47,6 +47,8 @@ def run_cluster(args: argparse.Namespace) -> int:
         album = make_album(faces, rows, spec, threshold=args.threshold)
         _write(args, album, done > 0)
     _report(args, album, len(pictures), without, failures, photos)
+    if done and not args.json:
+        print(line(f"{args.output}: shows who appears together; guard it like the photos"))
     return report_failures(failures, done=done, incomplete=photos.incomplete)
 
 
@@ -85,4 +87,3 @@ def _report(
         return
     print(f"{album.n_faces} faces from {n_photos} photos ({without} without a face)")
     print(f"{several} groups of several faces, {album.n_singles} single faces")
-    print(line(f"{args.output}: shows who appears together; guard it like the photos"))

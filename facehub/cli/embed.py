@@ -71,7 +71,8 @@ def run_embed(args: argparse.Namespace) -> int:
         )
     else:
         print(f"{faces} faces from {len(photos.pictures)} photos ({without} without a face)")
-        print(line(f"{args.output}: embeddings are biometric data; guard it like the photos"))
+        if done:
+            print(line(f"{args.output}: embeddings are biometric data; guard it like the photos"))
     return report_failures(failures, done=done, incomplete=photos.incomplete)
 
 

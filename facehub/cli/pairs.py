@@ -19,7 +19,7 @@ import numpy as np
 
 from facehub.cli.faces import load_recognizer
 from facehub.cli.output import EXIT_BAD_INPUT, EXIT_PARTLY, EXIT_YES, line, print_issues, progress
-from facehub.cli.photos import STDIN, read_photo
+from facehub.cli.photos import STDIN, naming, read_photo
 from facehub.errors import FaceHubError
 from facehub.io.formats import SUFFIXES
 from facehub.io.remote import is_address
@@ -93,9 +93,9 @@ def run_pairs(args: argparse.Namespace) -> int:
     failures.sort(key=lambda failure: failure[0])
     if args.json:
         _print_json(results, failures, found.header)
-    elif found.header is not None:
+    elif found.header is not None and not _has_names(found.header):
         text = ", ".join(found.header)
-        print(line(f"{args.pairs}: the first row names the columns: {text}"), file=sys.stderr)
+        print(line(f"{args.pairs}: the first row is taken for a header: {text}"), file=sys.stderr)
     for row, failure in failures:
         print(line(f"error: {args.pairs}, row {row}: {failure}"), file=sys.stderr)
     if not failures:
@@ -108,9 +108,8 @@ def run_pairs(args: argparse.Namespace) -> int:
 def read_pairs(path: str) -> Pairs:
     """Read a file of pairs, separated by commas, semicolons or tabs.
 
-    Where the first row has the names "first" and "second", they say which columns to take; else
-    the first two are taken. A first row of two words that name no file, of no picture's suffix, is
-    a header, too.
+    The columns "first" and "second" are compared if the first row names them, else the first two
+    columns. A first row of other words is a header too, see `_is_header`.
 
     Args:
         path: of the file, in whose folder relative paths start; "-" for standard input, where they
@@ -126,8 +125,8 @@ def read_pairs(path: str) -> Pairs:
             continue
         if not (found.header or found.pairs or found.failures) and _is_header(cells, base):
             found.header = cells
-            names = [cell.lower() for cell in cells]
-            if set(COLUMNS) <= set(names):
+            if _has_names(cells):
+                names = [cell.lower() for cell in cells]
                 columns = names.index(COLUMNS[0]), names.index(COLUMNS[1])
             continue
         chosen = [_place(cells[c], base) for c in columns if c < len(cells) and cells[c]]
@@ -172,15 +171,19 @@ def _text(path: str) -> str:
     return content.decode("utf-8-sig", "surrogateescape")
 
 
+def _has_names(cells: Sequence[str]) -> bool:
+    return set(COLUMNS) <= {cell.lower() for cell in cells}
+
+
 def _is_header(cells: Sequence[str], base: str) -> bool:
-    if set(COLUMNS) <= {cell.lower() for cell in cells}:
-        return True
-    return len(cells) > 1 and not any(
+    """Whether a first row names columns: "first" and "second", or two words that name no photo."""
+    photos = [
         is_address(cell)
         or Path(cell).suffix.lower() in SUFFIXES
         or os.path.exists(_place(cell, base))
         for cell in cells[:2]
-    )
+    ]
+    return _has_names(cells) or (len(photos) == 2 and not any(photos))
 
 
 def _place(cell: str, base: str) -> str:
@@ -204,7 +207,7 @@ def _faces_of_pairs(
         while path not in known:
             name, outcome = next(waiting), next(outcomes)
             known[name] = (
-                _named(name, outcome)
+                naming(name, outcome)
                 if isinstance(outcome, FaceHubError)
                 else [_slim(face) for face in outcome]
             )
@@ -213,11 +216,6 @@ def _faces_of_pairs(
 
     for pair in pairs:
         yield pair, faces(pair.first), faces(pair.second)
-
-
-def _named(path: str, error: FaceHubError) -> FaceHubError:
-    """The error, with the photo's path unless it has it."""
-    return error if path in str(error) else type(error)(f"{path}: {error}")
 
 
 def _slim(face: EmbeddedFace) -> EmbeddedFace:
@@ -256,7 +254,8 @@ def _print_json(
     """One JSON object, with a line for each result."""
 
     def lines(values: list[dict[str, Any]]) -> str:
-        return "[" + ",".join(f"\n    {json.dumps(value)}" for value in values) + "\n  ]"
+        rows = ",".join(f"\n    {json.dumps(value)}" for value in values)
+        return f"[{rows}\n  ]" if rows else "[]"
 
     pairs = [
         {"row": pair.row, "photos": [pair.first, pair.second], **result.to_dict()}

@@ -104,7 +104,13 @@ def read_photo(path: str) -> bytes:
             return read_stdin()
         return RemotePlace.at(path).read() if is_address(path) else read_file(path)
     except FaceHubError as error:
-        raise type(error)(f"{path}: {error}") from error
+        raise naming(path, error) from error
+
+
+def naming(path: str, error: FaceHubError) -> FaceHubError:
+    """The error with the photo's path in its message, once."""
+    is_named = path != STDIN and path in str(error)
+    return error if is_named else type(error)(f"{path}: {error}")
 
 
 def find_photos(paths: Sequence[str], name: str | None = None) -> Photos:
@@ -123,6 +129,9 @@ def find_photos(paths: Sequence[str], name: str | None = None) -> Photos:
     for source, path in _sources(paths, photos.failures):
         if name is not None:
             _check_one_person(source, path)
+        if isinstance(source, StdinSource):
+            photos.pictures.append(Picture(source, source.names[0], path))
+            continue
         photos.pictures += pictures_of(source, path)
         for entry, reason in source.ignored.items():
             photos.leave_out(_join(path, entry), reason)

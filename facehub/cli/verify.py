@@ -17,7 +17,7 @@ from facehub.cli.output import (
     print_json,
 )
 from facehub.cli.pairs import run_pairs
-from facehub.cli.photos import STDIN, read_photo
+from facehub.cli.photos import STDIN, naming, read_photo
 from facehub.errors import ImageError
 from facehub.pipeline import FaceRecognizer
 from facehub.results import Decision, EmbeddedFace, QualityIssue
@@ -98,5 +98,5 @@ def _faces(path: str, recognizer: FaceRecognizer) -> list[EmbeddedFace]:
     content = read_photo(path)
     try:
         return recognizer.faces(content)
-    except ImageError as error:  # its message does not say which picture
-        raise type(error)(f"{path}: {error}") from error
+    except ImageError as error:
+        raise naming(path, error) from error

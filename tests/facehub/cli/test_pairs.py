@@ -133,18 +133,16 @@ def test_json(run: Run, folder: Path) -> None:
 
 
 def test_bad_rows_are_counted_and_named_and_the_rest_goes_on(run: Run, folder: Path) -> None:
-    text = "first,second\nastronaut.png\nno.jpg,hopper.jpg\n" + ROWS + "text.jpg,no.jpg\n"
+    text = "photo,other\nastronaut.png\nno.jpg,hopper.jpg\n" + ROWS + "text.jpg,no.jpg\n"
     path = write(folder, text)
     code, stdout, stderr = run("verify", "--pairs", path)
     assert code == 6
     assert stdout.count("\n") == 2
     header, *errors, count = stderr.splitlines()
-    assert header == f"{path}: the first row names the columns: first, second"
+    assert header == f"{path}: the first row is taken for a header: photo, other"
     assert [line.partition(": ")[0] for line in errors] == ["error"] * 3
     assert [f"{path}, row {row}: " in line for row, line in zip((2, 3, 6), errors, strict=True)]
-    assert errors[1] == (
-        f"error: {path}, row 3: {folder / 'no.jpg'}: There is no file {folder / 'no.jpg'}."
-    )
+    assert errors[1] == f"error: {path}, row 3: There is no file {folder / 'no.jpg'}."
     assert count == f"{path}: 3 of 5 rows left out"
 
 
