@@ -43,7 +43,7 @@ def run_add(args: argparse.Namespace) -> int:
     if spec.threshold is None:
         print(
             line(
-                "no threshold yet: `python -m train calibrate "
+                "no threshold yet: in a checkout of facehub, `python -m train calibrate "
                 f"{args.output} FACES --dataset NAME --fmr 1e-3` measures one"
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from facehub.cli import main as command
 from facehub.demo import launch
 from facehub.demo.page import examples_folder
 from facehub.hosting import SettingsError
@@ -95,6 +97,26 @@ def test_the_options_are_the_page_s_and_the_caller_s(monkeypatch: pytest.MonkeyP
     assert options["ssr_mode"] is True
     assert options["run_history"] is False
     assert handlers == {signal.SIGTERM: launch._terminate}
+
+
+def test_under_json_the_command_prints_the_address_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocked: list[str] = []
+
+    class Page:
+        def launch(self, **options: object) -> tuple[None, str, None]:
+            assert options["quiet"]
+            assert options["prevent_thread_lock"]
+            return None, "http://127.0.0.1:7860/", None
+
+        def block_thread(self) -> None:
+            blocked.append(capsys.readouterr().out)
+
+    monkeypatch.setattr(launch, "create_page", lambda settings: Page())
+    monkeypatch.setattr(launch.signal, "signal", lambda *_: None)
+    assert command.main(["demo", "--json"]) == 0
+    assert [json.loads(out) for out in blocked] == [{"url": "http://127.0.0.1:7860/"}]
 
 
 def test_the_second_sigterm_does_not_disturb_the_first() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,30 @@ def test_calibrate(weights: Path, faces: Path, capsys: pytest.CaptureFixture[str
     assert lines[1] == f"uncertain from {after.threshold - after.uncertain_margin:.3f}"
     assert lines[2].startswith(f"threshold {after.threshold:.3f}: FMR ")
     assert lines[3] == "135 impostor pairs, 18 genuine pairs"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["calibrate", "WEIGHTS", "FACES", "--dataset", "noise", "--fmr", "0.1"],
+        ["evaluate-heldout", "FACES", "--weights", "WEIGHTS"],
+    ],
+)
+def test_what_is_ignored_of_the_faces_is_counted_and_named(
+    words: list[str], weights: Path, faces: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {"WEIGHTS": str(weights), "FACES": str(faces)}
+    words = [places.get(word, word) for word in words]
+    with zipfile.ZipFile(faces, "a") as file:
+        file.writestr("notes.txt", "not a face")
+    assert main(words) == 0  # nobody misses it
+    assert "1 left out" in capsys.readouterr().err
+    with zipfile.ZipFile(faces, "a") as file:
+        file.writestr("00001/camera.cr2", "a picture that is not read")
+    assert main(words) == 6
+    stderr = capsys.readouterr().err
+    assert "2 left out; `python -m train pack " in stderr
+    assert stderr.index("ignored: 00001/camera.cr2: ") < stderr.index("ignored: notes.txt: ")
 
 
 def test_calibrate_leaves_out_what_others_claim(
@@ -282,10 +307,12 @@ def test_a_teacher_s_file_is_checked_before_the_work(
 def test_what_align_and_pack_leave_out_is_counted_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A camera's picture, a loose one, and one behind a link that leads nowhere."""
+    """A camera's picture, a loose one, and one behind a link that leads nowhere; `align` finds no
+    face in the only one that is left, nor therefore a picture of that person.
+    """
 
-    def check(said: str, where: str) -> None:
-        assert f"3 left out; {where}\n" in said
+    def check(said: str, count: int, where: str) -> None:
+        assert f"{count} left out; {where}\n" in said
         for name in ("a/2.cr2", "3.jpg", "a/4.jpg"):
             assert f"ignored: {name}: " in said
 
@@ -298,13 +325,13 @@ def test_what_align_and_pack_leave_out_is_counted_and_named(
     assert main(["pack", str(raw), str(tmp_path / "pack")]) == 6
     printed, said = capsys.readouterr()
     assert "ignored              3" in printed.splitlines()
-    check(said, f"{tmp_path}/pack/index.json lists all")
+    check(said, 3, f"{tmp_path}/pack/index.json lists all")
     left_out = json.loads((tmp_path / "pack" / "index.json").read_text())["left_out"]
     assert left_out.keys() == {"a/2.cr2", "3.jpg", "a/4.jpg"}
 
     assert main(["align", str(raw), str(tmp_path / "aligned"), "--workers", "1"]) == 6
     printed, said = capsys.readouterr()
     assert "ignored                3" in printed.splitlines()
-    check(said, f"{tmp_path}/aligned/failures.csv lists all")
+    check(said, 5, f"{tmp_path}/aligned/failures.csv lists all")
     for name in left_out:
         assert name in (tmp_path / "aligned" / "failures.csv").read_text()

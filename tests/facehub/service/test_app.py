@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
-from facehub import FaceRecognizer, GalleryError, GalleryMismatchError, MemoryGallery
+from facehub import (
+    FaceHubError,
+    FaceRecognizer,
+    GalleryError,
+    GalleryMismatchError,
+    MemoryGallery,
+)
 from facehub.hosting import SettingsError
 from facehub.service import launch, schemas
 from facehub.service.app import create_app
@@ -55,6 +63,28 @@ def test_galleries_are_opened_and_closed(tmp_path: Path) -> None:
     other = FaceRecognizer(Colours("sha256:" + "d" * 64), Strips())
     with pytest.raises(GalleryMismatchError), launch.opened(addresses, other):
         pass
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_who_starts_it_is_told_where_it_listens(
+    host: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def run(_: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        (listener,) = sockets
+        port = listener.getsockname()[1]
+        assert told == [f"http://{host}:{port}"]
+        socket.create_connection((host, port), timeout=5).close()
+        with pytest.raises(FaceHubError, match=f"cannot listen on {host}, port {port}: Address al"):
+            launch.serve(recognizer_of_colours(), Settings(keys=keys), host=host, port=port)
+
+    monkeypatch.setattr(launch, "_log", lambda: None)
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    launch.serve(
+        recognizer_of_colours(), Settings(keys=keys), host=host, port=0, on_start=told.append
+    )
+    assert len(told) == 1
 
 
 def test_a_gallery_that_is_a_copy_is_not_served(tmp_path: Path) -> None:
