@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+import torch.distributed.nn  # before a group is made, see `processes`
 from torch import Tensor, distributed
 
 
@@ -88,7 +89,13 @@ class Processes:
 
 @contextmanager
 def processes() -> Iterator[Processes]:
-    """Join the group that `torchrun` describes: NCCL on CUDA, gloo on the CPU."""
+    """Join the group that `torchrun` describes: NCCL on CUDA, gloo on the CPU.
+
+    `torch.distributed.nn` keeps the group that it finds when it is imported, which optimizers do,
+    in the defaults of its functions. The group's threads then outlive `destroy_process_group`, and
+    one that wants the interpreter while it shuts down aborts the process. So this module imports it
+    while there is no group.
+    """
     cuda = torch.cuda.is_available()
     count = int(os.environ.get("WORLD_SIZE", "1"))
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))

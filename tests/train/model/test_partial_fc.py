@@ -93,6 +93,7 @@ def test_fewer_identities_than_processes() -> None:
 
 SCRIPT = """
 import sys, torch
+from pathlib import Path
 from torch import nn
 from train.checkpoint import load_model_state, model_state
 from train.config import TrainConfig
@@ -147,6 +148,9 @@ with processes() as group:
     torch.manual_seed(group.rank)
     loss, _ = ours(x[mine], labels[mine])
     assert torch.isfinite(loss) and group.max(loss) == loss
+
+threads = [file.read_text() for file in Path("/proc/self/task").glob("*/comm")]
+assert not [name for name in threads if "gloo" in name]  # they could abort the process at its exit
 """
 
 
