@@ -12,10 +12,11 @@ import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tests.kinds import GUARD, KINDS, kind, kind_of_file
 from tests.local_hub import READER, WRITER, LocalHub
 from tests.postgres_server import CannotStartError, PostgresServer
-from tests.version1 import fingerprint_v1
 
 HUB = LocalHub()  # before huggingface_hub reads these: no test reaches the real Hub
 os.environ["HF_ENDPOINT"] = HUB.url
@@ -23,44 +24,87 @@ os.environ["HF_HUB_DISABLE_XET"] = "1"
 _HOME = tempfile.TemporaryDirectory(prefix="facehub-test-")  # removed at exit
 os.environ["HF_HOME"] = _HOME.name
 os.environ.pop("HF_TOKEN", None)
+# One face at a time needs one thread, and waits less for a busy machine. Before PyTorch reads it.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import cv2
 import numpy as np
 import pytest
-import torch
-from matplotlib import cbook
 from PIL import Image
-from skimage import data
 
-from facehub import FaceEncoder, FaceRecognizer, ModelSpec, default_recognizer, load_image
+from facehub import FaceRecognizer, ModelSpec, default_recognizer, load_image
 from facehub.model.add import add_network
 from facehub.model.runtime import THREADS_VARIABLE
 from facehub.model.spec import Preprocessing
 from facehub.model.store import MODEL_VARIABLE, default_weights
 from facehub.template import TEMPLATES
 
+if TYPE_CHECKING:  # not all tests need PyTorch, whose import takes seconds
+    from facehub import FaceEncoder
+
 os.environ.pop(MODEL_VARIABLE, None)  # always the weights of this checkout
 os.environ[THREADS_VARIABLE] = "1"  # also in the processes that tests start
-torch.set_num_threads(1)  # one face at a time needs no more, and waits less for a busy machine
 
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+TESTS = Path(__file__).parent
+SHARED_DATA = TESTS.parents[1] / "shared" / "data"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only unit tests are asked for, files that have none are not even imported."""
+    if config.option.markexpr != "unit" or TESTS not in collection_path.parents:
+        return None
+    path = collection_path.relative_to(TESTS).as_posix()
+    return kind_of_file(path + "/" * collection_path.is_dir()) is not None or None
+
+
+@pytest.hookimpl(tryfirst=True)  # before the marker expression selects
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with its kind, and leave slow ones out unless asked for."""
+    for item in items:
+        path = item.path.relative_to(TESTS).as_posix()
+        if not any(item.get_closest_marker(name) for name in KINDS):
+            item.add_marker(kind(item, path))
+    if "slow" not in config.option.markexpr:
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A unit test that runs a network or starts a process fails."""
+    GUARD.on = item.get_closest_marker("unit") is not None
+    try:
+        result = yield
+    finally:
+        GUARD.on = False
+        refused, GUARD.refused = GUARD.refused, []
+    if refused:
+        pytest.fail(f"This unit test {refused[0]}: list its file in tests/kinds.py.")
+    return result
 
 
 @pytest.fixture(scope="session")
 def astronaut() -> np.ndarray:
     """512 x 512, one face, pupils near (203.5, 101.1) and (246.0, 103.5). Read-only."""
+    from skimage import data
+
     return _read_only(data.astronaut())
 
 
 @pytest.fixture(scope="session")
 def hopper() -> np.ndarray:
     """600 high, 512 wide, another face. Read-only."""
+    from matplotlib import cbook
+
     return _read_only(load_image(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
 
 
 @pytest.fixture(scope="session")
 def nobody() -> np.ndarray:
     """A picture without a face. Read-only."""
+    from skimage import data
+
     return _read_only(data.coffee())
 
 
@@ -104,12 +148,18 @@ def recognizer() -> FaceRecognizer:
 @pytest.fixture(scope="session")
 def encoder(recognizer: FaceRecognizer) -> FaceEncoder:
     """The same weights in PyTorch. Read-only: copy to change."""
+    from facehub import FaceEncoder
+
     return FaceEncoder.from_pretrained(default_weights())
 
 
 @pytest.fixture(scope="session")
 def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of untrained weights with embeddings of length 8. Read-only: copy to change."""
+    import torch
+
+    from facehub import FaceEncoder
+
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("weights") / "other"
     FaceEncoder(ModelSpec(embedding_size=8)).half().float().save_pretrained(folder)
@@ -119,6 +169,9 @@ def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def old_weights(tmp_path_factory: pytest.TempPathFactory, encoder: FaceEncoder) -> tuple[Path, str]:
     """Weights such as facehub 0.1 had, and the fingerprint that it gave them. Read-only."""
+    from facehub import FaceEncoder
+    from tests.version1 import fingerprint_v1
+
     model = FaceEncoder(ModelSpec(dilated=True, flip=True)).eval()
     shipped = encoder.state_dict()
     model.load_state_dict({name: shipped[name] for name in model.state_dict()})

@@ -32,6 +32,7 @@ def album() -> Album:
     )
 
 
+@pytest.mark.models
 def test_make_album() -> None:
     spec = default_recognizer().spec
     one, other = np.eye(512, dtype=np.float32)[:2]
@@ -50,6 +51,7 @@ def test_make_album() -> None:
     assert make_album([], np.empty((0, 512), np.float32), spec).groups == ()
 
 
+@pytest.mark.models
 def test_weights_without_a_threshold() -> None:
     spec = replace(default_recognizer().spec, threshold=None, calibration=None)
     faces, rows = [face("a"), face("b")], np.eye(512, dtype=np.float32)[[0, 0]]

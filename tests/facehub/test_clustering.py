@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.cluster import AgglomerativeClustering
-from sklearn.metrics import adjusted_rand_score
 
 from facehub import clustering, default_recognizer
 from facehub.clustering import STRANGER_RATE, GroupingRule, cluster
@@ -34,6 +32,9 @@ def at(*degrees: float) -> np.ndarray:
 @pytest.mark.parametrize("noise", [0.5, 0.9, 1.3])
 @pytest.mark.parametrize("limit", [0.2, 0.4, 0.6])
 def test_same_groups_as_scikit_learn(noise: float, limit: float) -> None:
+    from sklearn.cluster import AgglomerativeClustering
+    from sklearn.metrics import adjusted_rand_score
+
     rows = mixture(12, 9, noise)
     theirs = AgglomerativeClustering(
         n_clusters=None, distance_threshold=1 - limit, metric="cosine", linkage="average"
@@ -77,6 +78,8 @@ def test_a_picture_keeps_whole_groups_apart() -> None:
 
 
 def test_order_of_the_faces_changes_nothing() -> None:
+    from sklearn.metrics import adjusted_rand_score
+
     rows = mixture(10, 8, 0.9, seed=2)
     pictures = np.random.default_rng(0).integers(0, 50, len(rows))
     labels = cluster(rows, HALF, pictures)
@@ -129,6 +132,7 @@ def test_what_cannot_be_grouped() -> None:
         GroupingRule(0.3, 0.4)
 
 
+@pytest.mark.models
 def test_the_rule_comes_from_the_calibration() -> None:
     spec = default_recognizer().spec
     few, many = (GroupingRule.for_faces(spec, count) for count in (10, 10_000))

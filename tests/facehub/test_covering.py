@@ -127,6 +127,7 @@ def test_verify_warns_and_can_refuse(examples: Path, recognizer: FaceRecognizer)
 
 
 @pytest.mark.parametrize("drawing", [mask((20, 20, 25)), glasses((15, 15, 20))])
+@pytest.mark.models
 def test_any_template(portrait: np.ndarray, drawing: Drawing) -> None:
     """The network sees the same, whichever template the weights want."""
     for picture in (portrait, drawing(portrait)):

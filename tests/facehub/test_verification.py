@@ -97,6 +97,7 @@ def test_threshold_decides(
         assert result.threshold == threshold
 
 
+@pytest.mark.models
 def test_default_weights(astronaut: np.ndarray) -> None:
     assert verify(astronaut, astronaut[:, ::-1]).decision is Decision.SAME
 

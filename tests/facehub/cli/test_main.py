@@ -707,6 +707,7 @@ def process(*args: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.models
 def test_process(photos: Path) -> None:
     """Nothing but the answer: the native libraries' log is not shown."""
     done = process("verify", photos / "astronaut.png", photos / "astronaut.png")
@@ -715,6 +716,7 @@ def test_process(photos: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.models
 def test_process_with_an_error(photos: Path) -> None:
     done = process("verify", photos / "astronaut.png", photos / "text.jpg")
     assert (done.returncode, done.stdout) == (5, "")

@@ -75,6 +75,7 @@ def test_keys_that_cannot_be_made_or_removed(
     assert file.read_bytes() == before
 
 
+@pytest.mark.models
 def test_serve_says_what_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

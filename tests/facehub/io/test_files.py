@@ -215,6 +215,7 @@ def writer(path: Path) -> subprocess.Popen[str]:
 
 
 @POSIX
+@pytest.mark.models
 def test_what_a_killed_process_leaves_goes_with_the_next_write(tmp_path: Path) -> None:
     """And nothing of one that lives."""
     killed, living = writer(tmp_path / "killed.npz"), writer(tmp_path / "living.npz")

@@ -6,7 +6,6 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_curve
 
 from train.evaluation.metrics import (
     all_pairs,
@@ -171,6 +170,8 @@ def test_operating_points_of_nan_are_no_success() -> None:
 
 def test_operating_points_are_those_of_scikit_learn() -> None:
     """On 200 random sets, half of them full of ties."""
+    from sklearn.metrics import roc_curve
+
     rng = np.random.default_rng(0)
     for number in range(200):
         counts = rng.integers(50, 400, 2)
