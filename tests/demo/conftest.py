@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
@@ -16,6 +18,10 @@ from facehub.template import TEMPLATES
 from tests.facehub.model.networks import SIZE, save_network
 
 expect.set_options(timeout=20_000)  # ms, as for actions: a busy machine is slow, not wrong
+
+# Each `httpx.get` would read all certificate authorities: most of its time, and no page has TLS.
+_transport = httpx._transports.default
+_transport.create_ssl_context = functools.cache(_transport.create_ssl_context)
 
 
 @pytest.fixture(scope="session")
