@@ -56,7 +56,6 @@ FILES = {  # whole, so that `-m unit` need not import what they import
         "facehub/test_turned.py",
         "facehub/test_without_torch.py",
         "hostile/*",
-        "test_hostile.py",
         "test_deploy.py",
         "test_docs.py",
         "test_no_reports.py",

@@ -17,7 +17,18 @@ from playwright.sync_api import Browser, Page, expect
 
 from facehub import FaceRecognizer, MemoryGallery, enrol
 from tests.demo.routes import ask, picture, upload, uploads
-from tests.hostile.cases import ANY, FACE, FACES, NO_PICTURE, NONE, Case, GalleryCase, ZipCase
+from tests.hostile.cases import (
+    ANY,
+    FACE,
+    FACES,
+    LIMIT_BYTES,
+    NO_PICTURE,
+    NONE,
+    Case,
+    GalleryCase,
+    ZipCase,
+    limits,
+)
 from tests.hostile.galleries import GALLERIES
 from tests.hostile.pictures import CASES
 from tests.hostile.sound import hopper
@@ -50,9 +61,17 @@ def earlier(page_url: str) -> set[Path]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_raised(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """The server, which runs in this process, printed no traceback."""
-    yield
+def nothing_raised(
+    request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]
+) -> Iterator[None]:
+    """The server, which runs in this process, kept within the limits and printed no traceback."""
+    if "page" in request.fixturenames and "case" in request.fixturenames:  # one at a time
+        request.getfixturevalue("page")
+        request.getfixturevalue("corpus")
+        with limits(10, LIMIT_BYTES):
+            yield
+    else:
+        yield
     output, errors = capfd.readouterr()
     assert "Traceback" not in output + errors
 

@@ -6,6 +6,8 @@ message of the error that it must raise.
 
 from __future__ import annotations
 
+import re
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ OUTCOMES = (FACE, FACES, NONE, ANY)
 DAMAGED = "damaged or incomplete"
 NO_PICTURE = "not a picture that facehub reads"
 NO_GALLERY = "damaged or not a facehub gallery"
+LIMIT_BYTES = 2_000_000_000  # resident, at the peak
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,47 @@ class GalleryCase:
         path = folder / f"{self.name.replace(' ', '_')}.safetensors"
         path.write_bytes(self.content(fingerprint))
         return path
+
+
+@contextmanager
+def limits(seconds: float, memory: int) -> Iterator[Cost]:
+    """Fail where the body takes more of either than one input may.
+
+    Args:
+        seconds: processor time of this process and of those that it waits for.
+        memory: bytes that the resident memory may grow by at its peak, where Linux says it.
+    """
+    cost = Cost()
+    before, start = _resident(reset=True), _processor_time()
+    yield cost
+    cost.seconds, cost.memory = _processor_time() - start, _resident() - before
+    assert cost.seconds < seconds
+    assert cost.memory < memory
+
+
+@dataclass
+class Cost:
+    """What an input took; zero until it is done."""
+
+    seconds: float = 0.0
+    memory: int = 0
+
+
+def _processor_time() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def _resident(*, reset: bool = False) -> int:
+    """The peak of this process's resident memory since it was last reset."""
+    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not status.exists():
+        return 0
+    if reset:
+        clear.write_text("5")
+    peak = re.search(r"VmHWM:\s*(\d+) kB", status.read_text())
+    assert peak is not None
+    return 1024 * int(peak[1])
 
 
 @contextmanager

@@ -72,7 +72,8 @@ def test_a_pinned_commit_in_the_cache_needs_no_hub(
 
 def test_environment(repo: Repo, hub: LocalHub, tmp_path: Path) -> None:
     """HF_ENDPOINT says where the Hub is; with HF_HUB_OFFLINE it is not asked at all."""
-    code = f"from facehub import FaceEncoder; print(FaceEncoder.from_pretrained({NAME!r}).spec)"
+    code = "from facehub.model.store import read_weights, weights_folder\n"
+    code += f"print(read_weights(weights_folder({NAME!r})).spec)"
 
     def run(**settings: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "HF_HOME": str(tmp_path), **settings}
