@@ -50,7 +50,20 @@ def config(tiny_pack: str) -> TrainConfig:
     )
 
 
-QUICK: Any = {"batch_size": 4, "steps": 3}  # few CPUs calculate in float16: others take minutes
+# Few CPUs calculate in float16: others take minutes.
+QUICK: Any = {"batch_size": 2, "steps": 3, "sizes": ((0, 16, 16),)}
+
+
+@pytest.fixture(autouse=True)
+def few_plots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are half of an epoch's time here: none, or in the test of records the first."""
+    real, wanted = module.plot, request.node.name == "test_it_learns_and_keeps_records"
+
+    def plot(run: Path) -> None:
+        if wanted and not (run / "curves.png").exists():
+            real(run)
+
+    monkeypatch.setattr(module, "plot", plot)
 
 
 @pytest.fixture
@@ -475,6 +488,7 @@ sys.exit(main())
 """
 
 
+@pytest.mark.slow
 def test_an_elastic_run_survives_a_killed_worker_and_follows_the_curve_of_one(
     config: TrainConfig, tmp_path: Path, on_cpu: None
 ) -> None:
