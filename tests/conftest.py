@@ -64,6 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         path = item.path.relative_to(TESTS).as_posix()
         if not any(item.get_closest_marker(name) for name in KINDS):
             item.add_marker(kind(item, path))
+    GUARD.alone = config.option.markexpr == "unit"
     if "slow" not in config.option.markexpr:
         slow = [item for item in items if item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=slow)

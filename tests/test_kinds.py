@@ -37,6 +37,7 @@ def test_a_unit_test_can_start_no_process_and_load_no_framework(
         subprocess.run(["true"])
     with pytest.raises(RuntimeError, match="a unit test starts a process"):
         multiprocessing.get_context("spawn").Process(target=print).start()
+    monkeypatch.setattr(GUARD, "alone", True)
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     with pytest.raises(RuntimeError, match="a unit test imports torch"):
         import torch  # noqa: F401

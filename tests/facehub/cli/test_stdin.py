@@ -118,6 +118,7 @@ def test_closed(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert (code, stderr) == (5, "error: -: Standard input is closed.\n")
 
 
+@pytest.mark.models
 def test_in_a_pipe(photos: Path) -> None:
     command = [sys.executable, "-m", "facehub", "verify", "-", str(photos / "hopper.jpg")]
     with (photos / "hopper.jpg").open("rb") as file:
