@@ -1,13 +1,13 @@
-"""Groups of faces against who they show, beside other rules on the same embeddings.
+"""Compare facehub's clustering with other algorithms on the same embeddings.
 
 python benchmarks/album.py FACES [--pictures LFW.zip] [--cache FOLDER] [--people]
 python benchmarks/album.py FACES --count 100000
 
-FACES are aligned faces of which the held-out identities are read; rules and settings are chosen
-there. `--people` adds draws of them with as few photos each as most people have in LFW. LFW.zip
-holds pictures, `NAME/NAME_0001.jpg`, which go through the whole chain; it is for the final look
+FACES are aligned faces, of which the held-out identities are read; algorithms and settings are
+chosen there. `--people` adds samples with as few photos per person as in LFW. LFW.zip holds
+pictures, `NAME/NAME_0001.jpg`, which go through the whole pipeline; it is for the final comparison
 only. `--count` measures time and memory instead, on a mixture around the held-out embeddings.
-InsightFace's rule is DBSCAN at a cosine of 0.48: tried as distance and as similarity.
+InsightFace's rule is DBSCAN at a cosine of 0.48, tried as a distance and as a similarity.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _heldout(faces: Path, recognizer: FaceRecognizer) -> Faces:
 
 
 def _pictures(path: Path, recognizer: FaceRecognizer) -> Faces:
-    """The face nearest the middle of each picture that shows one."""
+    """Embed the face nearest the centre of each picture that shows one."""
     source = open_source(path)
     rows = embed_detected(source.names, source.read, recognizer)
     people = np.unique([identity_of(name) for name in source.names], return_inverse=True)[1]
@@ -83,7 +83,7 @@ def _cached(folder: Path | None, name: str, make: Callable[[], Faces]) -> Faces:
 
 
 def _with_few_photos(faces: Faces, seed: int) -> Faces:
-    """Seven of ten people with one photo, the others with two and more, as in LFW."""
+    """Sample people as in LFW: seven of ten with one photo, the others with two or more."""
     embeddings, people = faces
     rng = np.random.default_rng(seed)
     kept: list[int] = []
@@ -107,7 +107,7 @@ def _rules(count: int, spec: ModelSpec) -> Iterator[tuple[str, Rule]]:
 
 
 def _fit(model: DBSCAN | HDBSCAN, rows: np.ndarray) -> np.ndarray:
-    """Groups; each face of none gets one of its own."""
+    """Fit a model; each face without a group forms its own."""
     labels: np.ndarray = model.fit_predict(rows.astype(np.float64))
     alone = labels < 0
     labels[alone] = labels.max() + 1 + np.arange(alone.sum())
@@ -115,7 +115,7 @@ def _fit(model: DBSCAN | HDBSCAN, rows: np.ndarray) -> np.ndarray:
 
 
 def _chinese_whispers(rows: np.ndarray, limit: float, rounds: int = 20) -> np.ndarray:
-    """Each face in turn takes the label that weighs most among its neighbours (Biemann, 2006)."""
+    """Chinese whispers: each face in turn takes its neighbours' heaviest label (Biemann, 2006)."""
     rng = np.random.default_rng(0)
     near, weights = [], []
     for number, row in enumerate(rows):
@@ -136,7 +136,7 @@ def _chinese_whispers(rows: np.ndarray, limit: float, rounds: int = 20) -> np.nd
 
 
 def _print_rules(title: str, sets: list[Faces], spec: ModelSpec) -> None:
-    """Means over the sets."""
+    """Print means over the sets."""
     faces = sum(len(people) for _, people in sets) / len(sets)
     everyone = sum(len(set(people.tolist())) for _, people in sets) / len(sets)
     print(f"\n{title}: {faces:,.0f} faces of {everyone:,.0f} people")
@@ -161,7 +161,7 @@ def _print_rules(title: str, sets: list[Faces], spec: ModelSpec) -> None:
 
 
 def _print_speed(faces: Faces, count: int, spec: ModelSpec) -> None:
-    """Copies of the held-out people, each turned another way, with some noise."""
+    """Make copies of the held-out people, each randomly rotated, with some noise."""
     embeddings, people = faces
     rng = np.random.default_rng(0)
     size = embeddings.shape[1]

@@ -1,11 +1,10 @@
-"""An honest client beside two that send pictures made to take long, at the service and at the page.
+"""Measure an honest client's latency while attackers send slow pictures to service and page.
 
 python benchmarks/attack.py [--clients 2] [--seconds 20]
 
-The pictures are JPEGs of 40 KB with 99 scans of 9.9 megapixels: about the slowest that are let in.
-Each attacker sends the next one as soon as the last is answered. Fails where the honest client's
-median time during the attack is over three times that before it, or it gets something else than an
-answer.
+The pictures are JPEGs of 40 KB with 99 scans of 9.9 megapixels: about the slowest accepted.
+Each attacker sends the next one as soon as the last is answered. Fails if the honest client's
+median time during the attack is more than three times that before, or if it gets an error.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def main() -> None:
 
 
 def slow_jpeg(scans: int, size: tuple[int, int]) -> bytes:
-    """A progressive JPEG of one grey, whose last refinement is repeated until it has `scans`."""
+    """Make a progressive JPEG of one grey whose last refinement scan is repeated up to `scans`."""
     buffer = io.BytesIO()
     Image.new("L", size, 128).save(buffer, "JPEG", progressive=True, quality=50)
     data = buffer.getvalue()
@@ -82,7 +81,7 @@ def slow_jpeg(scans: int, size: tuple[int, int]) -> bytes:
 def measure(
     url: str, compare: Compare, bombs: list[bytes], seconds: float, attackers: int
 ) -> tuple[list[float], Counter[str]]:
-    """Seconds of each honest comparison, and what attackers were answered."""
+    """Measure the seconds of each honest comparison, and count the answers to the attackers."""
     stop = threading.Event()
     answers: Counter[str] = Counter()
 
@@ -112,7 +111,7 @@ def measure(
 
 
 def ask_service(client: httpx.Client, pair: list[bytes]) -> str:
-    """The decision, or the error's name."""
+    """Return the decision, or the error's name."""
     files = {"first": pair[0], "second": pair[1]}
     headers = {"Authorization": f"Bearer {os.environ['FACEHUB_ATTACK_TOKEN']}"}
     answer = client.post("/v1/verify", files=files, headers=headers).json()
@@ -120,7 +119,7 @@ def ask_service(client: httpx.Client, pair: list[bytes]) -> str:
 
 
 def ask_page(client: httpx.Client, pair: list[bytes]) -> str:
-    """The decision, or the error's text."""
+    """Return the decision, or the error's text."""
     files = [("files", (f"{number}.jpg", content)) for number, content in enumerate(pair)]
     paths = client.post("/gradio_api/upload", files=files).raise_for_status().json()
     data = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
@@ -136,7 +135,7 @@ def ask_page(client: httpx.Client, pair: list[bytes]) -> str:
 
 @contextlib.contextmanager
 def service() -> Iterator[str]:
-    """`facehub serve`; its key is in the environment."""
+    """Run `facehub serve`; its key is in the environment."""
     with tempfile.TemporaryDirectory() as folder:
         keys = Path(folder, "keys.json")
         words = ["keys", str(keys), "--add", "attack", "--rate", "100000"]
@@ -149,7 +148,7 @@ def service() -> Iterator[str]:
 
 @contextlib.contextmanager
 def page() -> Iterator[str]:
-    """`facehub demo`."""
+    """Run `facehub demo`."""
     port = _free_port()
     os.environ["GRADIO_SERVER_PORT"] = str(port)
     with _run([*_facehub(), "demo"], port):

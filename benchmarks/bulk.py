@@ -1,10 +1,10 @@
-"""Photos a second of `facehub embed`: one process on one core, and one process a core on all.
+"""Measure `facehub embed` in photos per second: on one core, and with a process per core on all.
 
 python benchmarks/bulk.py PHOTOS [--photos 1000] [--rounds 3]
 
-PHOTOS is whatever the command takes, LFW.zip say. The two run in turn, so that both see the same
-machine; times are of whole commands, start and output included. On a busy machine only the CPU time
-a photo says something: it should be the same for both.
+PHOTOS is anything that the command takes, LFW.zip say. The two run in turn, under the same
+conditions; times are of whole commands, including start and output. On a busy machine, only the CPU
+time per photo is meaningful: it should be equal for both.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _embed(photos: Path, output: Path, cores: list[int]) -> tuple[float, float]:
-    """Seconds, and CPU seconds, of a command with a worker for each of these cores."""
+    """Run the command with one worker per core; return seconds and CPU seconds."""
     command = [sys.executable, "-m", "facehub", "embed", str(photos), "-o", str(output)]
     start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(

@@ -1,9 +1,9 @@
-"""What `facehub verify` costs as a whole process, and what its time goes to.
+"""Measure a whole `facehub verify` process, and break down its time.
 
 python benchmarks/cold_start.py [--runs 7] [--against 'OTHER COMMAND']
 
 `--against` names another command, of an earlier version say. Both run in turn, and the ratio is
-that of each pair of runs.
+computed for each pair of runs.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Finding faces: time, faces found and false ones, beside the way that facehub used before.
+"""Compare face detection with facehub's former method: time, detections and false detections.
 
 python benchmarks/detection.py --reference [--runs 20] [--lfw LFW.zip]
 
-The reference runs the whole landmarker on the picture and on every tile. With `--lfw` the faces
-that both find are counted: on all pictures of LFW, on mosaics of them, on LFW faces pasted into
-large pictures, and on pictures without people. LFW is for evaluation only.
+The reference runs the whole landmarker on the picture and on every tile. With `--lfw`, the faces
+that each finds are counted: in all pictures of LFW, in mosaics of them, in large pictures with
+pasted LFW faces, and in pictures without people. LFW is for evaluation only.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def count_lfw(detectors: dict[str, FaceDetector], faces: LfwFaces) -> None:
 
 
 def count_placed(detectors: dict[str, FaceDetector], name: str, pictures: list[Placed]) -> None:
-    """Print how many of the placed faces each detector finds, and how many faces elsewhere."""
+    """Print how many of the pasted faces each detector finds, and how many false ones."""
     number = sum(len(boxes) for _, boxes in pictures)
     hits, others = dict.fromkeys(detectors, 0), dict.fromkeys(detectors, 0)
     distances: list[float] = []
@@ -178,7 +178,7 @@ def count_placed(detectors: dict[str, FaceDetector], name: str, pictures: list[P
 
 
 def pupil_distances(first: list[FaceLandmarks], second: list[FaceLandmarks]) -> list[float]:
-    """How far each pupil is from that of the same face in the other list, in eye distances."""
+    """Distance of each pupil to that of the same face in the other list, in inter-eye distances."""
     distances = []
     for face in first:
         span = float(np.linalg.norm(face.pupils[1] - face.pupils[0]))
@@ -215,14 +215,14 @@ def sample(name: str) -> np.ndarray:
 
 
 def paste(picture: np.ndarray, part: np.ndarray, x: int, y: int) -> tuple[int, int, int, int]:
-    """Copy a part into a picture; return where it lies."""
+    """Paste a part into a picture; return its box."""
     bottom, right = y + part.shape[0], x + part.shape[1]
     picture[y:bottom, x:right] = part
     return x, y, right, bottom
 
 
 def inside(point: np.ndarray, box: tuple[float, float, float, float]) -> bool:
-    """Whether a point lies in a box."""
+    """Whether a point is inside a box."""
     return bool(box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3])
 
 

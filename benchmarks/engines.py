@@ -1,4 +1,4 @@
-"""PyTorch, float32 and int8 side by side: speed, and error rates on held-out identities.
+"""Compare PyTorch, float32 and int8: speed, and error rates on held-out identities.
 
 python benchmarks/engines.py FACES [--weights FOLDER] [--other FOLDER]   # aligned faces
 
@@ -66,7 +66,7 @@ def _engines(weights: str, threads: int) -> dict[str, Embedder]:
 def _print_speed(
     engines: dict[str, Embedder], crops: np.ndarray, count: int, threads: int, runs: int = 31
 ) -> None:
-    """Median times, the engines in turn, and the speed relative to float32."""
+    """Print median times, with the engines in turn, and the speed relative to float32."""
     times: dict[str, list[float]] = {name: [] for name in engines}
     for run in range(runs + 2):
         for name, engine in engines.items():
@@ -85,13 +85,13 @@ def _print_speed(
 
 
 def _fitting(crops: np.ndarray, engine: Embedder) -> np.ndarray:
-    """Crops of the size that a network takes; what they show does not change its speed."""
+    """Make crops of a network's input size; their content does not affect its speed."""
     t = engine.spec.template
     return np.resize(crops, (len(crops), t.height, t.width, 3)) if t.width != 96 else crops
 
 
 def _print_rates(name: str, first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> None:
-    """TAR at each FMR, all against all; probes from `first`, gallery from `second`."""
+    """Print FNMR @ FMR, all against all; probes from `first`, gallery from `second`."""
     if first is second:
         similarity, same = all_pairs(first, labels)
     else:
@@ -103,7 +103,7 @@ def _print_rates(name: str, first: np.ndarray, second: np.ndarray, labels: np.nd
 
 
 def _rate(fmr: float, fnmr: float) -> str:
-    return f"TAR {100 * (1 - fnmr):.2f} % at FMR {fmr:g}"
+    return f"FNMR {100 * fnmr:.2f} % at FMR {fmr:g}"
 
 
 if __name__ == "__main__":

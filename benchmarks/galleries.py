@@ -1,12 +1,12 @@
-"""Galleries side by side in one run: NumPy, faiss where it is installed, SQLite, PostgreSQL.
+"""Compare galleries in one run: NumPy, faiss if installed, SQLite, PostgreSQL.
 
     python benchmarks/galleries.py --count 1000000 [--embeddings FILE.npz] [--postgres ADDRESS]
 
-With `--hnsw`, the gallery in PostgreSQL is searched approximately, too.
+With `--hnsw`, the gallery in PostgreSQL is also searched approximately.
 
-Templates are drawn around the identities of a file that `facehub embed` wrote, or around random
-ones; four a person. Every answer of the gallery is compared with NumPy's exact one. Times are the
-best of several; ratios are to NumPy in the same run, as machines differ.
+Templates are drawn around the identities of a file from `facehub embed`, or around random ones,
+four per person. Every result of a gallery is compared with NumPy's exact one. Times are the best of
+several; ratios are relative to NumPy in the same run, because machines differ.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main() -> None:
 
 @dataclass(frozen=True, eq=False)
 class Alone:
-    """What NumPy does with the same templates.
+    """NumPy's results and times for the same templates.
 
     Attributes:
         probes: float32 (M, 512).
@@ -215,7 +215,7 @@ def _centres(file: Path | None, rng: np.random.Generator) -> np.ndarray:
 
 
 def _rows(count: int, centres: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """`EACH` templates around each new person, who lies around one of the centres."""
+    """Draw `EACH` templates around each new person, and the people around the centres."""
     for begin in range(0, count, BATCH):
         n = min(BATCH, count - begin) // EACH
         people = _near(centres[rng.integers(len(centres), size=n)], 0.8, rng)
@@ -225,7 +225,7 @@ def _rows(count: int, centres: np.ndarray, rng: np.random.Generator) -> Iterator
 def _near(
     rows: np.ndarray, distance: float, rng: np.random.Generator, n: int | None = None
 ) -> np.ndarray:
-    """Unit vectors so far from others, float32."""
+    """Draw unit vectors at a given distance from others, float32."""
     noise = rng.standard_normal((n or len(rows), SIZE), np.float32) / np.float32(SIZE**0.5)
     moved = rows + np.float32(distance) * noise
     near: np.ndarray = moved / np.linalg.norm(moved, axis=1, keepdims=True)
@@ -247,7 +247,7 @@ def _line(what: str, seconds: float, of: float | None = None) -> None:
 
 
 def _memory() -> int:
-    """Bytes of this process that are in memory."""
+    """Resident memory of this process, in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 

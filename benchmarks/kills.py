@@ -1,19 +1,19 @@
-"""kill -9 at random moments while a gallery is changed: what was reported is there, nothing half?
+"""Test durability: `kill -9` at random moments while a gallery is changed.
 
     python benchmarks/kills.py people.db --kills 200
     python benchmarks/kills.py "postgresql://user@host/database?gallery=new" --kills 200
     python benchmarks/kills.py people.safetensors --kills 200
 
-A process opens the gallery, enrols, removes, renames and merges people, some of it in transactions
-of several changes, and reports what it begins and what it has done, until it is killed. Then the
-gallery must hold, bit for bit and in order, what a gallery in memory holds after the same changes:
-all that were reported, and the last one that was begun wholly or not at all. No other file may lie
-beside it when it has been opened and closed. Every 20th time a new gallery is begun, so that its
-making is interrupted, too.
+A process opens the gallery, enrols, removes, renames and merges people, partly in transactions of
+several changes, and reports each change at its start and end, until it is killed. Then the gallery
+must hold, bit for bit and in order, what a gallery in memory holds after the same changes: all
+finished ones, and the last started one entirely or not at all. No other file may be beside it after
+it is opened and closed. Every 20th time a new gallery is started, so its creation is interrupted
+too.
 
-A gallery file (.safetensors) is written again and again instead. It must be the last one that was
-reported, or the one that was begun then; and what the process left half written must be gone after
-the next write in that folder. Not for Windows.
+A gallery file (.safetensors) is instead written again and again. It must be the last finished one,
+or the one started then; and the half-written file must be gone after the next write in that folder.
+Not for Windows.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Step = tuple[Change, ...]  # changes that are made together
 
 @dataclass
 class Outcome:
-    """What happened.
+    """The outcome of a run.
 
     Attributes:
         kills: how many.
@@ -93,7 +93,7 @@ def main() -> int:
 
 
 def run(address: str, kills: int, seed: int = 0) -> Outcome:
-    """Kill so many processes, and look at the gallery after each.
+    """Kill processes, and check the gallery after each.
 
     Raises:
         FaceHubError: the gallery cannot be used.
@@ -126,7 +126,7 @@ def run(address: str, kills: int, seed: int = 0) -> Outcome:
 def _killed(
     work: Callable[..., None], arguments: tuple[Any, ...], randomness: random.Random
 ) -> list[Any]:
-    """What a process reported, from its beginning until it was killed."""
+    """Run a process until it is killed; return its reports."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "facehub.gallery.postgres"])
     receiving, sending = context.Pipe(duplex=False)
@@ -146,7 +146,7 @@ def _killed(
 
 
 def _check(here: str, model: MemoryGallery, begun: Step, number: int, outcome: Outcome) -> None:
-    """Compare the gallery with the one in memory, which takes over what was made after all."""
+    """Compare the gallery with the one in memory; apply the last change there if it was made."""
     with open_gallery(here, FINGERPRINT, SIZE) as gallery:
         with gallery.transaction():  # waits for what the server still does for the dead
             found = _content(gallery)
@@ -168,7 +168,7 @@ def _check(here: str, model: MemoryGallery, begun: Step, number: int, outcome: O
 
 
 def _check_file(path: Path, version: int, reports: list[int], number: int, outcome: Outcome) -> int:
-    """See that one version is there, wholly, and nothing beside it after the next write.
+    """Check that one complete version exists, and nothing beside it after the next write.
 
     Args:
         path: of the gallery file.
@@ -208,7 +208,7 @@ def _content(gallery: Gallery) -> list[tuple[str, str, str]]:
 
 
 def _version(number: int) -> list[Entry]:
-    """What a gallery file holds, by its number."""
+    """Make the content of a gallery file from its number."""
     rows = np.roll(_rows(), number, 0)
     return [Entry(str(number + i), row) for i, row in enumerate(rows)]
 
@@ -224,7 +224,7 @@ def _rows() -> np.ndarray:
 
 
 def save(address: str, version: int, reports: Connection) -> None:
-    """Write a gallery file for ever: its next version each time."""
+    """Write new versions of a gallery file for ever."""
     reports.send(version)
     for number in itertools.count(version + 1):
         reports.send(number)
@@ -233,7 +233,7 @@ def save(address: str, version: int, reports: Connection) -> None:
 
 
 def change(address: str, seed: str, reports: Connection) -> None:
-    """Change a gallery for ever. Sends each step before it begins, and None when it is made."""
+    """Change a gallery for ever; send each step before it starts, and None when it is done."""
     reports.send(None)
     randomness = random.Random(seed)
     with open_gallery(address, FINGERPRINT, SIZE) as gallery:
@@ -282,7 +282,7 @@ def _apply(gallery: Gallery, change: Change) -> None:
 
 
 def template(number: int) -> np.ndarray:
-    """Float32 (128,), a unit vector that belongs to a number."""
+    """Make a unit vector, float32 (128,), from a number."""
     row = np.random.default_rng(number).standard_normal(SIZE)
     unit: np.ndarray = (row / np.linalg.norm(row)).astype(np.float32)
     return unit

@@ -1,9 +1,9 @@
-"""From the bytes of one 512 x 512 JPEG with one face to its embedding, and what the time goes to.
+"""Measure the time from one 512 x 512 JPEG with one face to its embedding, step by step.
 
 python benchmarks/latency.py [--runs 100] [--against CHECKOUT]
 
 `--against` names another checkout, of an earlier version say (`git worktree add CHECKOUT COMMIT`).
-Its `FaceRecognizer.face` and ours run in turn, each in a process of its own.
+Both versions of `FaceRecognizer.face` run in turn, in separate processes.
 """
 
 from __future__ import annotations

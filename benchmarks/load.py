@@ -1,9 +1,9 @@
-"""Many clients at once against `app.py`: throughput, memory, and what is left on the disk.
+"""Load test of `app.py` with many clients: throughput, memory, and leftover files.
 
 python benchmarks/load.py [--clients 32] [--seconds 120]
 
-Fails where a client gets an error, a file is left that the app need not keep, the page adds more
-than 50 ms of a core to a comparison, or memory grows by more than 10 % after the first 20 s.
+Fails if a client gets an error, an unneeded file is left, the page adds more than 50 ms of CPU time
+to a comparison, or memory grows by more than 10 % after the first 20 s.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SAMPLE_EVERY, SETTLED = 10, 20  # seconds; memory is compared with that when it 
 
 
 class BusyError(Exception):
-    """The app said that it has no room for one more request."""
+    """The app refused a request because it is busy."""
 
 
 def main() -> None:
@@ -103,7 +103,7 @@ def main() -> None:
 def faults(
     outcomes: collections.Counter[str], overhead: float, memory: list[float], left: bool
 ) -> list[str]:
-    """What is not as it should be.
+    """List failures.
 
     Args:
         outcomes: how often which.
@@ -124,7 +124,7 @@ def faults(
 
 
 def _alone(seconds: float) -> float:
-    """Comparisons a second that the library reaches from the same files."""
+    """Measure the library's comparisons per second from the same files."""
     from facehub import default_recognizer, verify
 
     recognizer = default_recognizer()
@@ -145,7 +145,7 @@ def _alone(seconds: float) -> float:
 def _load(
     port: int, pid: int, clients: int, seconds: float
 ) -> tuple[collections.Counter[str], list[float], list[float], Path, set[Path]]:
-    """Outcomes, latencies, memory, the upload folder, and uploads of those who were told busy."""
+    """Outcomes, latencies, memory, the upload folder, and uploads of refused clients."""
     outcomes: collections.Counter[str] = collections.Counter()
     latencies: list[float] = []
     refused: set[Path] = set()
@@ -168,7 +168,7 @@ def _load(
             now = time.monotonic()
             if now < end:
                 latencies.append(now - started)
-            if now < end or outcome not in DECISIONS:  # an answer that came late counts not
+            if now < end or outcome not in DECISIONS:  # late answers do not count
                 outcomes[outcome] += 1
 
     with ThreadPoolExecutor(clients) as pool:
@@ -188,7 +188,7 @@ def _upload(connection: http.client.HTTPConnection) -> list[str]:
 
 
 def _upload_folder(port: int) -> Path:
-    """Where the app keeps uploads, learnt from one that is removed here again."""
+    """Find the app's upload folder by an upload, which is removed again."""
     paths = [Path(path) for path in _upload(http.client.HTTPConnection("127.0.0.1", port))]
     for path in paths:
         path.unlink()
@@ -197,7 +197,7 @@ def _upload_folder(port: int) -> Path:
 
 
 def _compare(connection: http.client.HTTPConnection, session: str, refused: set[Path]) -> str:
-    """Upload and compare the pictures, as a page does: a decision, busy, or what went wrong."""
+    """Upload and compare the pictures, as the page does; return a decision, busy, or an error."""
     paths = _upload(connection)
     data = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
     body = json.dumps({"data": [*data, "exactly_one"], "session_hash": session}).encode()
@@ -231,17 +231,17 @@ def _request(
 
 @functools.cache
 def _multipart() -> bytes:
-    """The pictures as the body of an upload."""
+    """Make the body of an upload from the pictures."""
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\n'
     parts = [(head % path.name).encode() + path.read_bytes() + b"\r\n" for path in PICTURES]
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
 
 def _memory_mib(pid: int, folder: Path) -> float:
-    """Of the process, and of the uploads, which may lie in memory."""
+    """Memory of the process and of the uploads, which may be in memory."""
     resident = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]
     uploads = 0
-    for parent, _, names in os.walk(folder):  # unlike `rglob`, not upset by what goes meanwhile
+    for parent, _, names in os.walk(folder):  # unlike `rglob`, tolerates files removed meanwhile
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 uploads += os.stat(os.path.join(parent, name)).st_size

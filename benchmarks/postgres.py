@@ -1,9 +1,9 @@
-"""A gallery in PostgreSQL: bytes, rates and times, with NumPy's product in the same run.
+"""Measure a gallery in PostgreSQL (size, rates, times) beside NumPy's product in the same run.
 
     python benchmarks/postgres.py postgresql://user@host/database?gallery=benchmark
 
-The gallery must be new; it is dropped at the end. Templates are a mixture: people at random, five
-templates around each, of cosine 0.6 or so to one another, as those of real photos are.
+The gallery must be new; it is dropped at the end. Templates are a mixture: random people with five
+templates each, at a cosine similarity of about 0.6 to one another, like those of real photos.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def compare(gallery: PostgresGallery, rows: np.ndarray, probes: np.ndarray, what
 
 
 def exact(rows: np.ndarray, probe: np.ndarray) -> np.ndarray:
-    """The five best of NumPy's product."""
+    """Find the five best by NumPy's product."""
     return np.argpartition(rows @ probe, -5)[-5:]
 
 
@@ -142,7 +142,7 @@ def processor_time(
 
 
 def mixture(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Float32 (n, SIZE), unit rows, EACH of a person side by side."""
+    """Draw templates, float32 (n, SIZE), L2-normalised rows, `EACH` per person in a row."""
     means = rng.normal(size=(-(-n // EACH), SIZE)).astype(np.float32)
     rows = np.repeat(means, EACH, axis=0)[:n]
     rows += SPREAD * rng.normal(size=rows.shape).astype(np.float32)
@@ -156,12 +156,12 @@ def batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
 
 
 def with_workers(address: str, n: int) -> str:
-    """The address, for connections whose queries get so many parallel workers."""
+    """Add the number of parallel workers per query to the address."""
     return f"{address}&options=-c%20max_parallel_workers_per_gather%3D{n}"
 
 
 def timed(action: Callable[[], object]) -> float:
-    """Milliseconds."""
+    """Time a call, in milliseconds."""
     began = time.perf_counter()
     action()
     return 1000 * (time.perf_counter() - began)

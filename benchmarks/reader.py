@@ -1,8 +1,8 @@
-"""How fast a pack's faces are read, from the file cache and from the disk, with and without hints.
+"""Measure how fast a pack is read, from the page cache and from disk, with and without hints.
 
-The file is dropped from the cache before each way of reading, so other users of it suffer. "Hinted
-before": the kernel is told of a batch just before it is read; "hinted a step ahead": of the next
-batch before each one, and between them the process works elsewhere for as long as a step takes.
+The file is dropped from the cache before each way of reading, which slows other users of it.
+"Hinted before": the kernel gets a hint of a batch just before it is read; "hinted a step ahead": of
+the next batch, one training step before it is read.
 
 python benchmarks/reader.py runs/celeba
 """
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def measure(faces: PackedFaces, batches: np.ndarray, way: str, step: float) -> tuple[float, float]:
-    """Seconds that the process spends on reading and hinting, and those on hinting alone."""
+    """Measure the seconds spent on reading and hinting, and on hinting alone."""
     out = np.empty((batches.shape[1], *faces.crops.shape[1:]), np.uint8)
     out[:] = 0  # its own pages are there
     ahead = int(way.endswith("ahead"))
@@ -57,10 +57,10 @@ def measure(faces: PackedFaces, batches: np.ndarray, way: str, step: float) -> t
     for number, rows in enumerate(batches):
         start = time.perf_counter()
         if way.startswith("cold, hinted") and number + ahead < len(batches):
-            faces.will_read(batches[number + ahead])
+            faces.prefetch(batches[number + ahead])
             hint += time.perf_counter() - start
         faces.read(rows, out)
-        if not (ahead and number == 0):  # nobody could know of the first one
+        if not (ahead and number == 0):  # the first batch cannot be prefetched
             read += time.perf_counter() - start
         if ahead:
             time.sleep(step)

@@ -1,11 +1,10 @@
-"""Many clients at once against `facehub serve`, with a client generated from its OpenAPI document.
+"""Load test of `facehub serve` with many clients, generated from its OpenAPI document.
 
 python benchmarks/service.py [--clients 32] [--seconds 10]
 
-A third of the clients share a key with a low limit, and the queue is shorter than there are
-clients, so that 429 and 503 are met as well. Fails where a client gets any other error or an
-exception, where a refusal does not say when to come back, or where the gallery does not hold in the
-end what was reported.
+A third of the clients share a key with a low limit, and the queue is shorter than the number of
+clients, so responses include 429 and 503. Fails if a client gets any other error or an exception,
+if a refusal has no Retry-After, or if the gallery finally differs from the reported changes.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ HONEST = (429, 503)
 
 @dataclass
 class Outcomes:
-    """What the clients got.
+    """The responses to the clients.
 
     Attributes:
         statuses: how often each status of each operation, or the name of an exception.
@@ -90,7 +89,7 @@ def main() -> None:
 
 
 def faults(outcomes: Outcomes, found: dict[str, int]) -> list[str]:
-    """What is not as it should be.
+    """List failures.
 
     Args:
         outcomes: what the clients got.
@@ -109,7 +108,7 @@ def faults(outcomes: Outcomes, found: dict[str, int]) -> list[str]:
 
 
 def generate(document: str, folder: Path) -> Any:
-    """A client package made of an OpenAPI document, imported.
+    """Generate a client package from an OpenAPI document, and import it.
 
     Args:
         document: JSON.
@@ -136,7 +135,7 @@ def generate(document: str, folder: Path) -> Any:
 
 
 class Caller:
-    """One client: calls operations of the generated package and counts what comes of them."""
+    """One client: calls operations of the generated package and counts the responses."""
 
     def __init__(self, api: Any, url: str, token: str, outcomes: Outcomes) -> None:
         self._api = api
@@ -144,7 +143,7 @@ class Caller:
         self._outcomes = outcomes
 
     def __call__(self, operation: str, *args: Any, **kwargs: Any) -> Any:
-        """The answer where it is done, or None where it was refused."""
+        """Return the answer, or None if the request was refused."""
         module = getattr(self._api.api.default, operation)
         started = time.monotonic()
         try:
@@ -160,20 +159,20 @@ class Caller:
         wait = answer.headers.get("Retry-After", "")
         if status in HONEST:
             self._outcomes.silent += not (wait.isdecimal() and answer.parsed.error)
-            time.sleep(0.1)  # sooner than asked, to keep the service full
+            time.sleep(0.1)  # sooner than Retry-After, to keep the service busy
         return None
 
     def file(self, content: bytes) -> Any:
-        """A picture as the package takes it."""
+        """Make a picture argument for the package."""
         return self._api.types.File(io.BytesIO(content), "picture.jpg", "image/jpeg")
 
     def model(self, kind: str, /, **values: Any) -> Any:
-        """A body as the package takes it."""
+        """Make a request body for the package."""
         return getattr(self._api.models, kind)(**values)
 
 
 def load(api: Any, url: str, tokens: list[str], clients: int, seconds: float) -> Outcomes:
-    """Let many clients work; each enrols, renames and removes people of its own."""
+    """Run many clients; each enrols, renames and removes its own people."""
     outcomes = Outcomes()
     end = time.monotonic() + seconds
 
@@ -193,7 +192,7 @@ def load(api: Any, url: str, tokens: list[str], clients: int, seconds: float) ->
 def _steps(
     call: Caller, name: str, turn: int, expected: dict[str, int]
 ) -> Iterator[Callable[[], None]]:
-    """One round of a client: what it asks for, and what that must leave behind."""
+    """One round of a client: its requests, and the expected changes."""
 
     def enrol() -> None:
         body = call.model("EnrolBody", picture=call.file(EXAMPLES[turn % 3]), name=name)
@@ -224,7 +223,7 @@ def _steps(
 
 
 def people(api: Any, url: str, token: str) -> dict[str, int]:
-    """Templates of each person in the gallery, page by page."""
+    """Count each person's templates in the gallery, page by page."""
     client = _client(api, url, token)
     found: dict[str, int] = {}
     while True:
@@ -235,13 +234,13 @@ def people(api: Any, url: str, token: str) -> dict[str, int]:
 
 
 def _client(api: Any, url: str, token: str) -> Any:
-    options = {"timeout": 120, "verify_ssl": False}  # which would read certificates for nothing
+    options = {"timeout": 120, "verify_ssl": False}  # skips loading certificates
     return api.AuthenticatedClient(base_url=url, token=token, **options)
 
 
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Run the service with an empty gallery in a folder; gives its address."""
+    """Run the service with an empty gallery in a folder; yield its URL."""
     command = [sys.executable, "-m", "facehub"]
     environment = {
         **os.environ,

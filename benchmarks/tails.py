@@ -1,11 +1,11 @@
-"""Do tails that are fitted to a few hundred people hold for a thousand times as many pairs?
+"""Check whether tails fitted to a few hundred people hold for a thousand times as many pairs.
 
 python benchmarks/tails.py VECTORS.npz --judge VECTORS.npz [--faces CELEBA.zip]
 
-Both files are as `python -m train teach` writes them, of two networks: names (PERSON/PICTURE) and
-embeddings, or codes and scale. The highest of all pairs are mostly mistakes of the labels. What all
-pairs show is therefore measured without pictures that another person's claim (by the rule of
-`train/evaluation/labels.py`, in one pass), and without pairs that the judge takes for one person.
+Both files are from `python -m train embed-teacher`, of two networks: names (PERSON/PICTURE) and
+embeddings, or codes and scale. The highest pairs are mostly label errors. All pairs are therefore
+measured without mislabelled pictures (by the rule of `train/evaluation/labels.py`, in one pass),
+and without pairs that the judge takes for one person.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from facehub.io.sources import open_source
-from train.evaluation.labels import CLAIMANTS, claimed_by_others
+from train.evaluation.labels import MIN_PICTURES, mislabelled
 from train.evaluation.metrics import all_pairs
 from train.evaluation.tail import fit_tail
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def read_vectors(file: Path) -> tuple[list[str], np.ndarray]:
-    """Names, and float32 (N, D), unit rows."""
+    """Load names, and embeddings, float32 (N, D), L2-normalised rows."""
     with np.load(file) as content:
         names = [n.decode() if isinstance(n, bytes) else str(n) for n in content["names"].tolist()]
         if "codes" in content:
@@ -70,7 +70,7 @@ def read_vectors(file: Path) -> tuple[list[str], np.ndarray]:
 
 
 def claimed(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """As `claimed_by_others`, for more people than a matrix of all means has room for."""
+    """Like `mislabelled`, for more people than fit into a matrix of all means."""
     counts = np.bincount(labels)
     means = np.zeros((len(counts), vectors.shape[1]), np.float32)
     np.add.at(means, labels, vectors)
@@ -79,14 +79,14 @@ def claimed(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     found = np.zeros(len(labels), bool)
     for start in range(0, len(labels), ROWS):
         block = vectors[start : start + ROWS] @ means.T
-        block[:, counts < CLAIMANTS] = -1
+        block[:, counts < MIN_PICTURES] = -1
         block[np.arange(len(block)), labels[start : start + ROWS]] = -1
         found[start : start + ROWS] = block.max(axis=1) >= limit
     return found
 
 
 def one_person(vectors: np.ndarray, labels: np.ndarray) -> float:
-    """The median similarity of pairs of one person: of neighbours in the order of people."""
+    """Median similarity of genuine pairs, of neighbours in the order of people."""
     order = np.argsort(labels, kind="stable")
     pairs = itertools.pairwise(order)
     return float(np.median([vectors[a] @ vectors[b] for a, b in pairs if labels[a] == labels[b]]))
@@ -95,7 +95,7 @@ def one_person(vectors: np.ndarray, labels: np.ndarray) -> float:
 def highest_pairs(
     vectors: np.ndarray, judged: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """The highest similarities of different people, falling, and the number of all such pairs."""
+    """The highest impostor similarities, descending, and the number of all impostor pairs."""
     some = np.random.default_rng(0).choice(len(labels), min(4000, len(labels)), replace=False)
     similarity, same = all_pairs(vectors[some], labels[some])
     cut = np.quantile(similarity[~same], 1 - 2 * FMRS[0])
@@ -119,11 +119,11 @@ def predict(
     share: float,
     found: list[float],
 ) -> list[str]:
-    """Mean and deviation of what tails predict, and how many of their intervals hold the truth."""
+    """Mean and deviation of the tails' predictions, and the coverage of their intervals."""
     predicted, holds = [], []
     for chosen in drawn:
         own, people = vectors[chosen], labels[chosen]
-        kept = ~claimed_by_others(own, people)
+        kept = ~mislabelled(own, people)
         tail = fit_tail(*all_pairs(own[kept], people[kept]), people[kept], share=share)
         assert tail is not None
         predicted.append([tail.similarity_at(fmr) for fmr in FMRS])

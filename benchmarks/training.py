@@ -1,13 +1,13 @@
-"""How fast this machine trains, against its own matrix product, and how fast a pack is read.
+"""Measure this machine's training speed relative to its matrix product, and its reading speed.
 
-A step is all that `fit` does for a batch: read, augment, forward with the teacher, backward, clip,
-optimise, average. Its floating-point operations are those of forward and backward alone.
+A step is everything that `fit` does for a batch: read, augment, forward with the teacher, backward,
+clip, optimise, average. Its floating-point operations are those of forward and backward alone.
 
 python benchmarks/training.py runs/celeba --config train/configs/celeba_cpu.toml
 python benchmarks/training.py runs/celeba --config CONFIG.toml --stems face iresnet
 
-With `--stems`, only how much faster a step is with each stem than with the first one, the steps in
-turn, in batches of `--batch-size` faces.
+With `--stems`, only the speed of a step with each stem relative to the first is measured, in turn,
+in batches of `--batch-size` faces.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def compare_stems(
 def training_step(
     config: TrainConfig, faces: PackedFaces, height: int, width: int
 ) -> tuple[int, Callable[[], None]]:
-    """Floating-point operations of one optimiser step, and what takes it."""
+    """Return the floating-point operations of one optimiser step, and a function that takes it."""
     training = np.flatnonzero(~faces.heldout)
     identities, labels = np.unique(faces.labels[training], return_inverse=True)
     module = TrainingStep(config, faces.names[training], len(identities))
@@ -136,7 +136,7 @@ def training_step(
 
 
 def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
-    """Floating-point operations a second of a square matrix product."""
+    """Measure the floating-point operations per second of a square matrix product."""
     a = torch.randn(size, size).to(dtype)
     return 2 * size**3 / median_of(lambda: a @ a, 10)
 

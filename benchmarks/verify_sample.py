@@ -1,4 +1,4 @@
-"""Run `facehub verify` on a random sample of LFW pairs and count what it says.
+"""Run `facehub verify` on a random sample of LFW pairs and count its decisions.
 
 python benchmarks/verify_sample.py LFW.zip [--pairs 200] [--seed 0]
 """

@@ -1,13 +1,13 @@
-"""Several processes that enrol people into one gallery at once: is anybody lost, is a search wrong?
+"""Test several processes that enrol people in one gallery at once: no person lost, no search wrong.
 
     python benchmarks/writers.py people.db --processes 8 --people 1000
     python benchmarks/writers.py "postgresql://user@host/database?gallery=new" --processes 8
     python benchmarks/writers.py people.db --there 20000 --processes 2 --people 5 --rounds 200
 
-The gallery must be new. In each round every process opens it, enrols its people one by one, as
-`facehub enrol` does, and closes it. Meanwhile another process searches: whoever was reported before
-a search began must be its best answer, and a stranger must be like nobody. At the end everybody
-must be there, bit for bit, and the best five of 200 probes those of NumPy.
+The gallery must be new. In each round, every process opens it, enrols its people one by one, as
+`facehub enrol` does, and closes it. Meanwhile another process searches: a person reported before a
+search must be its best result, and a stranger must match nobody. At the end, all people must be
+enrolled, bit for bit, and the best five of 200 probes must equal NumPy's.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Choose a threshold on your own photos, and say how sure the error rates are.
+"""Choose a threshold on your own photos, and measure its error rates.
 
     python examples/calibrate_own_faces.py people/ --fmr 1e-3
 
-`people/` has one sub-folder per person. All photos are compared with all. An error rate needs
-errors to be measured: with N pairs of strangers, no FMR below 3 / N can be shown (95 % confidence),
-and pairs that share a person are not independent.
+`people/` has one sub-folder per person. All photos are compared with all. With N impostor pairs, no
+FMR below 3 / N can be shown (95 % confidence), and pairs that share a person are not independent.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ def main() -> None:
     """Print the threshold for an FMR and its error rates."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("people", type=Path, help="a folder with one sub-folder per person")
-    parser.add_argument("--fmr", type=float, default=1e-3, help="wanted false match rate")
+    parser.add_argument("--fmr", type=float, default=1e-3, help="target false match rate")
     args = parser.parse_args()
     recognizer = FaceRecognizer.from_pretrained()
     embeddings, labels = embed(args.people, recognizer)
@@ -30,13 +29,13 @@ def main() -> None:
     scores, same = similarity[first, second], labels[first] == labels[second]
     genuine, impostor = np.sort(scores[same]), np.sort(scores[~same])
     if not len(genuine) or not len(impostor):
-        raise SystemExit("Two people are needed, and two photos of one of them.")
+        raise SystemExit("Calibration needs two people, and two photos of one of them.")
     allowed = int(args.fmr * len(impostor))  # impostor pairs that may pass
     threshold = float(np.nextafter(impostor[len(impostor) - 1 - allowed], np.float32(2)))
     fnmr = float(np.mean(genuine < threshold))
     print(f"{len(genuine):,} genuine and {len(impostor):,} impostor pairs")
     if args.fmr * len(impostor) < 3:
-        print(f"too few strangers to show FMR {args.fmr:g}: at least {3 / args.fmr:,.0f} pairs")
+        print(f"too few impostor pairs for FMR {args.fmr:g}: at least {3 / args.fmr:,.0f} needed")
     print(f"threshold {threshold:.3f}: FMR {allowed / len(impostor):.3g}, FNMR {fnmr:.3g}")
     own = recognizer.spec.threshold
     if own is not None:

@@ -1,21 +1,21 @@
-"""Find photos that were enrolled twice, or under two names, and tidy the gallery.
+"""Find photos enrolled twice or under two names, and remove copies from the gallery.
 
-    python examples/deduplicate_gallery.py people.db            # say what is doubtful
-    python examples/deduplicate_gallery.py people.db --remove   # and remove copies of one photo
+    python examples/deduplicate_gallery.py people.db            # print findings
+    python examples/deduplicate_gallery.py people.db --remove   # also remove copies of a photo
 
-Only copies of one photo are removed. Two names for one person, and photos unlike the person's
-others, are printed for somebody to decide.
+Only copies of a photo are removed. A person with two names, and photos unlike the person's others,
+are printed for a human decision.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from facehub import Doubt, FaceRecognizer, review_gallery
+from facehub import FaceRecognizer, ReviewReason, review_gallery
 
 
 def main() -> None:
-    """Print what is doubtful, and remove copies where that is wanted."""
+    """Print findings, and remove copies on request."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("gallery", help="people.db, or postgresql://...")
     parser.add_argument("--remove", action="store_true", help="remove copies of one photo")
@@ -26,16 +26,16 @@ def main() -> None:
         copies: list[tuple[str, str]] = []
         for found in findings:
             where = f"{found.name}, photo {found.example + 1} ({found.source})"
-            if found.doubt is Doubt.DUPLICATE:
+            if found.reason is ReviewReason.DUPLICATE:
                 print(f"copy       {where}: of {found.other} ({found.other_source})")
                 if found.name == found.other:
                     copies.append((found.name, gallery.examples(found.name)[found.example].digest))
-            elif found.doubt is Doubt.TWO_NAMES:
+            elif found.reason is ReviewReason.TWO_NAMES:
                 print(f"two names  {where}: {found.other} ({found.other_source})?")
             else:
                 print(f"unlike     {where}: similarity {found.similarity:.2f} to the others")
         if args.remove and copies:
-            with gallery.transaction():  # all of them, or none
+            with gallery.transaction():  # all or none
                 for name, digest in copies:
                     gallery.remove(name, digest)
             print(f"{len(copies)} copies removed; {gallery.n_templates} photos are left")

@@ -1,11 +1,11 @@
-"""Say who is at the door: a webcam or a video against a gallery.
+"""Identify people at the door: match a webcam or a video against a gallery.
 
     facehub enrol people.db people/
     python examples/door_camera.py people.db            # the first webcam
     python examples/door_camera.py people.db door.mp4
 
-A person is reported when they were named in three of the last five frames that were looked at, and
-again only after they were away for ten seconds. Nothing is recorded.
+A person is reported when named in three of the last five frames, and again only after an absence of
+ten seconds. Nothing is recorded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from facehub import FaceRecognizer, identify
 
-EVERY = 0.2  # seconds between frames that are looked at
+EVERY = 0.2  # seconds between processed frames
 FRAMES = 5
 NEEDED = 3
 AWAY = 10.0  # seconds

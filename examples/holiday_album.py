@@ -22,14 +22,14 @@ def main() -> None:
     """Make an album of a folder."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("photos", type=Path, help="folder of photos")
-    parser.add_argument("album", type=Path, help="folder to make")
-    parser.add_argument("--least", type=int, default=2, help="photos a person must be in")
+    parser.add_argument("album", type=Path, help="folder to create")
+    parser.add_argument("--least", type=int, default=2, help="fewest photos per person")
     args = parser.parse_args()
     paths = sorted(p for p in args.photos.rglob("*") if p.suffix.lower() in SUFFIXES)
     recognizer = FaceRecognizer.from_pretrained()
     faces: list[AlbumFace] = []
     embeddings: list[np.ndarray] = []
-    # `faces_many` decodes and searches on all cores, and yields errors in place of faces.
+    # `faces_many` uses all cores, and yields errors instead of raising them.
     for path, found in zip(paths, recognizer.faces_many(paths, search="thorough"), strict=True):
         if isinstance(found, FaceHubError):
             print(f"{path}: {found}")

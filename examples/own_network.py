@@ -1,10 +1,10 @@
-"""Bring your own network: any face network in ONNX in place of facehub's.
+"""Use your own face network in ONNX instead of facehub's.
 
     python examples/own_network.py face_recognition_sface_2021dec.onnx sface/ \\
         examples/eileen_collins.jpg examples/eileen_collins_tilted.jpg
 
-The network below is OpenCV's SFace, which takes faces on ArcFace's 112 x 112 template and raw
-RGB values. Another network may want another mean, std or colour order: see `Preprocessing`.
+The network here is OpenCV's SFace, which takes raw RGB values aligned to ArcFace's 112 x 112
+template. Another network may need another mean, std or colour order: see `Preprocessing`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main() -> None:
     """Describe a network in a folder, and compare two photos with it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("network", type=Path, help="ONNX file")
-    parser.add_argument("folder", type=Path, help="folder to make")
+    parser.add_argument("folder", type=Path, help="folder to create")
     parser.add_argument("first", help="photo")
     parser.add_argument("second", help="photo")
     args = parser.parse_args()
@@ -36,7 +36,7 @@ def main() -> None:
     print(f"{args.folder}: embeddings of {spec.embedding_size} values")
     recognizer = FaceRecognizer.from_pretrained(args.folder)
     result = verify(args.first, args.second, recognizer=recognizer)
-    # No threshold is known yet: `python -m train calibrate` or calibrate_own_faces.py finds one.
+    # There is no threshold yet: `python -m train calibrate` or calibrate_own_faces.py finds one.
     print(f"{result.decision}: similarity {result.similarity:.3f}")
 
 

@@ -1,9 +1,9 @@
-"""Compare a passport photo with a selfie, and say what to do about a doubtful result.
+"""Compare a passport photo with a selfie, and suggest what to do about an uncertain result.
 
     python examples/passport.py examples/eileen_collins.jpg examples/eileen_collins_tilted.jpg
 
-Exit codes: 0 the same person, 1 different people, 3 a person should look, 4 take another photo.
-Nothing here checks that the selfie is of a live person: do not use it as the only control.
+Exit codes: 0 the same person, 1 different people, 3 manual check needed, 4 take another photo.
+There is no liveness check: do not use this as the only control.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 
 from facehub import Decision, FaceHubError, FaceRecognizer, LowQualityError, QualityIssue, verify
 
-# A photo with one of these is refused; the others are left to the threshold.
+# A photo with one of these issues is refused.
 REFUSED = {
     QualityIssue.SMALL_FACE,
     QualityIssue.BLURRED,

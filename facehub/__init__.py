@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from facehub import _telemetry as _telemetry  # first: others read what it sets at their import
+from facehub import _telemetry as _telemetry  # first: dependencies read its variables on import
 from facehub._version import __version__
 from facehub.album import Album, AlbumFace, AlbumGroup, make_album
 from facehub.clustering import GroupingRule, cluster
@@ -34,7 +34,7 @@ from facehub.errors import (
 from facehub.gallery.address import open_gallery
 from facehub.gallery.base import Entry, Example, Gallery
 from facehub.gallery.memory import MemoryGallery
-from facehub.gallery.review import Doubt, Finding, review_gallery
+from facehub.gallery.review import ReviewFinding, ReviewReason, review_gallery
 from facehub.gallery.sqlite import SqliteGallery
 from facehub.identification import identify
 from facehub.io.images import load_image
@@ -52,14 +52,14 @@ from facehub.results import (
     QualityIssue,
     VerificationResult,
 )
+from facehub.rotated import align_faces
 from facehub.template import AlignmentTemplate
-from facehub.turned import align_faces
 from facehub.verification import verify
 
 if TYPE_CHECKING:
     from facehub.encoder import FaceEncoder as FaceEncoder
 
-# Without `FaceEncoder`, so that `from facehub import *` works where PyTorch is not installed.
+# Without `FaceEncoder`, so `from facehub import *` works without PyTorch.
 __all__ = [
     "Album",
     "AlbumError",
@@ -72,7 +72,6 @@ __all__ = [
     "Candidate",
     "Decision",
     "DeviceError",
-    "Doubt",
     "EmbeddedFace",
     "Entry",
     "Example",
@@ -81,7 +80,6 @@ __all__ = [
     "FaceError",
     "FaceHubError",
     "FaceRecognizer",
-    "Finding",
     "Gallery",
     "GalleryError",
     "GalleryMismatchError",
@@ -103,6 +101,8 @@ __all__ = [
     "NotInGalleryError",
     "OnnxEmbedder",
     "QualityIssue",
+    "ReviewFinding",
+    "ReviewReason",
     "SqliteGallery",
     "Tail",
     "VerificationResult",
@@ -122,7 +122,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `FaceEncoder` when it is used: only it needs PyTorch."""
+    """Import `FaceEncoder` on first use, because it needs PyTorch."""
     if name != "FaceEncoder":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

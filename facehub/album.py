@@ -27,41 +27,41 @@ class AlbumFace:
 
     Attributes:
         photo: path or name of the photo.
-        box: (x0, y0, x1, y1) around the face, in pixels of the photo; may leave it.
+        box: (x0, y0, x1, y1) around the face, in pixels of the photo; may extend beyond it.
     """
 
     photo: str
     box: Box
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Convert to a dict for JSON."""
         return {"photo": self.photo, "box": [round(float(value), 1) for value in self.box]}
 
 
 @dataclass(frozen=True)
 class AlbumGroup:
-    """Faces of one person, by their similarity.
+    """Faces that show one person, judged by similarity.
 
     Attributes:
         faces: one or more, in the order of the photos.
-        name: the person's, where somebody gave it.
+        name: the person's name, if a user gave it.
     """
 
     faces: tuple[AlbumFace, ...]
     name: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Convert to a dict for JSON."""
         return {"name": self.name, "faces": [face.to_dict() for face in self.faces]}
 
 
 @dataclass(frozen=True)
 class Album:
-    """All faces of many photos, in groups. Holds no embeddings.
+    """All faces of many photos, in groups. An album holds no embeddings.
 
     Attributes:
-        groups: the largest first, then in the order of their first faces.
-        rule: from which similarity faces were grouped.
+        groups: the largest first; ties in the order of their first faces.
+        rule: similarities at which faces were grouped.
         fingerprint: of the weights.
     """
 
@@ -80,7 +80,7 @@ class Album:
         return sum(len(group.faces) == 1 for group in self.groups)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; `from_dict` reads it."""
+        """Convert to a dict for JSON; `from_dict` reads it."""
         return {
             "format": FORMAT,
             "fingerprint": self.fingerprint,
@@ -90,10 +90,13 @@ class Album:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` gave.
+        """Read the result of `to_dict`.
+
+        Args:
+            values: from JSON.
 
         Raises:
-            AlbumError: it is no album, or damaged.
+            AlbumError: the values are damaged or not an album.
         """
         try:
             if values["format"] != FORMAT:
@@ -108,9 +111,9 @@ class Album:
             raise AlbumError("This is damaged or not a facehub album.") from error
 
     def to_csv(self) -> str:
-        """A line for each face, with the number of its group from 1 and the columns `COLUMNS`.
+        """Convert to CSV with the columns `COLUMNS`: one line per face, groups numbered from 1.
 
-        A name or path that a spreadsheet would run as a formula begins with an apostrophe here.
+        An apostrophe is put before names and paths that a spreadsheet would run as a formula.
         """
         text = io.StringIO()
         writer = csv.writer(text)
@@ -132,15 +135,15 @@ def make_album(
     """Group faces by person.
 
     Args:
-        faces: N faces; those of one photo are never put into one group.
-        embeddings: float32 (N, D), unit rows, from the weights of `spec`.
+        faces: N faces; two faces of one photo are never in one group.
+        embeddings: float32 (N, D), L2-normalised rows, from the weights of `spec`.
         spec: of the weights.
-        threshold: cosine similarity from which faces count as one person, in place of the
-            calibration's for so many faces, see `GroupingRule.for_faces`.
+        threshold: cosine similarity (-1 to 1) from which faces count as one person; None: from the
+            calibration, see `GroupingRule.for_faces`.
 
     Raises:
         AlbumError: the weights are not calibrated, and no threshold is given.
-        ValueError: faces and embeddings disagree.
+        ValueError: the numbers of faces and embeddings differ.
     """
     rule = GroupingRule.for_faces(spec, len(faces), threshold=threshold)
     labels = cluster(embeddings, rule, photo_numbers(face.photo for face in faces))
@@ -149,14 +152,14 @@ def make_album(
 
 
 def photo_numbers(photos: Iterable[str]) -> np.ndarray:
-    """int64 (N,): equal numbers for equal photos."""
+    """Number photos: int64 (N,), equal numbers for equal photos."""
     numbers: dict[str, int] = {}
     found = [numbers.setdefault(photo, len(numbers)) for photo in photos]
     return np.array(found, np.int64)
 
 
 def by_size(labels: np.ndarray) -> list[list[int]]:
-    """The members of each group, the largest group first, then by first member.
+    """List the members of each group: the largest group first; ties by first member.
 
     Args:
         labels: int (N,), from `cluster`.

@@ -1,4 +1,4 @@
-"""From landmarks to aligned faces: similarity transform, crop, pose."""
+"""Align faces by their landmarks: similarity transform, crop, pose."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def align(
 
     Args:
         image: uint8 (H, W, 3), RGB.
-        found: its landmarks, in pixels of `image`.
-        template: where they go in the crop.
+        found: the face's landmarks, in pixels of `image`.
+        template: target positions of the landmarks in the crop.
     """
     pupils = found.pupils
     dx, dy = (float(v) for v in pupils[1] - pupils[0])
@@ -30,7 +30,7 @@ def align(
         found.pose[:3, 2]
     )  # x right, y up, z to the viewer
     turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
-    across, up = turn @ forward[:2]  # as seen in the crop, where the head does not lean
+    across, up = turn @ forward[:2]  # in the crop, where roll is removed
     points = pupils
     if template.nose is not None:
         points = np.concatenate([pupils, found.points[[NOSE_TIP, LEFT_MOUTH, RIGHT_MOUTH]]])
@@ -51,16 +51,16 @@ def align(
 def similarity_matrix(
     points: np.ndarray, template: AlignmentTemplate = DEFAULT_TEMPLATE
 ) -> np.ndarray:
-    """The rotation, uniform scale and shift that bring points nearest to the template's.
+    """Compute the similarity transform from points to the template's points.
 
-    Two points are met exactly, five by least squares.
+    Two points are matched exactly, five by least squares.
 
     Args:
         points: (2, 2) or (5, 2), (x, y) in image pixels, in the order of `template.points`.
         template: the target.
 
     Returns:
-        float32 (2, 3), maps image pixels to crop pixels.
+        float32 (2, 3), which maps image pixels to crop pixels.
     """
     # A similarity is one complex multiplication and one addition: z -> a z + b.
     source = np.asarray(points, np.float64) @ np.array([1, 1j])
@@ -74,8 +74,8 @@ def similarity_matrix(
 def warp(image: np.ndarray, matrix: np.ndarray, template: AlignmentTemplate) -> np.ndarray:
     """Cut the aligned crop out of a picture.
 
-    Large faces are averaged down rather than sampled, so they do not alias; outside the picture its
-    border is reflected.
+    Large faces are averaged rather than sampled, which avoids aliasing. The picture is reflected at
+    its borders.
 
     Args:
         image: uint8 (H, W, 3), RGB.

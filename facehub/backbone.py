@@ -1,4 +1,4 @@
-"""The parts of `FaceEncoder` in PyTorch: the trunk, by stem, and the pooling, by head."""
+"""PyTorch modules of `FaceEncoder`: the backbone, by stem, and the pooling, by head."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from facehub.model.resnet18 import WIDTHS, places
 from facehub.model.spec import ModelSpec
 
 DROPOUT = 0.4  # of the flatten head
-CACHED_VALUES = 2**20  # of a map, that a CPU's cache holds several copies of
+CACHED_VALUES = 2**20  # size of a chunk of which a CPU's cache holds several copies
 
 
-def make_trunk(spec: ModelSpec) -> nn.Module:
-    """From float32 (N, 3, H, W) to the last map, float32 (N, 512, h, w)."""
+def make_backbone(spec: ModelSpec) -> nn.Module:
+    """Make the backbone: float32 (N, 3, H, W) to the last feature map, float32 (N, 512, h, w)."""
     return IResNet18() if spec.stem == "iresnet" else ResNet18(spec)
 
 
 def make_pool(spec: ModelSpec) -> nn.Module:
-    """From the last map, float32 (N, 512, h, w), to vectors, float32 (N, features)."""
+    """Make the pooling: the last feature map, float32 (N, 512, h, w), to float32 (N, features)."""
     if spec.head == "depthwise":
         return DepthwisePool(WIDTHS[-1], places(spec))
     if spec.head == "flatten":
@@ -32,7 +32,7 @@ def make_pool(spec: ModelSpec) -> nn.Module:
 
 
 class ResNet18(ResNet):  # type: ignore[misc]  # torchvision has no types
-    """Torchvision's ResNet18 up to its last map, with the spec's stem and dilation."""
+    """Torchvision's ResNet18 up to its last feature map, with the spec's stem and dilation."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(BasicBlock, [2, 2, 2, 2])
@@ -51,7 +51,7 @@ class ResNet18(ResNet):  # type: ignore[misc]  # torchvision has no types
 
 
 def _dilate(stage: nn.Sequential) -> None:
-    """Take away a stage's stride; its later convolutions skip the positions that came in."""
+    """Replace a stage's stride by dilation of its later convolutions."""
     blocks: list[Any] = list(stage)  # torchvision's BasicBlock
     first, second = blocks
     first.conv1.stride = first.downsample[0].stride = (1, 1)
@@ -60,7 +60,7 @@ def _dilate(stage: nn.Sequential) -> None:
 
 
 class IResNet18(nn.Module):
-    """IResNet18 of InsightFace's arcface_torch up to its last map, with its names.
+    """InsightFace's IResNet18 (arcface_torch) up to its last feature map, with the same names.
 
     The residual block is that of Deng et al., ArcFace, CVPR 2019 ("improved residual unit").
     """
@@ -91,7 +91,7 @@ class IResNetBlock(nn.Module):
     Args:
         before: channels of the input.
         width: channels of the output.
-        stride: of the second convolution; with 1 the input itself is the shortcut.
+        stride: of the second convolution; with 1, the shortcut is the identity.
     """
 
     def __init__(self, before: int, width: int, stride: int = 1) -> None:
@@ -118,10 +118,10 @@ class IResNetBlock(nn.Module):
 
 
 class PReLU(nn.PReLU):
-    """PyTorch's, but on a CPU several times as fast backward (2.14: no vector instructions)."""
+    """PyTorch's PReLU with a faster backward pass on CPUs (2.14 does not vectorise its own)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Negative values times their channel's slope: (N, channels, H, W), as `x`."""
+        """Scale negative values by their channel's slope: (N, channels, H, W), as `x`."""
         if x.device.type != "cpu" or not (self.training and torch.is_grad_enabled()):
             return super().forward(x)
         y: Tensor = _PReLUOnCpu.apply(x, self.weight)
@@ -149,7 +149,7 @@ class _PReLUOnCpu(torch.autograd.Function):
 
 
 class DepthwisePool(nn.Module):
-    """Global depthwise convolution (Chen et al., MobileFaceNets, CCBR 2018): at first the average.
+    """Global depthwise convolution (Chen et al., MobileFaceNets, CCBR 2018), initialised as a mean.
 
     Args:
         channels: of the map.
@@ -161,17 +161,17 @@ class DepthwisePool(nn.Module):
         self.weight = nn.Parameter(torch.full((channels, *size), 1 / math.prod(size)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (N, channels, height, width) to float32 (N, channels), a weighted sum of places.
+        """Weighted sum over positions: (N, channels, height, width) to float32 (N, channels).
 
         Raises:
-            ValueError: a map of another size.
+            ValueError: the map has another size.
         """
         _check_map(x, (self.weight.shape[1], self.weight.shape[2]))
         return (x * self.weight).sum((2, 3))
 
 
 class FlattenPool(nn.Module):
-    """Batch norm and dropout over the map, then all its values in one row, as in IResNet.
+    """Batch norm, dropout, and flattening of the feature map, as in IResNet.
 
     Args:
         channels: of the map.
@@ -188,7 +188,7 @@ class FlattenPool(nn.Module):
         """From (N, channels, height, width) to (N, channels * height * width).
 
         Raises:
-            ValueError: a map of another size.
+            ValueError: the map has another size.
         """
         _check_map(x, self.size)
         row: Tensor = self.dropout(self.norm(x)).flatten(1)
@@ -202,6 +202,6 @@ def _convolution(before: int, width: int, side: int, stride: int) -> nn.Conv2d:
 def _check_map(x: Tensor, size: tuple[int, int]) -> None:
     if x.shape[2:] != size:
         raise ValueError(
-            f"this head is made for a last map of {size[0]} x {size[1]} places, "
-            f"not {x.shape[2]} x {x.shape[3]}: the input has another size than the template"
+            f"this head needs a last feature map of {size[0]} x {size[1]}, "
+            f"not {x.shape[2]} x {x.shape[3]}: the input must have the template's size"
         )

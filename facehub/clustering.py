@@ -1,10 +1,10 @@
 """Group the faces of one person: average linkage with cosine similarity, in bounded memory.
 
-Average linkage merges the two groups whose faces are the most similar on average, again and again,
-as scikit-learn's `AgglomerativeClustering(linkage="average")` does. That one needs a matrix of all
-pairs, 40 GB for 100,000 faces, and cannot keep two faces of one picture apart. Here only lists of
-neighbours are kept: with unit vectors, the mean similarity of all pairs between two groups is the
-scalar product of their sums over the product of their sizes.
+Average linkage repeatedly merges the two groups with the highest mean similarity, as scikit-learn's
+`AgglomerativeClustering(linkage="average")` does. But scikit-learn needs a matrix of all pairs
+(40 GB for 100,000 faces), and cannot keep two faces of one picture apart. This module keeps only
+neighbour lists: with unit vectors, the mean similarity of all pairs between two groups is the dot
+product of their sums divided by the product of their sizes.
 """
 
 from __future__ import annotations
@@ -18,22 +18,25 @@ import numpy as np
 from facehub.errors import AlbumError
 from facehub.model.spec import ModelSpec
 
-NEIGHBOURS = 64  # kept for each face
+NEIGHBOURS = 64  # neighbours kept per face
 STRANGER_RATE = 0.1  # see `GroupingRule.for_faces`
-_CHUNK = 2**24  # similarities held at once
-_UNIT = 1e-3  # largest error of an embedding's length
+_CHUNK = 2**24  # similarities in memory at once
+_UNIT = 1e-3  # largest deviation of an embedding's L2 norm from 1
 
 
 @dataclass(frozen=True)
 class GroupingRule:
-    """From which mean similarity two groups count as one person.
+    """The mean similarity from which two groups count as one person.
 
-    Two single faces are one comparison, and among many faces some strangers look alike. The mean of
-    many comparisons goes astray less, so that larger groups need less.
+    Two single faces give one comparison, and among many faces some strangers look alike. The mean
+    of many comparisons varies less, so larger groups have a lower limit.
 
     Attributes:
         pair: cosine similarity, -1 to 1, from which two single faces are merged.
-        group: the same for large groups, at most `pair`.
+        group: the limit for large groups, at most `pair`.
+
+    Raises:
+        ValueError: a similarity is out of range.
     """
 
     pair: float
@@ -47,15 +50,15 @@ class GroupingRule:
     def for_faces(
         cls, spec: ModelSpec, count: int, *, threshold: float | None = None
     ) -> GroupingRule:
-        """The rule for so many faces, from the calibration of the weights.
+        """Choose the rule for a number of faces from the calibration of the weights.
 
-        `group` is the weights' threshold. `pair` has the false match rate at which `STRANGER_RATE`
-        of the faces would find a stranger among all others, by `ModelSpec.threshold_for`.
+        `group` is the weights' threshold. `pair` has the FMR at which a share `STRANGER_RATE` of
+        the faces would match a stranger among all others, see `ModelSpec.threshold_for`.
 
         Args:
             spec: of the weights.
             count: number of faces.
-            threshold: for both, in place of the calibration's.
+            threshold: value for both limits; None: from the calibration.
 
         Raises:
             AlbumError: the weights have no threshold, and none is given.
@@ -66,13 +69,20 @@ class GroupingRule:
         pair = spec.threshold_for(max(count - 1, 1), STRANGER_RATE)
         if group is None or pair is None:
             raise AlbumError(
-                "These weights are not calibrated: no similarity is known from which two faces "
-                "count as one person. Give a threshold."
+                "These weights are not calibrated, so they have no threshold for grouping faces. "
+                "Give a threshold."
             )
         return cls(pair, group)
 
     def limit(self, first: np.ndarray | int, second: np.ndarray | int) -> np.ndarray:
-        """Lowest mean similarity at which groups of these sizes are merged."""
+        """Compute the lowest mean similarity at which two groups are merged.
+
+        Args:
+            first, second: number of faces of the groups.
+
+        Returns:
+            float64, -1 to 1, of the broadcast shape.
+        """
         larger = np.maximum(first, second).astype(np.float64)
         return np.asarray(self.group + (self.pair - self.group) / larger)
 
@@ -84,30 +94,30 @@ def cluster(
     *,
     neighbours: int = NEIGHBOURS,
 ) -> np.ndarray:
-    """Say which faces show one person.
+    """Group faces by person.
 
-    The most similar groups are merged first, as long as the rule allows it. Two faces of one
-    picture are never of one group, however similar. The same arguments give the same answer.
+    The most similar groups are merged first, as long as the rule allows. Two faces of one picture
+    are never in one group, however similar. The result is deterministic.
 
     Args:
-        embeddings: float32 (N, D), unit rows.
-        rule: from which similarity two groups are merged.
-        pictures: (N,) whole numbers: which picture each face is of; None where all differ.
-        neighbours: most similar faces that are remembered for each face. Memory grows with
-            N * (D + neighbours); with `neighbours` at N or more, the linkage is exact.
+        embeddings: float32 (N, D), L2-normalised rows.
+        rule: similarities from which two groups are merged.
+        pictures: integers (N,), the picture of each face; None if all differ.
+        neighbours: number of most similar faces kept per face. Memory grows with
+            N * (D + neighbours); with `neighbours` of N or more, the linkage is exact.
 
     Returns:
-        int64 (N,): the number of each face's group, from 0 in the order of their first faces. A
-        face that resembles no other has a group of its own.
+        int64 (N,), the group of each face, numbered from 0 in the order of their first faces. A
+        face without similar faces forms its own group.
 
     Raises:
-        ValueError: shapes disagree, or rows are not unit vectors.
+        ValueError: shapes differ, or rows are not L2-normalised.
     """
     rows = np.ascontiguousarray(embeddings, np.float32)
     if rows.ndim != 2 or neighbours < 1:
         raise ValueError("embeddings must have shape (N, D), and neighbours be 1 or more")
-    if not np.allclose(np.linalg.norm(rows, axis=1), 1, atol=_UNIT):  # also where not finite
-        raise ValueError("embeddings must be unit vectors")
+    if not np.allclose(np.linalg.norm(rows, axis=1), 1, atol=_UNIT):  # also False for NaN
+        raise ValueError("embeddings must be L2-normalised")
     photo = (
         np.arange(len(rows)) if pictures is None else np.unique(pictures, return_inverse=True)[1]
     )
@@ -117,7 +127,7 @@ def cluster(
         return np.empty(0, np.int64)
     linkage = _Linkage(rows, photo, rule)
     linkage.merge(*_similar(rows, rows, np.arange(len(rows)), photo, rule.group, neighbours))
-    # The lists of a large group's faces may name none but each other.
+    # The neighbour lists of a large group may contain only its own faces.
     while len(large := np.flatnonzero(linkage.alive & (linkage.size > neighbours))):
         if not linkage.merge(*linkage.similar_groups(large, neighbours)):
             break
@@ -128,12 +138,12 @@ def cluster(
 
 
 class _Linkage:
-    """Groups that grow; each is known by the number of its first face in the lists below.
+    """Growing groups, each identified by the index of its first face.
 
     Attributes:
-        sums: float32 (N, D), the sum of a group's embeddings.
-        size: (N,), faces of a group.
-        alive: bool (N,), whether the number is still that of a group.
+        sums: float32 (N, D), the sum of each group's embeddings.
+        size: (N,), number of faces per group.
+        alive: bool (N,), whether the index still identifies a group.
     """
 
     def __init__(self, rows: np.ndarray, photo: np.ndarray, rule: GroupingRule) -> None:
@@ -148,7 +158,7 @@ class _Linkage:
         self._near: list[np.ndarray] = [np.empty(0, np.int32)] * count
 
     def root(self, faces: np.ndarray) -> np.ndarray:
-        """The groups that these faces, or groups of old, belong to now."""
+        """The groups that these faces, or former groups, belong to now."""
         found: np.ndarray = self._parent[faces]
         while not np.array_equal(above := self._parent[found], found):
             found = above
@@ -156,10 +166,10 @@ class _Linkage:
         return found
 
     def merge(self, first: np.ndarray, second: np.ndarray, similarity: np.ndarray) -> int:
-        """Merge as the rule allows, among these pairs of groups and those that come of them.
+        """Merge pairs of groups, and the pairs that result, as long as the rule allows.
 
         Returns:
-            How often groups were merged.
+            Number of merges.
         """
         self._add_pairs(first, second)
         margin = similarity - self.rule.limit(self.size[first], self.size[second])
@@ -176,7 +186,7 @@ class _Linkage:
         while heap:
             _, a, b, version_a, version_b = heapq.heappop(heap)
             if version[a] != version_a or version[b] != version_b:
-                continue  # one of them has grown, or is part of another
+                continue  # one of them has grown or been merged
             if not self._photos[a].isdisjoint(self._photos[b]):
                 continue
             merged += 1
@@ -189,7 +199,7 @@ class _Linkage:
     def similar_groups(
         self, groups: np.ndarray, neighbours: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For some groups, the others that may be one person with them: pairs and similarities."""
+        """Find groups similar to some groups: (first, second, similarity) of the pairs."""
         everyone = np.flatnonzero(self.alive)
         means = self.sums[everyone] / self.size[everyone, None].astype(np.float32)
         mine = np.searchsorted(everyone, groups)
@@ -207,7 +217,7 @@ class _Linkage:
             self._near[group] = np.concatenate([self._near[group], near])
 
     def _join(self, kept: int, gone: int) -> list[tuple[float, int]]:
-        """Merge two groups; returns margins to the neighbours that the rule still allows."""
+        """Merge two groups; return (margin, neighbour) of all pairs that the rule still allows."""
         self.sums[kept] += self.sums[gone]
         self.size[kept] += self.size[gone]
         self.alive[gone] = False
@@ -234,18 +244,18 @@ def _similar(
     least: float,
     neighbours: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of different pictures that are similar, a block of rows at a time.
+    """Find similar pairs from different pictures, one block of rows at a time.
 
     Args:
         some: float32 (M, D).
         rows: float32 (N, D).
-        own: (M,), which of `rows` each of `some` is.
-        photo: (N,), the picture of each of `rows`.
+        own: (M,), index in `rows` of each of `some`.
+        photo: (N,), picture of each of `rows`.
         least: lowest similarity.
-        neighbours: most pairs for each of `some`.
+        neighbours: largest number of pairs per row of `some`.
 
     Returns:
-        The lower and the higher number of each pair, and its similarity; each pair once.
+        (lower index, higher index, similarity) of the pairs, each pair once.
     """
     pairs, similarities = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
     step = max(1, _CHUNK // len(rows))
@@ -257,7 +267,7 @@ def _similar(
         row, column, mine = row[apart], column[apart], mine[apart]
         similarity = scores[row, column]
         order = np.lexsort((column, -similarity, row))  # each row's best first
-        starts = np.searchsorted(row[order], row[order])  # where each one's row begins
+        starts = np.searchsorted(row[order], row[order])  # start of each row
         kept = order[np.arange(len(order)) - starts < neighbours]
         low, high = np.minimum(mine, column)[kept], np.maximum(mine, column)[kept]
         pairs.append(low * len(rows) + high)

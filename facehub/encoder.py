@@ -1,7 +1,7 @@
-"""The ResNet18 as a PyTorch module: for training, and for people who fine-tune it.
+"""The ResNet18 as a PyTorch module, for training and fine-tuning.
 
-Only this module and `facehub.backbone`, its parts, import PyTorch (`pip install 'facehub[torch]'`).
-Inference runs on ONNX Runtime, see `facehub.model.onnx`.
+Only this module and `facehub.backbone` import PyTorch (`pip install 'facehub[torch]'`). Inference
+runs on ONNX Runtime, see `facehub.model.onnx`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facehub.backbone import make_pool, make_trunk
+from facehub.backbone import make_backbone, make_pool
 from facehub.errors import WeightsError
 from facehub.model.embedder import check_crops
 from facehub.model.fingerprint import fingerprint, is_fingerprint_v1
@@ -27,15 +27,17 @@ from facehub.model.store import read_weights, weights_folder, write_weights
 
 
 class FaceEncoder(nn.Module):
-    """ResNet18 backbone, the head's pooling, linear, batch norm, L2 normalisation.
+    """ResNet18 backbone, the head's pooling, linear layer, batch norm, L2 normalisation.
 
-    With the flatten head the batch norm has no weights to learn, as in InsightFace: it scales by 1.
-    Where `spec.flip` is set, the crop's mirror image goes the same way, and the sum of both is
-    normalised. It is an `Embedder`: `FaceRecognizer(FaceEncoder.from_pretrained(...))` runs the
-    whole chain with PyTorch.
+    With the flatten head, the scale of the last batch norm is fixed at 1, as in InsightFace. With
+    `spec.flip`, embeddings use flip test-time augmentation. The class is an `Embedder`:
+    `FaceRecognizer(FaceEncoder.from_pretrained(...))` runs the whole pipeline with PyTorch.
 
     Args:
-        spec: architecture and all that travels with the weights.
+        spec: architecture and use of the weights; None: the default spec.
+
+    Raises:
+        WeightsError: the spec is not of a ResNet18.
     """
 
     def __init__(self, spec: ModelSpec | None = None) -> None:
@@ -43,7 +45,7 @@ class FaceEncoder(nn.Module):
         self.spec = spec or ModelSpec()
         if self.spec.architecture != "resnet18":
             raise WeightsError("FaceEncoder is a ResNet18; an ONNX network has no PyTorch form.")
-        self.trunk = make_trunk(self.spec)
+        self.trunk = make_backbone(self.spec)  # the weights' names begin with "trunk"
         self.pool = make_pool(self.spec)
         size, features = shapes(self.spec)["embedding.weight"]
         self.embedding = nn.Linear(features, size, bias=False)
@@ -52,17 +54,17 @@ class FaceEncoder(nn.Module):
 
     @property
     def description(self) -> str:
-        """What runs it, for people to read."""
+        """The runtime and device, for display."""
         return f"PyTorch {torch.__version__} on {self.embedding.weight.device}"
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed preprocessed crops.
 
         Args:
-            x: float32 (N, 3, 112, 96), RGB, as `preprocess` returns it.
+            x: float32 (N, 3, 112, 96), RGB, from `preprocess`.
 
         Returns:
-            float32 (N, 512), unit rows.
+            float32 (N, 512), L2-normalised rows.
         """
         if not self.spec.flip:
             return functional.normalize(self.features(x).float())
@@ -70,9 +72,9 @@ class FaceEncoder(nn.Module):
         return functional.normalize(both[: len(x)] + both[len(x) :])
 
     def features(self, x: Tensor) -> Tensor:
-        """As `forward`, before the L2 normalisation, and of the crops alone."""
+        """Embed without L2 normalisation and without flip TTA: (N, 3, 112, 96) to (N, 512)."""
         x = self.pool(self.trunk(x))
-        if self.spec.head == "flatten":  # a long sum: in float32 under autocast too, as InsightFace
+        if self.spec.head == "flatten":  # a long sum: float32 under autocast, as in InsightFace
             with torch.autocast(x.device.type, enabled=False):
                 return self._embed(x.float())
         return self._embed(x)
@@ -82,7 +84,7 @@ class FaceEncoder(nn.Module):
         return features
 
     def preprocess(self, crops: Tensor) -> Tensor:
-        """From uint8 (N, 112, 96, 3) RGB crops to float32 (N, 3, 112, 96), channels last."""
+        """Convert uint8 (N, 112, 96, 3) RGB crops to float32 (N, 3, 112, 96), channels last."""
         p = self.spec.preprocessing
         mean, std = (torch.tensor(v, device=crops.device) for v in (p.mean, p.std))
         return ((crops.float() - mean) / std).permute(0, 3, 1, 2)
@@ -106,7 +108,7 @@ class FaceEncoder(nn.Module):
         return np.concatenate(rows) if rows else np.empty((0, self.spec.embedding_size), np.float32)
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The weights by name, float32, without the counters of training batches."""
+        """The weights by name, float32, without batch counters."""
         return {
             name: np.ascontiguousarray(tensor.detach().cpu().numpy())
             for name, tensor in self.state_dict().items()
@@ -114,11 +116,11 @@ class FaceEncoder(nn.Module):
         }
 
     def fingerprint(self) -> str:
-        """Identify the embedding space of the present weights; see `facehub.model.fingerprint`."""
+        """Fingerprint of the current weights, see `facehub.model.fingerprint`."""
         return fingerprint(self.tensors(), self.spec)
 
-    def made_by(self, fingerprint_v1: str) -> bool:
-        """Whether these weights had this fingerprint in facehub 0.1; see `Embedder.made_by`."""
+    def has_fingerprint_v1(self, fingerprint_v1: str) -> bool:
+        """Whether this fingerprint of facehub 0.1 is of these weights."""
         return is_fingerprint_v1(fingerprint_v1, self.tensors(), self.spec)
 
     @classmethod
@@ -136,17 +138,17 @@ class FaceEncoder(nn.Module):
     ) -> Self:
         """Load a weight folder or a Hub repository, in evaluation mode.
 
-        Only safetensors are read, every tensor must fit, and the fingerprint must agree.
+        Only safetensors are read. Every tensor and the fingerprint must match.
 
         Args:
             name: folder, `owner/name` or `owner/name@revision`.
             revision: branch, tag or commit; a full commit hash is immutable.
-            sha256: that `model.safetensors` must have, in hex, or None.
+            sha256: expected SHA-256 of `model.safetensors`, in hex; None: not checked.
             token, cache_dir, force_download, local_files_only: as in `hf_hub_download`.
             map_location: device of the weights.
 
         Raises:
-            WeightsError: missing, damaged, or weights of another architecture.
+            WeightsError: the weights are missing, damaged or of another architecture.
         """
         folder = weights_folder(
             name,
@@ -157,7 +159,7 @@ class FaceEncoder(nn.Module):
             local_files_only=local_files_only,
         )
         weights = read_weights(folder, sha256=sha256)
-        with torch.device("meta"):  # no time spent on initial values
+        with torch.device("meta"):  # skips initialisation
             model = cls(weights.spec)
         assert not isinstance(weights.content, bytes)
         state = {
@@ -165,7 +167,7 @@ class FaceEncoder(nn.Module):
             for key, value in weights.content.items()
         }
         for key in model.state_dict():
-            if key.endswith("num_batches_tracked"):  # only training needs it
+            if key.endswith("num_batches_tracked"):  # used only in training
                 state.setdefault(key, torch.zeros((), dtype=torch.int64))
         model.load_state_dict(state, strict=True, assign=True)
         model = model.to(map_location).to(memory_format=torch.channels_last)
@@ -176,11 +178,11 @@ class FaceEncoder(nn.Module):
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write `model.safetensors` and `config.json`, each atomically.
 
-        `self.spec` gets the fingerprint and the known answer of the present weights. It loses the
-        activation ranges of other weights.
+        `self.spec` gets the fingerprint and the known answer of the current weights. If the weights
+        have changed, their activation ranges are dropped.
 
         Args:
-            folder: made if missing.
+            folder: created if missing.
 
         Raises:
             WeightsError: the weights have values that are not finite; nothing is written.

@@ -1,4 +1,4 @@
-"""Enrolment: photos of people into a gallery, for library, command and page alike."""
+"""Enrol photos of people in a gallery; shared by the library, the command and the page."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from facehub.quality import reject
 from facehub.results import EmbeddedFace, QualityIssue
 from facehub.select import FacePolicy
 
-SAME_PHOTO = 0.9999  # cosine similarity of a person's templates that only one photo gives
+SAME_PHOTO = 0.9999  # cosine similarity of two templates that only the same photo reaches
 
 
 @dataclass(frozen=True, eq=False)
 class Portrait:
-    """A photo of a person, to be enrolled.
+    """A photo of a person to enrol.
 
     Attributes:
-        name: whom it shows.
-        image: anything `load_image` takes, a function that returns it, or the error that reading
-            it gave.
-        source: kept with the template for people to read, a file name say.
+        name: the person's name.
+        image: anything `load_image` takes, a function that returns it, or the error from reading
+            it.
+        source: stored with the template for display, a file name say.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Portrait:
 
 @dataclass(frozen=True, eq=False)
 class Enrolment:
-    """What became of a portrait.
+    """The outcome of enrolling a portrait.
 
     Attributes:
         portrait: the photo.
-        face: the face that was found, or None.
-        known: whether the person had a template of this very photo already; nothing was added.
+        face: the face found, or None.
+        known: whether the person already had a template of the same photo; nothing was added.
         error: why nothing was added, or None.
     """
 
@@ -67,23 +67,23 @@ def enrol(
     reject_issues: Collection[QualityIssue] = (),
     recognizer: FaceRecognizer | None = None,
 ) -> EmbeddedFace:
-    """Add a photo of a person to a gallery. On any error the gallery stays as it was.
+    """Enrol a photo of a person. On an error the gallery does not change.
 
     Args:
         gallery: changed in place.
-        name: the person; new or known.
+        name: the person, new or already enrolled.
         image: anything `load_image` takes.
-        source: kept with the template for people to read, a file name say.
-        policy: what to do where the photo shows several faces, see `select_face`.
+        source: stored with the template for display, a file name say.
+        policy: what to do if the photo shows several faces, see `select_face`.
         reject_issues: quality issues that count as errors.
-        recognizer: weights in use; None for the default ones.
+        recognizer: the recogniser to use; None: the default one.
 
     Returns:
         The enrolled face.
 
     Raises:
-        ImageError, NoFaceError, MultipleFacesError, LowQualityError: the photo is no good.
-        GalleryError: the name is no good, or the gallery is of other weights.
+        ImageError, NoFaceError, MultipleFacesError, LowQualityError: the photo cannot be used.
+        GalleryError: the name is invalid, or the gallery belongs to other weights.
     """
     recognizer = recognizer or default_recognizer()
     check_gallery(gallery, recognizer)
@@ -99,16 +99,16 @@ def embed_portraits(
     policy: FacePolicy = "exactly_one",
     workers: int | None = None,
 ) -> Iterator[Enrolment]:
-    """Find and embed the face of each portrait; changes no gallery.
+    """Find and embed the face of each portrait, without changing a gallery.
 
     Args:
-        portraits: read as they are needed.
-        recognizer: weights in use.
-        policy: what to do where a photo shows several faces, see `select_face`.
-        workers: threads, see `FaceRecognizer.faces_many`.
+        portraits: consumed lazily.
+        recognizer: the recogniser to use.
+        policy: what to do if a photo shows several faces, see `select_face`.
+        workers: number of threads, see `FaceRecognizer.faces_many`.
 
     Yields:
-        One for each portrait, in order: a face, or an error.
+        One outcome per portrait, in order: a face, or an error.
     """
     waiting: collections.deque[Portrait] = collections.deque()
 
@@ -130,12 +130,15 @@ def add_enrolments(
     *,
     reject_issues: Collection[QualityIssue] = (),
 ) -> Iterator[Enrolment]:
-    """Add what `embed_portraits` found to a gallery. A photo that is there already is not added.
+    """Add the results of `embed_portraits` to a gallery, except photos that are already enrolled.
 
     Args:
         gallery: changed in place.
-        enrolments: passed on, with `known` and `error` filled in.
+        enrolments: from `embed_portraits`.
         reject_issues: quality issues that count as errors.
+
+    Yields:
+        The enrolments, in order, with `known` and `error` set.
     """
     for enrolment in enrolments:
         portrait, face = enrolment.portrait, enrolment.face
@@ -155,7 +158,7 @@ def add_enrolments(
 
 
 def name_error(portrait: Portrait) -> FaceHubError | None:
-    """Why nobody can have the portrait's name, or None."""
+    """The error if the portrait's name is invalid, or None."""
     try:
         clean_name(portrait.name)
     except FaceHubError as error:
@@ -167,7 +170,7 @@ def _open(portrait: Portrait) -> ImageSource:
     image = portrait.image
     if isinstance(image, FaceHubError):
         raise image
-    error = name_error(portrait)  # no need to look at a photo that cannot be enrolled
+    error = name_error(portrait)  # saves reading a photo that cannot be enrolled
     if error is not None:
         raise error
     return image() if callable(image) else image

@@ -6,14 +6,14 @@
     │   ├── ImageDecodeError
     │   └── ImageTooLargeError
     ├── ArchiveError             a zip or a folder of pictures cannot be used
-    ├── FaceError                the picture is fine, but not the faces in it
+    ├── FaceError                the picture is readable, but its faces cannot be used
     │   ├── NoFaceError
     │   ├── MultipleFacesError
     │   └── LowQualityError
     ├── AssetError               a file of the package is missing or altered
     ├── WeightsError             weights are missing, damaged or of another architecture
-    ├── DeviceError              the device or number of threads asked for is not to be had
-    ├── GalleryError             a gallery is damaged, or cannot do what was asked
+    ├── DeviceError              the requested device or number of threads is not available
+    ├── GalleryError             a gallery is damaged, or an operation on it is invalid
     │   ├── GalleryMismatchError
     │   ├── GalleryNameError     a person's name cannot be used
     │   ├── GalleryUnavailableError
@@ -27,7 +27,7 @@ them into messages. Each message is a sentence that a user can act on.
 
 
 class FaceHubError(Exception):
-    """Base class: `except FaceHubError` catches all that facehub raises on purpose."""
+    """Base class: `except FaceHubError` catches every error that facehub raises on purpose."""
 
 
 class ImageError(FaceHubError):
@@ -35,7 +35,7 @@ class ImageError(FaceHubError):
 
 
 class ImageFormatError(ImageError):
-    """Not a picture of a format that is read, or an array of the wrong shape or dtype."""
+    """The picture has an unsupported format, or the array has the wrong shape or dtype."""
 
 
 class ImageDecodeError(ImageError):
@@ -43,15 +43,15 @@ class ImageDecodeError(ImageError):
 
 
 class ImageTooLargeError(ImageError):
-    """More bytes, pixels or work than the limits allow; found out before decoding."""
+    """The picture exceeds the limit on bytes, pixels or work; detected before decoding."""
 
 
 class ArchiveError(FaceHubError):
-    """A zip or a folder of pictures cannot be read, or holds none."""
+    """A zip or a folder cannot be read, or holds no supported picture."""
 
 
 class FaceError(FaceHubError):
-    """The picture is fine, but not the faces in it."""
+    """The picture is readable, but its faces cannot be used."""
 
 
 class NoFaceError(FaceError):
@@ -59,7 +59,7 @@ class NoFaceError(FaceError):
 
 
 class MultipleFacesError(FaceError):
-    """Several faces were found where exactly one was asked for."""
+    """Several faces were found, but exactly one was expected."""
 
 
 class LowQualityError(FaceError):
@@ -67,27 +67,27 @@ class LowQualityError(FaceError):
 
 
 class AssetError(FaceHubError):
-    """A file carried in the package is missing or altered."""
+    """A file of the package is missing or altered."""
 
 
 class WeightsError(FaceHubError):
-    """Encoder weights are missing, damaged or of another architecture."""
+    """Weights are missing, damaged or of another architecture."""
 
 
 class DeviceError(FaceHubError):
-    """The device or the number of threads that was asked for is not to be had."""
+    """The requested device or number of threads is not available."""
 
 
 class GalleryError(FaceHubError):
-    """A gallery file is damaged, or a gallery operation makes no sense."""
+    """A gallery is damaged, or an operation on it is invalid."""
 
 
 class GalleryUnavailableError(GalleryError):
-    """Where a gallery is kept cannot be reached, read or written now; nothing has changed."""
+    """The gallery's storage cannot be reached, read or written now; nothing has changed."""
 
 
 class GalleryMismatchError(GalleryError):
-    """A gallery holds templates from other weights than the ones in use."""
+    """A gallery holds templates of other weights than those in use."""
 
 
 class GalleryNameError(GalleryError):

@@ -1,4 +1,4 @@
-"""What the page and the service have in common: a host's settings, and bounds of what is sent."""
+"""Settings and limits of a host, shared by the page and the service."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from facehub.errors import FaceHubError
 from facehub.model.spec import ModelSpec
 from facehub.results import QualityIssue
 
-MAX_UPLOADS = 2**30  # bytes of all pictures together that are held for requests
+MAX_UPLOADS = 2**30  # bytes of all pictures in memory for requests
 
-SECURITY_HEADERS = {  # of every answer
+SECURITY_HEADERS = {  # of every response
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -27,25 +27,25 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class SettingsError(FaceHubError):
-    """A setting of the host has a value that cannot be used."""
+    """A setting of the host has an invalid value."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Environment variables, read and checked; all methods raise SettingsError.
+    """Typed access to environment variables; the methods raise SettingsError for invalid values.
 
     Args:
-        variables: name and value.
+        variables: values by name.
     """
 
     variables: Mapping[str, str]
 
     def text(self, name: str) -> str:
-        """A variable without white space around it; empty where it is not set."""
+        """A variable without surrounding white space; "" if it is not set."""
         return self.variables.get(name, "").strip()
 
     def number(self, name: str, low: float, high: float) -> float | None:
-        """A number between two bounds; None where it is not set."""
+        """A number from `low` to `high`; None if it is not set."""
         text = self.text(name)
         if not text:
             return None
@@ -58,7 +58,7 @@ class Environment:
         return value
 
     def whole(self, name: str, default: int, high: int) -> int:
-        """A whole number from 1 up."""
+        """A whole number from 1 to `high`."""
         value = self.number(name, 1, high)
         if value is not None and value != int(value):
             raise SettingsError(f"{name} must be a whole number, not {value:g}.")
@@ -70,10 +70,10 @@ class Environment:
         try:
             return frozenset(map(QualityIssue, words))
         except ValueError as error:
-            raise SettingsError(f"{name}: {error}; there are {', '.join(QualityIssue)}.") from None
+            raise SettingsError(f"{name}: {error}; use {', '.join(QualityIssue)}.") from None
 
     def switch(self, name: str, default: bool) -> bool:
-        """Whether it is "on"; "off" is the other choice."""
+        """Whether the variable is "on" rather than "off"."""
         text = self.text(name)
         if text.lower() not in ("", "on", "off"):
             raise SettingsError(f"{name} must be on or off, not {text!r}.")
@@ -85,14 +85,15 @@ class HostSettings:
     """Settings that the page and the service share.
 
     Attributes:
-        threshold: instead of the weights' own, or None; it is the one applied, never raised.
-        fmr: the threshold is set for this false match rate instead, or None; as the weights' own,
-            it is raised where there are many comparisons.
-        max_upload_mb: largest uploaded file.
-        queue_size: requests that may wait; further ones are told that the server is busy.
-        workers: pictures searched at once.
-        deadline: seconds that a request may take, from its turn on.
-        reject: quality issues for which comparing and enrolling refuse a face.
+        threshold: cosine similarity (-1 to 1) that replaces the weights' threshold and is applied
+            unchanged; None: the weights' own.
+        fmr: false match rate to choose the threshold for; it still rises with the number of
+            comparisons. None: the weights' own.
+        max_upload_mb: largest uploaded file, MB.
+        queue_size: number of requests that may wait; further ones are refused as busy.
+        workers: number of pictures searched at once.
+        deadline: time limit of a request from the start of its work, seconds.
+        reject: quality issues for which verification and enrolment refuse a face.
     """
 
     threshold: float | None = None
@@ -105,10 +106,10 @@ class HostSettings:
 
     @classmethod
     def shared(cls, environment: Environment) -> dict[str, Any]:
-        """The values of these settings that an environment gives.
+        """Read the values of these settings from an environment.
 
         Raises:
-            SettingsError: one of them cannot be used.
+            SettingsError: a value is invalid.
         """
         threshold = environment.number("FACEHUB_THRESHOLD", -1, 1)
         fmr = environment.number("FACEHUB_FMR", 1e-9, 1)
@@ -125,10 +126,10 @@ class HostSettings:
         }
 
     def apply(self, spec: ModelSpec) -> ModelSpec:
-        """The weights' spec with the host's threshold; the same object where none is set.
+        """The weights' spec with the host's threshold; the same object if none is set.
 
         Raises:
-            SettingsError: an FMR is asked for, but the weights carry no calibration for it.
+            SettingsError: `fmr` is set, but the weights' calibration does not cover it.
         """
         if self.threshold is not None:
             return spec.with_threshold(self.threshold)
@@ -143,18 +144,18 @@ class HostSettings:
 
 
 def bypass_proxy() -> None:
-    """Let no proxy of the environment come between this machine and itself.
+    """Exclude this machine from the environment's proxies.
 
-    Gradio asks its own server whether it runs; a proxy elsewhere cannot reach it. Where httpx
-    cannot speak to one of the proxies (SOCKS without socksio), none is used: Gradio could not even
-    be imported.
+    Gradio sends a request to its own server at the start, which a remote proxy cannot reach. If
+    httpx does not support one of the proxies (SOCKS without socksio), all are disabled, because
+    Gradio could not even be imported.
     """
     known = {"http", "https"}
     if importlib.util.find_spec("socksio") is not None:
         known |= {"socks5", "socks5h"}
     proxies = [os.environ.get(name, "") for name in _PROXIES]
     everywhere = any("://" in p and p.partition("://")[0].lower() not in known for p in proxies)
-    names = ("no_proxy", "NO_PROXY")  # where both are set, the first counts
+    names = ("no_proxy", "NO_PROXY")  # if both are set, the first counts
     text = next(filter(None, (os.environ.get(name) for name in names)), "")
     there = [host.strip() for host in text.split(",") if host.strip()]
     hosts = "*" if everywhere or "*" in there else ",".join(dict.fromkeys([*there, *LOOPBACK]))
@@ -162,10 +163,10 @@ def bypass_proxy() -> None:
 
 
 def print_frames(error: BaseException | None = None) -> None:
-    """Print where an exception was raised, and its type; its text may name people.
+    """Print an exception's traceback and type, but not its text, which may name people.
 
     Args:
-        error: the exception; None for the one at hand.
+        error: the exception; None: the current one.
     """
     error = error or sys.exception()
     while error is not None:

@@ -1,4 +1,4 @@
-"""Identification (1:N): who of a gallery is in a picture?"""
+"""Identification (1:N): find people of a gallery in a picture."""
 
 from __future__ import annotations
 
@@ -26,24 +26,25 @@ def identify(
     search: Search = "thorough",
     recognizer: FaceRecognizer | None = None,
 ) -> list[IdentifiedFace]:
-    """Say who is in a picture.
+    """Identify the people in a picture.
 
     Args:
         image: anything `load_image` takes.
         gallery: the people to look for.
-        threshold: -1 to 1, applied as it is, instead of `ModelSpec.threshold_for`. Without one
-            (uncalibrated weights), faces get candidates but no name.
-        top_k: most candidates per face.
-        search: "thorough" also looks for small faces.
-        recognizer: weights in use; None for the default ones.
+        threshold: cosine similarity, -1 to 1, applied unchanged; None:
+            `ModelSpec.threshold_for`. With uncalibrated weights and no threshold, faces get
+            candidates but no name.
+        top_k: largest number of candidates per face.
+        search: "thorough" also finds small faces, see `FaceDetector.find`.
+        recognizer: the recogniser to use; None: the default one.
 
     Returns:
-        Every face from left to right; an empty list where there is none. No person is named twice.
+        Every face from left to right; an empty list if there is none. No person is named twice.
 
     Raises:
         ImageError: the picture cannot be used.
-        GalleryMismatchError: the gallery is of other weights.
-        ValueError: a threshold that is no number from -1 to 1.
+        GalleryMismatchError: the gallery belongs to other weights.
+        ValueError: the threshold is not a number from -1 to 1.
     """
     limit = check_threshold(threshold)
     recognizer = recognizer or default_recognizer()
@@ -67,21 +68,22 @@ def identify_faces(
     top_k: int = 5,
     calibration: Calibration | None = None,
 ) -> list[IdentifiedFace]:
-    """As `identify`, for the faces of one picture that have been found and embedded already.
+    """Like `identify`, for faces of one picture that are already embedded.
 
     Args:
-        probes, gallery, top_k: see `identify`.
-        threshold: lowest similarity that names a person, -1 to 1; None names nobody.
+        probes: the faces.
+        gallery, top_k: see `identify`.
+        threshold: lowest similarity at which a face is named, -1 to 1; None: no face is named.
         calibration: of the weights; gives candidates their odds.
 
     Raises:
-        GalleryError: an embedding is no template of this gallery: its length, or not finite.
-        ValueError: a threshold that is no number from -1 to 1.
+        GalleryError: an embedding has the wrong length or is not finite.
+        ValueError: the threshold is not a number from -1 to 1.
     """
     threshold = check_threshold(threshold)
     if not probes:
         return []
-    # With as many candidates as faces, each face finds a free person if there is one for it.
+    # With as many candidates as faces, each face can find a person that no other face takes.
     ranked = gallery.search(np.stack([p.embedding for p in probes]), max(top_k, len(probes)))
     names = assign(ranked, threshold)
     templates = gallery.n_templates
@@ -97,7 +99,7 @@ def identify_faces(
 
 
 def with_odds(candidate: Candidate, templates: int, calibration: Calibration | None) -> Candidate:
-    """The candidate with its odds in a gallery of so many templates, where they are known."""
+    """Add a candidate's odds in a gallery with this number of templates, if they are known."""
     fmr = None if calibration is None else calibration.fmr_at(candidate.similarity)
     if calibration is None or fmr is None:
         return candidate
@@ -109,14 +111,14 @@ def with_odds(candidate: Candidate, templates: int, calibration: Calibration | N
 
 
 def assign(ranked: list[list[Candidate]], threshold: float | None) -> list[Candidate | None]:
-    """Give each face at most one person and each person at most one face, most similar first.
+    """Assign at most one person to each face and one face to each person, most similar first.
 
     Args:
-        ranked: candidates for each face, best first.
-        threshold: lowest similarity that names a person; None names nobody.
+        ranked: candidates of each face, best first.
+        threshold: lowest similarity at which a face is named; None: no face is named.
 
     Returns:
-        The person of each face, or None for unknown.
+        The candidate of each face, or None for unknown.
     """
     pairs = sorted(
         (
@@ -137,10 +139,10 @@ def assign(ranked: list[list[Candidate]], threshold: float | None) -> list[Candi
 
 
 def check_gallery(gallery: Gallery, recognizer: FaceRecognizer) -> None:
-    """Find out whether the gallery's templates come from the weights in use.
+    """Check that a gallery belongs to the weights in use.
 
     Raises:
-        GalleryMismatchError: they do not.
+        GalleryMismatchError: the gallery belongs to other weights.
     """
     if gallery.fingerprint != recognizer.fingerprint:
         raise GalleryMismatchError(

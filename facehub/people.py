@@ -1,4 +1,4 @@
-"""Whom photos show, by the names of folders and files: one rule for folders, zips and the page."""
+"""Name the people in photos after folders and files: one rule for folders, zips and the page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-_CAMERA = re.compile(  # the words that cameras and phones name files with
+_CAMERA = re.compile(  # words in file names from cameras and phones
     r"(\b(img|dsc[nf]?|pxl|mvimg|gopr|dcim|wa|p|hdr|burst|portrait|image|photo|picture|screenshot"
     r"|whatsapp|at)\b ?)*",
     re.IGNORECASE,
@@ -17,23 +17,24 @@ _CAMERA = re.compile(  # the words that cameras and phones name files with
 def name_people(
     pictures: Iterable[str], container: str = "", *, wrapped: bool = True
 ) -> dict[str, str]:
-    """Say whom each picture of a folder, of a zip or of a folder dropped on the page shows.
+    """Name the person in each picture of a folder, a zip, or a folder dropped on the page.
 
-    A picture in a folder shows whom the first folder is named after, as it is written; what folders
-    lie in that one does not matter. A picture outside of people's folders is named by its own file,
-    see `name_from_file`; where there is no folder at all, by what it lies in.
+    A picture in a folder is named after its top-level folder, unchanged; deeper folders do not
+    matter. A picture outside people's folders is named after its file, see `name_from_file`. If
+    there is no folder at all, pictures are named after the container.
 
-    Zips and drops mostly have a folder around the people's. So where one folder holds all others,
-    the folders in it are the people's, if it has no picture of its own, or if they are several.
+    Zips and drops often wrap the people's folders in another folder. If one folder holds all
+    others, its sub-folders are the people's, provided that it has no picture of its own or several
+    sub-folders.
 
     Args:
-        pictures: "FOLDER/.../FILE" for each.
-        container: file name of the zip that they lie in; "" where there is none.
-        wrapped: whether there may be a folder around the people's, as in zips and drops.
+        pictures: "FOLDER/.../FILE" of each picture.
+        container: file name of the zip that holds them; "" for none.
+        wrapped: whether a folder may wrap the people's folders, as in zips and drops.
 
     Returns:
-        The person's name for each picture, as `clean_name` takes it, which keeps names in one
-        spelling and refuses those that are too long.
+        {picture: name}; pass the names to `clean_name`, which normalises them and refuses long
+        ones.
     """
     paths = _normal(pictures)
     root = _root(paths.values()) if wrapped else ""
@@ -45,21 +46,22 @@ def name_people(
 
 
 def loose_pictures(pictures: Iterable[str], *, wrapped: bool) -> list[str]:
-    """The pictures outside of people's folders; arguments as of `name_people`."""
+    """List the pictures outside people's folders; see `name_people` for the arguments."""
     paths = _normal(pictures)
     root = _root(paths.values()) if wrapped else ""
     return [picture for picture, path in paths.items() if not _folder_in(root, path)]
 
 
 def person_folders(pictures: Iterable[str]) -> list[str]:
-    """The folders that pictures lie in, sorted; "" is where those outside of folders lie."""
+    """List the folders of pictures, sorted; "" for pictures outside folders."""
     return sorted({picture.rpartition("/")[0] for picture in pictures})
 
 
 def name_from_file(file: str) -> str:
-    """`ada_lovelace-2.jpg` shows "ada lovelace": no suffix, no number at the end.
+    """Derive a name from a file name, without suffix and trailing number.
 
-    The numbers stay where a camera named the file: IMG_0001 and IMG_0002 need not show one person.
+    `ada_lovelace-2.jpg` gives "ada lovelace". File names from cameras keep their numbers: IMG_0001
+    and IMG_0002 may show different people.
     """
     stem = re.sub(r"[_\-. ]+", " ", PurePosixPath(file).stem).strip()
     if _CAMERA.fullmatch(re.sub(r"[\d() ]+", " ", stem).strip()):
@@ -68,14 +70,14 @@ def name_from_file(file: str) -> str:
 
 
 def empty_people(pictures: Iterable[str], others: Iterable[str], *, wrapped: bool) -> list[str]:
-    """Folders that are people's by the same rule, but hold no picture.
+    """List people's folders that hold no picture.
 
     Args:
         pictures, wrapped: see `name_people`.
-        others: what else there is, folders with a "/" at their ends.
+        others: all other entries; folders have a trailing "/".
 
     Returns:
-        "FOLDER/.../" for each, sorted.
+        "FOLDER/.../" of each, sorted.
     """
     paths = _normal(pictures).values()
     root = _root(paths) if wrapped else ""
@@ -91,24 +93,24 @@ def empty_people(pictures: Iterable[str], others: Iterable[str], *, wrapped: boo
 
 
 def _normal(pictures: Iterable[str]) -> dict[str, str]:
-    """Paths without "." and the like."""
+    """Normalise paths: {path: path without "." and ".."}."""
     return {picture: posixpath.normpath(picture).lstrip("/") for picture in pictures}
 
 
 def _folder_in(root: str, path: str) -> str:
-    """The first folder below the one around the people's; "" for what is in none."""
+    """The first folder of a path below `root`; "" if there is none."""
     folder, slash, _ = path.removeprefix(root).partition("/")
     return folder if slash and path.startswith(root) else ""
 
 
 def _root(paths: Iterable[str]) -> str:
-    """The folders around the people's, with a "/" at their end; "" where there is none."""
+    """The folder that wraps the people's folders, with a trailing "/"; "" if there is none."""
     folders = {path.rpartition("/")[0] + "/" for path in paths if "/" in path}
     if not folders:
         return ""
     shared = posixpath.commonprefix([min(folders), max(folders)])
     shared = shared[: shared.rfind("/") + 1]
     within = {folder.removeprefix(shared).partition("/")[0] for folder in folders - {shared}}
-    if shared in folders and len(within) < 2:  # it is a person's
+    if shared in folders and len(within) < 2:  # a person's folder
         return shared[: shared.rstrip("/").rfind("/") + 1]
     return shared

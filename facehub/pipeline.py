@@ -1,4 +1,4 @@
-"""The whole chain in one object: picture in, aligned faces with embeddings out."""
+"""The whole pipeline in one object: a picture in, aligned faces with embeddings out."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from facehub.model.spec import ModelSpec
 from facehub.model.store import default_weights
 from facehub.quality import assess, reject
 from facehub.results import EmbeddedFace, Face, QualityIssue
+from facehub.rotated import align_faces
 from facehub.select import FacePolicy, select_face
-from facehub.turned import align_faces
 
-BATCH_SIZE = 32  # pictures decoded before their faces are embedded together
+BATCH_SIZE = 32  # pictures whose faces are embedded together
 
 
 @dataclass(frozen=True, eq=False)
 class FaceRecognizer:
-    """Finds, aligns and embeds faces with one face network. Never changed: see `with_threshold`.
+    """Finds, aligns and embeds faces with one face network. Immutable; see `with_threshold`.
 
-    Safe to share between threads, but not with a forked child: start processes with "spawn". Its
-    fingerprint is that of the weights when it was made: make another after training them further.
+    Thread-safe, but not usable in a forked child: start processes with "spawn". The fingerprint is
+    computed once: create another recogniser after further training.
 
     Args:
         embedder: the network: an `OnnxEmbedder`, or a `FaceEncoder` to run PyTorch.
-        detector: finds the faces; the process's shared one by default.
-        spec: how the network is used; the embedder's own by default.
+        detector: finds the faces; default: the process's shared detector.
+        spec: how the network is used; default: the embedder's own spec.
     """
 
     embedder: Embedder
@@ -71,11 +71,11 @@ class FaceRecognizer:
             revision: branch, tag or commit on the Hub.
             device: "auto", "cpu", "cuda", ..., see `facehub.model.runtime.choose_device`.
             precision: "auto", "float32" or "int8", see `OnnxEmbedder`.
-            detector: finds the faces; None for the process's shared one.
+            detector: finds the faces; None: the process's shared detector.
 
         Raises:
-            WeightsError: they are missing, damaged or not usable.
-            DeviceError: the device is not to be had; the message says what to install.
+            WeightsError: the weights are missing, damaged or unusable.
+            DeviceError: the device is not available; the message says what to install.
         """
         embedder = OnnxEmbedder.from_pretrained(
             name, revision=revision, device=device, precision=precision
@@ -84,28 +84,32 @@ class FaceRecognizer:
 
     @property
     def fingerprint(self) -> str:
-        """Identifies the embedding space: templates of another one cannot be compared."""
+        """Identifies the embedding space; templates of different spaces cannot be compared."""
         assert self.spec.fingerprint is not None
         return self.spec.fingerprint
 
     def with_threshold(self, threshold: float) -> Self:
-        """The same recogniser with another threshold; the network is shared, not loaded again.
+        """Return a recogniser with another threshold that shares the network.
 
         Args:
             threshold: cosine similarity, -1 to 1, from which two faces count as one person. It is
-                the one applied, also in large galleries, see `ModelSpec.with_threshold`.
+                applied unchanged, even in large galleries, see `ModelSpec.with_threshold`.
 
         Raises:
-            ValueError: it is no such number.
+            ValueError: the threshold is out of range.
         """
         return self.with_spec(self.spec.with_threshold(threshold))
 
     def with_spec(self, spec: ModelSpec) -> Self:
-        """The same recogniser with another threshold or calibration; see `with_threshold`."""
+        """Return a recogniser with another threshold or calibration that shares the network.
+
+        Args:
+            spec: of the same network; only threshold and calibration may differ.
+        """
         return replace(self, spec=spec)
 
     def empty_gallery(self) -> MemoryGallery:
-        """A gallery in memory for the templates of these weights."""
+        """Create a gallery in memory for templates of these weights."""
         return MemoryGallery(self.fingerprint, self.spec.embedding_size)
 
     def open_gallery(self, address: str | os.PathLike[str], *, new: bool = True) -> Gallery:
@@ -113,31 +117,36 @@ class FaceRecognizer:
 
         Args:
             address: `people.db`, say.
-            new: whether a gallery that is missing is made.
+            new: whether to create a missing gallery.
 
         Raises:
-            GalleryError: it is missing, or cannot be used.
-            GalleryMismatchError: made with other weights.
+            GalleryError: the gallery is missing or unusable.
+            GalleryMismatchError: the gallery belongs to other weights.
         """
         return open_gallery(
             address,
             self.fingerprint,
             self.spec.embedding_size,
             new=new,
-            also=self.embedder.made_by,
+            compatible=self.embedder.has_fingerprint_v1,
         )
 
     def load_gallery(self, path: str | os.PathLike[str]) -> MemoryGallery:
-        """Read a safetensors gallery of these weights into memory, also one of facehub 0.1.
+        """Load a safetensors gallery of these weights, including one of facehub 0.1.
+
+        Args:
+            path: the `.safetensors` file.
 
         Raises:
-            GalleryError: missing or damaged, or not a gallery.
-            GalleryMismatchError: made with other weights.
+            GalleryError: the file is missing, damaged or not a gallery.
+            GalleryMismatchError: the gallery belongs to other weights.
         """
-        return MemoryGallery.load(path, fingerprint=self.fingerprint, also=self.embedder.made_by)
+        return MemoryGallery.load(
+            path, fingerprint=self.fingerprint, compatible=self.embedder.has_fingerprint_v1
+        )
 
     def read(self, image: ImageSource) -> np.ndarray:
-        """Decode a picture, as all methods here do; see `read_pixels`.
+        """Decode a picture for all methods here: uint8 (H, W, 3), RGB; see `read_pixels`.
 
         Raises:
             ImageError: the picture cannot be used.
@@ -149,11 +158,11 @@ class FaceRecognizer:
 
         Args:
             image: anything `load_image` takes.
-            search: "thorough" also looks for small faces in group photos.
+            search: "thorough" also finds small faces in group photos, see `FaceDetector.find`.
 
         Returns:
-            Faces from left to right; an empty list where there is none. Of more than `MAX_FACES`
-            the largest, with the issue `TOO_MANY_FACES`.
+            Faces from left to right; an empty list if there is none. If there are more than
+            `MAX_FACES`, the largest, with the issue `TOO_MANY_FACES`.
 
         Raises:
             ImageError: the picture cannot be used.
@@ -167,17 +176,17 @@ class FaceRecognizer:
         policy: FacePolicy = "exactly_one",
         reject_issues: Collection[QualityIssue] = (),
     ) -> EmbeddedFace:
-        """Find and embed the one face that a picture is about.
+        """Find and embed one face of a picture.
 
         Args:
             image: anything `load_image` takes.
-            policy: what to do where there are several faces, see `select_face`.
+            policy: what to do if there are several faces, see `select_face`.
             reject_issues: quality issues that count as errors.
 
         Raises:
             ImageError: the picture cannot be used.
-            NoFaceError: it shows no face.
-            MultipleFacesError: it shows several, and the policy is "exactly_one".
+            NoFaceError: the picture shows no face.
+            MultipleFacesError: the picture shows several, and the policy is "exactly_one".
             LowQualityError: the face has an issue in `reject_issues`.
         """
         return self._embed([self._find(image, "auto", policy, reject_issues)])[0][0]
@@ -191,20 +200,22 @@ class FaceRecognizer:
         workers: int | None = None,
         batch_size: int = BATCH_SIZE,
     ) -> Iterator[list[EmbeddedFace] | FaceHubError]:
-        """As `faces`, for many pictures: decoded and searched side by side, embedded together.
+        """Like `faces`, for many pictures: searched in parallel, embedded in batches.
 
         Args:
-            images: read as they are needed, `batch_size` at a time; each anything `load_image`
-                takes, or a function that returns it, which is called in a worker.
-            search: as in `faces`.
-            policy: embed only the face that each picture is about, see `select_face`; None for all.
-            workers: threads that decode and search; None for one per core.
-            batch_size: pictures whose faces are embedded together.
+            images: consumed lazily, `batch_size` at a time; each anything `load_image` takes, or a
+                function that returns it, which is called in a worker.
+            search: see `faces`.
+            policy: embed only one face per picture, see `select_face`; None: embed all.
+            workers: number of threads that decode and search; None: one per core.
+            batch_size: number of pictures whose faces are embedded together.
 
         Yields:
             For each picture, in order, its faces, or the error that `faces` or `face` would raise.
-        """
 
+        Raises:
+            ValueError: `workers` or `batch_size` is less than 1.
+        """
         if batch_size < 1 or (workers is not None and workers < 1):
             raise ValueError("batch_size and workers must be 1 or more")
 
@@ -254,15 +265,15 @@ class FaceRecognizer:
     def _embed(self, pictures: list[_Found]) -> list[list[EmbeddedFace]]:
         crops = [face.crop for found in pictures for face, _ in found]
         embeddings = self.embedder.embed(np.stack(crops)) if crops else np.empty((0, 0))
-        if not np.isfinite(embeddings).all():  # every comparison with it would be "different"
-            raise WeightsError("The network gave an embedding that is not finite.")
+        if not np.isfinite(embeddings).all():  # NaN would compare as "different"
+            raise WeightsError("The network returned an embedding that is not finite.")
         rows = iter(embeddings)
         return [
             [EmbeddedFace(face, next(rows), issues) for face, issues in found] for found in pictures
         ]
 
 
-_Found = list[tuple[Face, tuple[QualityIssue, ...]]]  # the faces of one picture, still to embed
+_Found = list[tuple[Face, tuple[QualityIssue, ...]]]  # the faces of one picture, not yet embedded
 
 _loading = threading.Lock()
 
@@ -273,6 +284,11 @@ def _shared(name: str) -> FaceRecognizer:
 
 
 def default_recognizer() -> FaceRecognizer:
-    """The recogniser with the default weights, loaded at the first call and then shared."""
-    with _loading:  # `functools.cache` would let two threads load at once
+    """The shared recogniser with the default weights, loaded by the first call.
+
+    Raises:
+        WeightsError: the weights are missing, damaged or unusable.
+        DeviceError: ONNX Runtime is not available.
+    """
+    with _loading:  # `functools.cache` alone would let two threads load at once
         return _shared(default_weights())

@@ -1,4 +1,4 @@
-"""Cheap warnings about a face, from its landmarks and its aligned crop."""
+"""Quality warnings about a face, from its landmarks and its aligned crop."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Collection
 import cv2
 import numpy as np
 
-from facehub.covering import find_coverings
 from facehub.detect.base import MAX_FACES
 from facehub.errors import LowQualityError
+from facehub.occlusion import find_occlusions
 from facehub.results import Box, Face, QualityIssue
 from facehub.upright import DOUBT
 
-MIN_INTER_EYE = 24.0  # image pixels; the crop's own distance is 35
+MIN_INTER_EYE = 24.0  # image pixels; the distance in the crop is 35
 MAX_YAW = 30.0  # degrees; alignment by the pupils over-zooms by about 15 % there
 MAX_PITCH = 35.0  # degrees
-MAX_ROLL = 45.0  # degrees; beyond it the picture was turned to find the face, or the head lies
-MIN_SHARPNESS = 12.0  # grey levels, standard deviation of the crop's Laplacian over its contrast
+MAX_ROLL = 45.0  # degrees; beyond it, the picture is rotated or the person lies down
+MIN_SHARPNESS = 12.0  # per cent, see `sharpness`
 MIN_LUMA, MAX_LUMA = 45.0, 220.0  # mean grey level of the face
 MAX_OUTSIDE = 0.12  # share of the box's area outside the picture
 
@@ -37,24 +37,27 @@ ADVICE = {
     QualityIssue.COVERED_MOUTH: "The mouth seems to be covered; use a picture without a mask.",
     QualityIssue.TOO_MANY_FACES: f"The picture shows more than {MAX_FACES} faces; only the "
     f"{MAX_FACES} largest were compared.",
-    QualityIssue.DOUBTFUL_FACE: "This may be no face, or one that is not seen upright; "
-    "check its crop, or turn the picture.",
+    QualityIssue.DOUBTFUL_FACE: "This may not be a face, or the face may not be upright; "
+    "check its crop, or rotate the picture.",
 }
 
 
 def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[QualityIssue, ...]:
-    """List what may make comparisons with this face unreliable.
+    """List issues that may make comparisons with a face unreliable.
 
     Args:
         face: an aligned face.
-        image_shape: (H, W, ...) of the picture it came from.
-        n_faces: how many faces were found in that picture.
+        image_shape: (H, W, ...) of its picture.
+        n_faces: number of faces found in that picture.
 
     Returns:
-        Issues in the order of `QualityIssue`; empty when nothing stands out. `ADVICE` words them.
+        Issues in the order of `QualityIssue`, possibly none. `ADVICE` has a sentence for each.
+
+    Raises:
+        AssetError: a network in the package is missing or altered.
     """
     luma = float(_brows_to_chin(face.crop).mean())
-    eyes, mouth = find_coverings(face)
+    eyes, mouth = find_occlusions(face)
     found = {
         QualityIssue.SEVERAL_FACES: n_faces > 1,
         QualityIssue.SMALL_FACE: face.inter_eye < MIN_INTER_EYE,
@@ -74,7 +77,11 @@ def assess(face: Face, image_shape: tuple[int, ...], n_faces: int = 1) -> tuple[
 
 
 def reject(issues: tuple[QualityIssue, ...], rejected: Collection[QualityIssue]) -> None:
-    """Turn warnings into an error.
+    """Raise an error for rejected issues.
+
+    Args:
+        issues: issues of a face.
+        rejected: issues that count as errors.
 
     Raises:
         LowQualityError: one of `issues` is in `rejected`.
@@ -85,7 +92,7 @@ def reject(issues: tuple[QualityIssue, ...], rejected: Collection[QualityIssue])
 
 
 def sharpness(crop: np.ndarray) -> float:
-    """Strength of the fine detail of an aligned crop, independent of its contrast.
+    """Measure the fine detail of an aligned crop, independent of its contrast.
 
     Args:
         crop: uint8 (112, 96, 3), RGB.
@@ -99,7 +106,7 @@ def sharpness(crop: np.ndarray) -> float:
 
 
 def _brows_to_chin(crop: np.ndarray) -> np.ndarray:
-    """Grey levels of the face without the background at the crop's border."""
+    """Grey levels of the face without the background at the border of the crop."""
     height, width = crop.shape[:2]
     inner = crop[height // 7 : height * 6 // 7, width * 7 // 48 : width * 41 // 48]
     return cv2.cvtColor(np.ascontiguousarray(inner), cv2.COLOR_RGB2GRAY)

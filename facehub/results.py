@@ -1,4 +1,4 @@
-"""What facehub answers with. All results are frozen, and `to_dict` is their one form as JSON."""
+"""Result types. All are frozen; `to_dict` converts them for JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Box = tuple[float, float, float, float]
 
 
 class QualityIssue(StrEnum):
-    """What may make a comparison less reliable. The value is a stable identifier."""
+    """An issue that may make comparisons unreliable. The value is a stable identifier."""
 
     SEVERAL_FACES = "several_faces"
     SMALL_FACE = "small_face"
@@ -45,18 +45,18 @@ class Face:
     """An aligned face. Image coordinates are pixels, x right, y down.
 
     Attributes:
-        crop: uint8 (112, 96, 3), RGB, 0 to 255; what the network sees. Its size is the template's.
-        box: (x0, y0, x1, y1) around all landmarks, in image pixels; may leave the picture.
+        crop: uint8 (112, 96, 3) or the template's size, RGB, 0 to 255; the network's input.
+        box: (x0, y0, x1, y1) around all landmarks, in image pixels; may extend beyond the picture.
         pupils: float32 (2, 2), (x, y) of the image-left and the image-right pupil.
         inter_eye: distance between the pupils in image pixels.
         yaw: degrees, positive when the face turns to the right of the crop.
-        pitch: degrees, positive when it looks up in the crop.
-        roll: degrees of head tilt, -180 to 180, positive clockwise in the image; corrected in the
-            crop.
-        matrix: float32 (2, 3), maps image pixels to crop pixels.
+        pitch: degrees, positive when the face looks up in the crop.
+        roll: degrees of in-plane rotation, -180 to 180, positive clockwise in the image; removed in
+            the crop.
+        matrix: float32 (2, 3), which maps image pixels to crop pixels.
         landmarks: float32 (478, 2), MediaPipe Face Mesh points in image pixels.
-        upright_score: log odds that the crop shows an upright face in its place, see
-            `facehub.upright`; None where nobody asked.
+        upright_score: log odds that the crop shows a well-aligned, upright face, see
+            `facehub.upright`; None if not computed.
     """
 
     crop: np.ndarray = field(repr=False)
@@ -102,11 +102,11 @@ class EmbeddedFace:
     issues: tuple[QualityIssue, ...] = ()
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.embedding).all():  # every comparison with it would be "different"
+        if not np.isfinite(self.embedding).all():  # NaN would compare as "different"
             raise ValueError("an embedding must be finite")
 
     def to_dict(self) -> dict[str, Any]:
-        """Geometry and issues for JSON; never the embedding."""
+        """Geometry and issues for JSON, without the embedding."""
         return {**self.face.to_dict(), "issues": [issue.value for issue in self.issues]}
 
 
@@ -116,15 +116,15 @@ class VerificationResult:
 
     Attributes:
         decision: SAME from the threshold up, UNCERTAIN just below it, DIFFERENT further below;
-            CANNOT_TELL where a picture does not show the face to compare; UNCALIBRATED where the
-            weights have no threshold.
-        similarity: cosine similarity, -1 to 1; None where the decision is CANNOT_TELL.
-        threshold: similarity from which two faces count as one person; None where there is none.
+            CANNOT_TELL if a picture does not show the face to compare; UNCALIBRATED if the weights
+            have no threshold.
+        similarity: cosine similarity, -1 to 1; None if the decision is CANNOT_TELL.
+        threshold: similarity from which two faces count as one person; None without one.
         uncertain_margin: width of the "uncertain" band below the threshold.
-        first: face compared in the first picture, if one was chosen.
-        second: face compared in the second picture, if one was chosen.
-        reason: why the decision is CANNOT_TELL, one sentence or two.
-        first_index: position of `first` among the faces of its picture, from left to right, from 0.
+        first: face compared in the first picture, if one was selected.
+        second: face compared in the second picture, if one was selected.
+        reason: why the decision is CANNOT_TELL, one or two sentences; None otherwise.
+        first_index: index of `first` among the faces of its picture, from left to right, from 0.
         second_index: the same for `second`.
     """
 
@@ -139,7 +139,7 @@ class VerificationResult:
     second_index: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Convert to a dict for JSON."""
         return {
             "decision": self.decision.value,
             "similarity": rounded(self.similarity),
@@ -158,11 +158,11 @@ class Candidate:
     Attributes:
         name: the person.
         similarity: cosine similarity of the person's best example, -1 to 1.
-        example: position of that example among the person's.
+        example: index of that example among the person's, from 0.
         source: that example's source.
         fpir: the candidate's odds in this gallery: the share of strangers who reach this similarity
-            with somebody in it, see `Calibration.fpir_at`; None where nothing is known about it.
-        extrapolated: whether the false match rate behind it is beyond what was measured.
+            with someone in it, 0 to 1, see `Calibration.fpir_at`; None without a calibration.
+        extrapolated: whether `fpir` comes from an FMR below the measurable range.
     """
 
     name: str
@@ -173,7 +173,7 @@ class Candidate:
     extrapolated: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Convert to a dict for JSON."""
         return {
             "name": self.name,
             "similarity": rounded(self.similarity),
@@ -186,13 +186,13 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class IdentifiedFace:
-    """A face of a probe picture and who it may be.
+    """A face of a probe picture and its candidates.
 
     Attributes:
         probe: the face.
         name: the person, or None for unknown.
         similarity: cosine similarity to that person; None for unknown.
-        candidates: the most similar people, best first, whether or not they reach the threshold.
+        candidates: the most similar people, best first, regardless of the threshold.
     """
 
     probe: EmbeddedFace
@@ -202,11 +202,11 @@ class IdentifiedFace:
 
     @property
     def candidate(self) -> Candidate | None:
-        """Who the face is named after, else the most similar person; None where none is listed."""
+        """The named person's candidate, else the most similar one; None if there is none."""
         return next((c for c in self.candidates if self.name in (None, c.name)), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Convert to a dict for JSON."""
         return {
             "name": self.name,
             "similarity": rounded(self.similarity),
@@ -220,11 +220,11 @@ def _compared(face: EmbeddedFace | None, index: int | None) -> dict[str, Any] | 
 
 
 def rounded(similarity: float | None) -> float | None:
-    """Four digits, as all results are printed; None stays None."""
+    """Round to four digits, as in all printed results; None stays None."""
     return None if similarity is None else round(float(similarity), 4)
 
 
 def one_in(rate: float) -> str:
-    """The n of "1 in n" for a rate above 0, two digits of it: 0.00099 gives "1,000"."""
+    """Format n of "1 in n" for a rate above 0, with two significant digits: 0.00099 -> "1,000"."""
     n = 1 / rate
     return f"{round(n, 1 - math.floor(math.log10(n))):,.0f}" if n >= 10 else f"{n:.0f}"

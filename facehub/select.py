@@ -1,4 +1,4 @@
-"""Which of a picture's faces is meant."""
+"""Select one of a picture's faces."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ FacePolicy = Literal["exactly_one", "largest", "central"]
 def select_face(
     faces: Sequence[Face], image_shape: tuple[int, ...], policy: FacePolicy = "exactly_one"
 ) -> int:
-    """Choose the face that a picture is about.
+    """Select one face of a picture.
 
     Args:
         faces: all faces of the picture.
         image_shape: (H, W, ...) of the picture.
-        policy: "exactly_one" refuses several; "largest" takes the largest box; "central" the face
-            nearest the middle, as labelled data sets mean it.
+        policy: "exactly_one" refuses several faces; "largest" selects the largest box; "central"
+            the face nearest the centre, as labelled data sets mean it.
 
     Returns:
-        Its position in `faces`.
+        Its index in `faces`.
 
     Raises:
-        NoFaceError: there is none.
+        NoFaceError: there is no face.
         MultipleFacesError: there are several, and the policy is "exactly_one".
-        ValueError: another policy.
+        ValueError: the policy is unknown.
     """
     if policy not in get_args(FacePolicy):
         raise ValueError(f"policy must be one of {get_args(FacePolicy)}, not {policy!r}")
@@ -42,7 +42,7 @@ def select_face(
         return int(np.argmin(distances))
     if len(faces) > 1 and policy == "exactly_one":
         raise MultipleFacesError(
-            f"{len(faces)} faces were found where exactly one was expected. "
+            f"{len(faces)} faces were found, but exactly one was expected. "
             "Crop the picture so that it shows one."
         )
     return int(np.argmax([face.area for face in faces]))

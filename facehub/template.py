@@ -1,4 +1,4 @@
-"""Where landmarks sit in an aligned crop: the one place that says so."""
+"""Alignment templates: the positions of landmarks in an aligned crop."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ class AlignmentTemplate:
         nose: (x, y) of the tip of the nose, or None.
         left_mouth: (x, y) of the corner of the mouth at image left, or None.
         right_mouth: (x, y) of the corner of the mouth at image right, or None.
+
+    Raises:
+        ValueError: a size or a point is invalid.
     """
 
     width: int = 96
@@ -66,7 +69,7 @@ class AlignmentTemplate:
 
 
 def _point(value: object, name: str) -> Point:
-    """JSON has no tuples: make what was read from a config equal to what was written."""
+    """Check a point and convert it to a tuple of floats; JSON gives lists."""
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise ValueError(f"{name} needs two coordinates")
     if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value):
@@ -80,7 +83,7 @@ def _point(value: object, name: str) -> Point:
 DEFAULT_TEMPLATE = AlignmentTemplate()
 TEMPLATES = {
     "pupils96x112": DEFAULT_TEMPLATE,
-    # As InsightFace's `arcface_dst`, to which most published face networks are aligned.
+    # InsightFace's `arcface_dst`, which most published face networks expect.
     "arcface112": AlignmentTemplate(
         width=112,
         height=112,

@@ -1,8 +1,8 @@
-"""Whether an aligned crop shows a face that stands upright in it: a small network.
+"""Score how likely an aligned crop shows an upright face, with a small network.
 
-A detector often takes an upside-down face for an upright one, with the chin as its forehead, and
-its landmarks look as good as any. The crop does not: on it this network decides, in a fifth of
-a millisecond. `python -m train upright` makes its weights.
+Detectors often take an upside-down face for an upright one, with the chin as its forehead, and its
+landmarks look plausible. The crop does not: this network scores it in a fifth of a millisecond.
+`python -m train upright` trains its weights.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from facehub.errors import AssetError
 from facehub.template import DEFAULT_TEMPLATE
 
 WEIGHTS_FILE = "upright.safetensors"
-WIDTH, HEIGHT = 24, 28  # what the network sees: a quarter of DEFAULT_TEMPLATE's crop
+WIDTH, HEIGHT = 24, 28  # of the network's input: a quarter of DEFAULT_TEMPLATE's crop
 
-# Log odds. Of held-out faces of CelebA in pictures, half of them dark or blurred, 1.6 % are below
-# the first and 0.3 % below the second; of what the detector takes for a face in turned ones and is
-# none, 675 and 665 of 675.
-SURE = 2.5  # from which a crop is taken for an upright face without a further look
-DOUBT = 0.5  # below which it may be none
+# Log odds. Of held-out CelebA faces in pictures, half of them dark or blurred, 1.6 % score below
+# SURE and 0.3 % below DOUBT; of 675 false faces that the detector finds in rotated pictures, 675
+# and 665 do.
+SURE = 2.5  # a crop with this score counts as an upright face without further views
+DOUBT = 0.5  # a crop with a lower score may not be a face
 LAYERS = ((16, 2), (32, 1), (48, 2), (96, 2))  # channels and stride of each 3 x 3 convolution
 
 
 def upright_scores(crops: Sequence[np.ndarray]) -> np.ndarray:
-    """Judge crops.
+    """Score crops.
 
     Args:
         crops: uint8 (112, 96, 3) each, RGB, aligned to `DEFAULT_TEMPLATE`.
 
     Returns:
-        float32 (N,), log odds that the crop shows an upright face in its place, 0 for even odds.
+        float32 (N,), log odds that each crop shows a well-aligned, upright face; 0: even odds.
 
     Raises:
-        AssetError: the weights carried in the package are missing or damaged.
+        AssetError: the weights in the package are missing or damaged.
     """
     if not len(crops):
         return np.empty(0, np.float32)
@@ -54,7 +54,7 @@ def upright_scores(crops: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def network_input(crops: Sequence[np.ndarray]) -> np.ndarray:
-    """Reduce crops to grey, of mean 0 and variance 1.
+    """Reduce crops to grey and standardise them to mean 0 and variance 1.
 
     Args:
         crops: uint8 (112, 96, 3) each, RGB.
@@ -72,7 +72,10 @@ def network_input(crops: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int) -> np.ndarray:
-    """3 x 3, border of zeros, ReLU: (N, C, H, W) to (N, D, ceil(H / stride), ceil(W / stride))."""
+    """3 x 3 convolution with zero padding, then ReLU.
+
+    (N, C, H, W) to (N, D, ceil(H / stride), ceil(W / stride)).
+    """
     n, channels, height, width = x.shape
     padded = np.zeros((n, channels, height + 2, width + 2), np.float32)
     padded[:, :, 1:-1, 1:-1] = x
@@ -84,7 +87,7 @@ def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int) 
 
 @functools.cache
 def _windows(channels: int, height: int, width: int, stride: int) -> np.ndarray:
-    """int (9 C, places): where the numbers under the kernel lie, at each place, in a padded map."""
+    """int (9 C, positions): indices of the kernel's inputs in a padded map (im2col)."""
     places = np.arange(channels * (height + 2) * (width + 2)).reshape(channels, height + 2, -1)
     windows = np.lib.stride_tricks.sliding_window_view(places, (3, 3), axis=(1, 2))
     windows = windows[:, ::stride, ::stride]

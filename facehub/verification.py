@@ -1,4 +1,4 @@
-"""Verification (1:1): do two pictures show the same person?"""
+"""Verification (1:1): decide whether two pictures show the same person."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ PairPolicy = Literal["exactly_one", "largest", "best_pair"]
 
 def decide(similarity: float, threshold: float | None, uncertain_margin: float) -> Decision:
     """Turn a cosine similarity into a decision.
+
+    Args:
+        similarity: cosine similarity, -1 to 1.
+        threshold: similarity from which two faces count as one person, or None.
+        uncertain_margin: width of the "uncertain" band below the threshold.
 
     Raises:
         ValueError: the similarity or the margin is not a number.
@@ -50,22 +55,22 @@ def verify(
 
     Args:
         first, second: anything `load_image` takes.
-        policy: where a picture shows several faces: "exactly_one" cannot tell, "largest" takes the
-            largest box, "best_pair" the most similar pair of faces. The result says
-            which faces were compared.
-        threshold: -1 to 1, applied as it is, instead of the one calibrated for the weights, which
-            "best_pair" raises where there are many pairs (`ModelSpec.threshold_for`). Weights
-            without one answer "uncalibrated".
+        policy: for pictures with several faces: "exactly_one" gives CANNOT_TELL, "largest" compares
+            the largest boxes, "best_pair" the most similar pair of faces. The
+            result says which faces were compared.
+        threshold: cosine similarity, -1 to 1, applied unchanged; None: the weights' threshold,
+            which rises with the number of pairs for "best_pair" (`ModelSpec.threshold_for`).
+            Weights without a threshold give UNCALIBRATED.
         reject_issues: quality issues that count as errors.
-        recognizer: weights in use; None for the default ones.
+        recognizer: the recogniser to use; None: the default one.
 
     Raises:
         ImageError: a picture cannot be used.
         LowQualityError: a compared face has an issue in `reject_issues`.
-        ValueError: another policy, or a threshold that is no number from -1 to 1.
+        ValueError: the policy is unknown, or the threshold is not a number from -1 to 1.
         WeightsError: the default weights cannot be loaded.
     """
-    check_threshold(threshold)  # before the work
+    check_threshold(threshold)  # fails early
     recognizer = recognizer or default_recognizer()
     return compare_faces(
         recognizer.faces(first),
@@ -86,11 +91,21 @@ def compare_faces(
     threshold: float | None = None,
     reject_issues: Collection[QualityIssue] = (),
 ) -> VerificationResult:
-    """As `verify`, for faces that have been found and embedded already."""
+    """Like `verify`, for faces that are already embedded.
+
+    Args:
+        first, second: all faces of each picture.
+        spec: of the weights.
+        policy, threshold, reject_issues: see `verify`.
+
+    Raises:
+        LowQualityError: a compared face has an issue in `reject_issues`.
+        ValueError: the policy is unknown, or the threshold is not a number from -1 to 1.
+    """
     if policy not in get_args(PairPolicy):
         raise ValueError(f"policy must be one of {get_args(PairPolicy)}, not {policy!r}")
     limit = check_threshold(threshold)
-    if limit is None:  # the best of many pairs resembles sooner than one pair
+    if limit is None:
         pairs = len(first) * len(second) if policy == "best_pair" else 1
         limit = spec.threshold_for(pairs)
     margin = spec.uncertain_margin

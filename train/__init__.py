@@ -1,1 +1,1 @@
-"""Training and evaluation of the face encoder; run from a checkout with `python -m train`."""
+"""Training and evaluation of face encoders; run from a checkout with `python -m train`."""

@@ -66,39 +66,39 @@ def make_parser() -> Parser:
 
     align = commands.add_parser("align", help="align a raw data set, on all cores")
     align.add_argument("source", type=Path, help="folder or zip (IDENTITY/IMAGE), or RecordIO")
-    align.add_argument("target", type=Path, help="folder to make")
+    align.add_argument("target", type=Path, help="folder to create")
     align.add_argument("--workers", type=whole_number(), help="processes (default: one per core)")
     align.add_argument(
         "--template",
         choices=sorted(TEMPLATES),
         default="pupils96x112",
-        help="where landmarks go in the crop (default: pupils96x112, which `fit` trains on)",
+        help="alignment template (default: pupils96x112, which `fit` trains on)",
     )
     align.set_defaults(run=run_align)
 
     pack = commands.add_parser("pack", help="pack aligned faces for training")
     pack.add_argument("source", type=Path, help="folder or zip (IDENTITY/IMAGE), or RecordIO")
-    pack.add_argument("target", type=Path, help="folder to make")
+    pack.add_argument("target", type=Path, help="folder to create")
     pack.add_argument(
-        "--middle", action="store_true", help="take the middle of ArcFace's 112 x 112 crops"
+        "--centre-crop", action="store_true", help="cut 96 x 112 out of ArcFace's 112 x 112 crops"
     )
     pack.set_defaults(run=run_pack)
 
-    teach = commands.add_parser("teach", help="embed packed faces with a network to distil from")
-    teach.add_argument(
+    teacher = commands.add_parser("embed-teacher", help="embed packed faces with a teacher network")
+    teacher.add_argument(
         "teacher", type=Path, help="weight folder (`facehub model add` makes one), or OpenVINO .xml"
     )
-    teach.add_argument("faces", type=Path, help="packed data set")
-    teach.add_argument("target", type=Path, help=".npz to write")
-    teach.add_argument(
+    teacher.add_argument("faces", type=Path, help="packed data set")
+    teacher.add_argument("target", type=Path, help=".npz to write")
+    teacher.add_argument(
         "--source", default="", help="the network's name, authors and licence, for the model card"
     )
-    teach.set_defaults(run=run_teach)
+    teacher.set_defaults(run=run_embed_teacher)
 
-    fit = commands.add_parser("fit", help="train, or go on with an interrupted run")
+    fit = commands.add_parser("fit", help="train, or resume an interrupted run")
     fit.add_argument("run_folder", type=Path, help="folder of the run")
     fit.add_argument("--config", type=Path, help="TOML file, see train/configs")
-    fit.add_argument("--allow-slow", action="store_true", help="take fp16 on a CPU, too")
+    fit.add_argument("--allow-slow", action="store_true", help="allow fp16 on a CPU")
     fit.add_argument(
         "overrides",
         nargs="*",
@@ -115,19 +115,19 @@ def make_parser() -> Parser:
     export.add_argument("target", type=Path, nargs="?", help="folder to write (RUN/weights)")
     export.add_argument("--dataset", required=True, choices=sorted(DATASETS), help="for the card")
     export.add_argument(
-        "--flip", action="store_true", help="embeddings that add the mirrored face's"
+        "--flip", action="store_true", help="use flip test-time augmentation (flip TTA)"
     )
     export.set_defaults(run=run_export)
 
     calibrate = commands.add_parser("calibrate", help="choose the threshold on held-out identities")
     calibrate.add_argument("weights", type=Path, help="weight folder; its config.json is rewritten")
     calibrate.add_argument("faces", type=Path, help="aligned faces: folder, zip or RecordIO")
-    calibrate.add_argument("--dataset", required=True, help="what to call these faces")
+    calibrate.add_argument("--dataset", required=True, help="name of the data set")
     goal = calibrate.add_mutually_exclusive_group(required=True)
     goal.add_argument("--fmr", type=_rate, help="choose the threshold for this false match rate")
     goal.add_argument("--keep", action="store_true", help="keep the threshold, measure its rates")
     calibrate.add_argument(
-        "--uncertain-fmr", type=_rate, help="higher rate, at which the uncertain band begins"
+        "--uncertain-fmr", type=_rate, help="higher false match rate, for the uncertain band"
     )
     calibrate.add_argument(
         "--all",
@@ -138,31 +138,29 @@ def make_parser() -> Parser:
     calibrate.add_argument(
         "--as-labelled",
         action="store_true",
-        help="also use faces that, by the network, show another person than their label says",
+        help="also use faces whose labels the network contradicts",
     )
-    add_precision(calibrate, None, "float32, or what an ONNX file has")
+    add_precision(calibrate, None, "float32, or an ONNX file's own")
     calibrate.set_defaults(run=run_calibrate)
 
-    quantize = commands.add_parser("quantize", help="measure the ranges that int8 needs")
+    quantize = commands.add_parser("quantize", help="measure the activation ranges for int8")
     quantize.add_argument("weights", type=Path, help="weight folder; its config.json is rewritten")
     quantize.add_argument("faces", type=Path, help="packed or aligned faces that it was trained on")
-    quantize.add_argument(
-        "--count", type=whole_number(), default=512, help="how many to measure (512)"
-    )
+    quantize.add_argument("--count", type=whole_number(), default=512, help="number of faces (512)")
     quantize.set_defaults(run=run_quantize)
 
-    covering = commands.add_parser("covering", help="train the network that finds covered faces")
-    covering.add_argument("faces", type=Path, help="packed data set")
-    covering.add_argument("target", type=Path, help=".onnx to write; its error rates go beside it")
-    covering.add_argument("--epochs", type=whole_number(), default=12, help="(default: 12)")
-    covering.set_defaults(run=run_covering)
+    occlusion = commands.add_parser("occlusion", help="train the occlusion detector")
+    occlusion.add_argument("faces", type=Path, help="packed data set")
+    occlusion.add_argument("target", type=Path, help=".onnx to write; its error rates go beside it")
+    occlusion.add_argument("--epochs", type=whole_number(), default=12, help="(default: 12)")
+    occlusion.set_defaults(run=run_occlusion)
 
-    upright = commands.add_parser("upright", help="train the check that a face stands upright")
+    upright = commands.add_parser("upright", help="train the upright face check")
     upright.add_argument("faces", type=Path, help="aligned faces: folder, zip or RecordIO")
     upright.add_argument("target", type=Path, help="safetensors file to write")
     for name, default, text in (
-        ("count", 16000, "faces to draw"),
-        ("searched", 2400, "how many of them to turn and search"),
+        ("count", 16000, "number of faces"),
+        ("searched", 2400, "how many to rotate and detect again"),
         ("steps", 6000, "batches to train on"),
     ):
         upright.add_argument(
@@ -170,13 +168,13 @@ def make_parser() -> Parser:
         )
     upright.set_defaults(run=run_upright)
 
-    publish = commands.add_parser("publish", help="send a run's weights to the Hub, in one commit")
-    publish.add_argument("run_folder", type=Path, help="run, or folder that `export` wrote")
+    publish = commands.add_parser("publish", help="upload a run's weights to the Hub in one commit")
+    publish.add_argument("run_folder", type=Path, help="run, or folder written by `export`")
     publish.add_argument("--output", type=Path, help="also write the files to this folder")
     _add_hub_options(publish)
     publish.set_defaults(run=run_publish)
 
-    space = commands.add_parser("space", help="send the demo to the Hub as a Space")
+    space = commands.add_parser("space", help="upload the demo to the Hub as a Space")
     space.add_argument(
         "--model",
         type=matching(_REPOSITORY + "(@.+)?", "OWNER/NAME@COMMIT"),
@@ -194,7 +192,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     args, rest = parser.parse_known_args(words)
     if rest and (args.run is not run_fit or any(word.startswith("-") for word in rest)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:  # argparse gives up on them where an option stands between, until Python 3.12.7
+    if rest:  # before Python 3.12.7, argparse stops collecting them at an option
         for word in rest:
             if "=" not in word:
                 parser.error(f"argument name=value: must be NAME=VALUE, not {word!r}")
@@ -213,7 +211,7 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
         metavar="OWNER/NAME",
         help="repository on the Hub",
     )
-    parser.add_argument("--private", action="store_true", help="if it is created")
+    parser.add_argument("--private", action="store_true", help="if the repository is created")
     parser.add_argument("--revision", help="branch to commit to (default: main)")
     parser.add_argument("--create-pr", action="store_true", help="open a pull request")
     parser.add_argument("--dry-run", action="store_true", help="show what would be sent")
@@ -230,13 +228,13 @@ def run_align(args: argparse.Namespace) -> int:
 def run_pack(args: argparse.Namespace) -> int:
     from train.data.pack import INDEX, pack, read_left_out
 
-    counts = pack(args.source, args.target, middle=args.middle)
+    counts = pack(args.source, args.target, centre_crop=args.centre_crop)
     _print_counts(counts)
     return report_left_out(read_left_out(args.target), f"{args.target / INDEX} lists all")
 
 
-def run_teach(args: argparse.Namespace) -> None:
-    from train.data.teach import embed_teacher
+def run_embed_teacher(args: argparse.Namespace) -> None:
+    from train.data.teacher import embed_teacher
 
     _print_counts(embed_teacher(args.teacher, args.faces, args.target, source=args.source))
 
@@ -293,10 +291,10 @@ def run_quantize(args: argparse.Namespace) -> None:
     )
 
 
-def run_covering(args: argparse.Namespace) -> None:
-    from train.covering.fit import fit_covering
+def run_occlusion(args: argparse.Namespace) -> None:
+    from train.occlusion.fit import train_occlusion
 
-    for region, rows in fit_covering(args.faces, args.target, epochs=args.epochs).items():
+    for region, rows in train_occlusion(args.faces, args.target, epochs=args.epochs).items():
         for kind, row in rows.items():
             print(f"{region:<6} {kind:<24}", "  ".join(f"{k} {v:g}" for k, v in row.items()))
 

@@ -29,9 +29,9 @@ def load_checkpoint(run: Path) -> dict[str, Any] | None:
 
 
 def model_state(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """State of module and optimiser; centres that are spread over processes come together.
+    """The state of module and optimiser, with the shards of the centres collected.
 
-    All processes must call it; only the first one's answer is whole.
+    All processes must call this function; only the first one gets the complete state.
     """
     modules, optim = module.state_dict(), optimizer.state_dict()
     for name, head in _spread(module):
@@ -47,7 +47,7 @@ def model_state(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str
 def load_model_state(
     module: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]
 ) -> None:
-    """Take over what `model_state` gave, also of another number of processes."""
+    """Load the result of `model_state`; the number of processes may differ."""
     module.load_state_dict(state["modules"])
     optim = state["optimizer"]
     for _, head in _spread(module):
@@ -65,6 +65,6 @@ def _spread(module: nn.Module) -> list[tuple[str, PartialFC]]:
 
 
 def _number(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> int:
-    """The optimiser's number for a parameter."""
+    """The index of a parameter in the optimiser."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     return next(i for i, p in enumerate(parameters) if p is parameter)

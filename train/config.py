@@ -29,61 +29,67 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All that decides a run's result. `train/configs/*.toml` set it; the defaults are ArcFace's.
+    """All settings that determine a run's result; the defaults are ArcFace's.
+
+    `train/configs/*.toml` hold ready-made configurations.
 
     Attributes:
         data: packed data set, see `python -m train pack`.
-        init: what to start from, or "": a run folder (its last checkpoint), a folder of weights, or
-            "owner/name" on the Hub.
-        teachers: `.npz` files of names and embeddings to distil from, or none; see
-            `python -m train teach`.
+        init: initial weights: a run folder (its last checkpoint), a weight folder, or "owner/name"
+            on the Hub; "": random.
+        teachers: `.npz` files of names and embeddings for distillation, possibly none; see
+            `python -m train embed-teacher`.
         stem: of the encoder, "face", "imagenet" or "iresnet".
-        head: of the encoder, "average", "depthwise" or "flatten"; "" for its stem's usual one.
-        dilated: of the encoder, whether its last stage keeps the map's size.
-        heldout: whether one identity in 20 is kept out to choose the best epoch by. Without, for a
-            final run, all identities are learned from, and `best/` holds the last epoch's weights.
+        head: of the encoder, "average", "depthwise" or "flatten"; "": the stem's usual head.
+        dilated: of the encoder, whether its last stage uses dilation instead of stride.
+        heldout: whether to hold out one identity in 20 to choose the best epoch. If not, as in a
+            final run, all identities are used for training, and `best/` holds the last epoch's
+            weights.
         epochs: passes over the training identities.
-        steps: optimiser steps in an epoch, for short comparisons; 0: as many as the faces make.
-        batch_size: pictures in an optimiser step, over all processes.
-        accumulate: parts that each process takes its share of a batch in, to save memory.
-        sizes: (first epoch, height, width) of the input, smaller at first to save time.
-        augmentation: random changes to the faces: "none", "flip" or "full".
-        augmentation_probability: share of the faces that undergo each change of "full" but the
-            flip, or 0 for each one's default, see `Augmentation`.
+        steps: optimiser steps per epoch, for short comparisons; 0: one pass over the faces.
+        batch_size: pictures per optimiser step, over all processes.
+        accumulate: number of gradient accumulation steps per process, to save memory.
+        sizes: (first epoch, height, width) of the input; smaller first epochs save time.
+        augmentation: "none", "flip" or "full".
+        augmentation_probability: probability of each change of "full" except the flip; 0: each
+            change's default, see `Augmentation`.
         optimizer: "sgd" (Nesterov, momentum 0.9) or "adamw".
         learning_rate: after the warm-up.
-        warmup_epochs: in which the learning rate rises from zero.
-        schedule: "plateau" (reduce when the loss stops falling, once the margin rests) or "steps"
-            (reduce at `milestones`).
+        warmup_epochs: length of the linear warm-up from zero.
+        schedule: "plateau" (reduce when the loss stops falling, once the margin is constant) or
+            "steps" (reduce at `milestones`).
         milestones: epochs at whose start "steps" reduces the learning rate.
-        milestone_factor: by which it does.
-        cooldown_epochs: the last ones, in which the learning rate falls linearly to `cooldown_to`,
-            from wherever the schedule left it.
-        cooldown_to: share of `learning_rate` that it falls to. It is reached one step after the
-            last: that step's rate is one part in `cooldown_epochs` times its steps above it.
+        milestone_factor: factor of each of these reductions.
+        cooldown_epochs: number of last epochs in which the learning rate falls linearly from its
+            current value to `cooldown_to`.
+        cooldown_to: final share of `learning_rate`, reached one step after the last: the last
+            step's rate is above it by one part in `cooldown_epochs` times the steps per epoch.
         weight_decay: of weights; biases and batch norms have none.
-        scale: s, the length of the logits' vector.
+        scale: s, the factor of the cosines in the logits.
         margin_type: "arcface", "cosface" or "adaface", see `model/margin.py`.
-        margin_min: margin m at the start: radians, for CosFace in units of the cosine.
-        margin_max: the same once stable.
-        margin_epochs: in which it rises linearly.
-        plateau_factor: the learning rate is multiplied by this when the loss stops falling.
+        margin_min: initial margin m, in radians; for CosFace in units of the cosine.
+        margin_max: final margin m.
+        margin_epochs: length of its linear rise.
+        plateau_factor: factor of the learning rate when the loss stops falling.
         plateau_patience: epochs without a fall that are tolerated.
-        plateau_threshold: relative fall that counts as one.
+        plateau_threshold: smallest relative fall that counts.
         plateau_floor: share of `learning_rate` below which plateaus do not reduce it.
-        partial_fc: share of the centres that a step compares with, at least those of the batch;
-            the centres are then spread over the processes (Partial FC). 1: all centres, spread;
-            0: every process holds all.
-        arcface_weight: weight of the softmax with a margin, of whichever type.
-        projection_weight: weight of the distance to the teachers' vectors.
-        relation_weight: weight of the difference between the similarities within a batch.
+        partial_fc: share of the centres used per step (Partial FC), at least those of the batch;
+            the centres are sharded over the processes. 1: all centres, sharded; 0: every process
+            holds all centres.
+        arcface_weight: weight of the margin softmax, of any type.
+        projection_weight: weight of the feature regression loss (FitNets).
+        relation_weight: weight of the relational distillation loss (RKD).
         relation: the teachers' similarities: "distance" or "cosine", see `model/distill.py`.
-        ema: decay of the averaged weights, or 0.
+        ema: decay of the exponential moving average of the weights; 0: none.
         clip: largest gradient norm.
-        clip_centres: whether the centres' gradient counts in it and is clipped too.
+        clip_centres: whether gradient clipping includes the class centres.
         amp: "fp16", "bf16" or "off".
-        seed: of everything random.
-        checkpoint_minutes: between checkpoints.
+        seed: random seed.
+        checkpoint_minutes: minutes between checkpoints.
+
+    Raises:
+        ValueError: a setting is invalid, or settings contradict each other.
     """
 
     data: str
@@ -149,11 +155,13 @@ class TrainConfig:
         self._check_rates()
         self._check_encoder()
         if not 0 <= self.partial_fc <= 1:
-            raise ValueError("partial_fc is a share, 0 to 1")
+            raise ValueError("partial_fc must be from 0 to 1")
         if self.partial_fc and self.clip_centres:
-            raise ValueError("partial_fc spreads the centres: it needs clip_centres = false")
+            raise ValueError("partial_fc shards the centres: it needs clip_centres = false")
         if bool(self.teachers) != (self.projection_weight > 0 or self.relation_weight > 0):
-            raise ValueError("teachers need projection_weight or relation_weight, and they them")
+            raise ValueError(
+                "teachers need projection_weight or relation_weight above 0, and vice versa"
+            )
         for name in ("epochs", "batch_size", "accumulate", "learning_rate", "scale", "clip"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive")
@@ -162,12 +170,12 @@ class TrainConfig:
 
     def _check_rates(self) -> None:
         if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError("milestones must rise")
+            raise ValueError("milestones must be ascending")
         lowest = self.plateau_floor
         if self.schedule == "steps":
             lowest = self.milestone_factor ** len(self.milestones)
         if not 0 <= self.cooldown_to <= max(lowest, 0):
-            raise ValueError(f"cooldown_to must not be above what the schedule ends at, {lowest:g}")
+            raise ValueError(f"cooldown_to must not exceed the schedule's last share, {lowest:g}")
 
     @property
     def encoder_spec(self) -> ModelSpec:
@@ -181,12 +189,12 @@ class TrainConfig:
             if spec.head != "average" and map_size(spec, height, width) != places(spec):
                 t = spec.template
                 raise ValueError(
-                    f"sizes: the {spec.head} head of the {spec.stem} stem takes {t.height} x "
-                    f"{t.width} alone, not {height} x {width}"
+                    f"sizes: the {spec.head} head of the {spec.stem} stem needs {t.height} x "
+                    f"{t.width}, not {height} x {width}"
                 )
 
     def size_at(self, epoch: int) -> tuple[int, int, int]:
-        """Input in an epoch: (first epoch at this size, height, width)."""
+        """The input size in an epoch: (first epoch at this size, height, width)."""
         return next(size for size in reversed(self.sizes) if size[0] <= epoch)
 
 
@@ -195,10 +203,10 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig
 
     Args:
         path: the file, or None for the defaults.
-        overrides: "name=value", the value in TOML; a bare word is taken as a string.
+        overrides: "name=value", the value in TOML; a bare word is a string.
 
     Raises:
-        ValueError: an unknown name, or a value of the wrong type.
+        ValueError: a name is unknown, or a value is invalid.
     """
     values: dict[str, Any] = tomllib.loads(path.read_text()) if path else {}
     for override in overrides:
@@ -228,14 +236,14 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> TrainConfig
 
 
 def remember_config(config: TrainConfig, run: Path, *, started: bool) -> None:
-    """Write a new run's `config.json`, or compare with the one that is there.
+    """Write a new run's `config.json`, or compare the configuration with the existing one.
 
-    A setting that the file lacks had its default when the run began.
+    Settings missing in the file had their defaults when the run began.
 
     Args:
         config: of the run.
-        run: its folder; made where it is missing.
-        started: whether it has a checkpoint; before the first, its settings may still change.
+        run: its folder; created if missing.
+        started: whether the run has a checkpoint; before the first one, settings may change.
 
     Raises:
         ValueError: the run has another configuration.
@@ -249,4 +257,4 @@ def remember_config(config: TrainConfig, run: Path, *, started: bool) -> None:
     stored = json.loads(path.read_text())
     known = {f.name for f in dataclasses.fields(TrainConfig)} & stored.keys()
     if TrainConfig(**{name: stored[name] for name in known}) != config:
-        raise ValueError(f"{run} holds a run with another configuration; choose a new folder")
+        raise ValueError(f"{run} holds a run with another configuration; use a new folder")

@@ -1,4 +1,4 @@
-"""One process or several: what `torchrun` sets up, and nothing otherwise."""
+"""Collective operations under `torchrun`; without it, there is one process and they do nothing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch import Tensor, distributed
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together.
+    """The group of training processes.
 
     Attributes:
-        rank: number of this one; 0 writes the records.
-        count: how many there are.
-        device: of this one.
+        rank: rank of this process; 0 writes the records.
+        count: number of processes.
+        device: device of this process.
     """
 
     rank: int
@@ -45,14 +45,14 @@ class Processes:
         return values
 
     def max(self, values: Tensor) -> Tensor:
-        """Highest over the processes."""
+        """Maximum over the processes."""
         if self.count > 1:
             values = values.clone()
             distributed.all_reduce(values, distributed.ReduceOp.MAX)
         return values
 
     def gather(self, values: Tensor) -> Tensor:
-        """(N, ...) of each process, to (N * count, ...) in every process."""
+        """Gather (N, ...) of each process to (N * count, ...) in every process."""
         if self.count == 1:
             return values
         parts = [torch.empty_like(values) for _ in range(self.count)]
@@ -60,7 +60,7 @@ class Processes:
         return torch.cat(parts)
 
     def collect(self, rows: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Rows of all processes, in the memory of the first one's host; an empty tensor elsewhere.
+        """Collect rows in the first process's CPU memory; other processes get an empty tensor.
 
         Args:
             rows: (M, ...) of this process.
@@ -77,7 +77,7 @@ class Processes:
         return torch.cat(parts)
 
     def agree(self, *numbers: int) -> bool:
-        """Whether all processes hold the same numbers."""
+        """Whether all processes have the same numbers."""
         if self.count == 1:
             return True
         mine = torch.tensor(numbers, device=self.device)
@@ -106,8 +106,8 @@ def processes() -> Iterator[Processes]:
         yield Processes(0, 1, device)
         return
     store, rank, count = next(distributed.rendezvous("env://"))  # type: ignore[attr-defined]
-    # An elastic restart finds the store of the processes before it: not to take up their addresses,
-    # each attempt writes under a name of its own.
+    # An elastic restart finds the store of the previous attempt. A prefix per attempt keeps it from
+    # reading stale addresses.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     prefixed = distributed.PrefixStore(attempt, store)  # type: ignore[attr-defined]
     distributed.init_process_group(
@@ -117,7 +117,7 @@ def processes() -> Iterator[Processes]:
         world_size=count,
     )
     yield Processes(distributed.get_rank(), count, device)
-    # Not after an error: both might wait for the others. Without the barrier, a process that is
-    # still in the last exchange may be aborted by one that has left already.
+    # Skipped after an error, when both calls might wait for the others. Without the barrier, a
+    # process that leaves early may abort others in their last collective operation.
     distributed.barrier()
     distributed.destroy_process_group()

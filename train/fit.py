@@ -23,13 +23,13 @@ from train.data.pack import open_pack
 from train.data.split import split
 from train.distributed import Processes, processes
 from train.evaluation.validate import embed_at, heldout_tar
+from train.initialize import initialize
 from train.model.partial_fc import PartialFC
 from train.monitor import DivergedError, Monitor
-from train.opening import check_precision, describe, steps_an_epoch
 from train.optimizer import ema_update, make_optimizer
+from train.preflight import check_precision, describe, steps_per_epoch
 from train.records import check_libraries, is_best, plot, write_events, write_metrics
 from train.schedule import Schedule
-from train.start import start_from
 from train.step import LOSS_NAMES, TrainingStep
 from train.stop import StoppedError, StopRequest, on_sigterm
 
@@ -37,18 +37,18 @@ __all__ = ["DivergedError", "StoppedError", "fit"]
 
 
 def fit(config: TrainConfig, run: Path, *, allow_slow: bool = False) -> None:
-    """Train, or go on with a run that was interrupted; under `torchrun`, with several processes.
+    """Train, or resume an interrupted run; under `torchrun`, with several processes.
 
     Args:
-        config: of the run; a run folder remembers its own and refuses another.
+        config: of the run; a run folder accepts only its own configuration.
         run: folder for the checkpoint, the records, and the best weights so far in `best/`.
-        allow_slow: whether fp16 is taken on a CPU.
+        allow_slow: whether to allow fp16 on a CPU.
 
     Raises:
-        DivergedError: the loss or its gradients are no longer finite.
-        StoppedError: the process got SIGTERM; a checkpoint was written after the running step.
-        MissingLibraryError: what draws the records is not installed.
-        ValueError: the run folder belongs to another configuration, or the data is no good.
+        DivergedError: the loss or its gradients are not finite.
+        StoppedError: the process received SIGTERM; it wrote a checkpoint after the current step.
+        MissingLibraryError: TensorBoard or Matplotlib is not installed.
+        ValueError: the run folder has another configuration, or the data is invalid.
     """
     with on_sigterm() as stop, processes() as group:
         check_precision(config, group.device, allow_slow=allow_slow)
@@ -61,7 +61,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
     faces = open_pack(Path(config.data))
     parts = split(faces, config.data, heldout=config.heldout)
     training, labels = parts.training, parts.labels
-    n_steps = steps_an_epoch(config, len(training), group)
+    n_steps = steps_per_epoch(config, len(training), group)
     state = load_checkpoint(run)
     if group.is_first:
         check_libraries()
@@ -80,7 +80,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
     epoch, step, rows, begins = 0, 0, [], "anew"
     if state is None and config.init:
         size = config.size_at(0)[1:]
-        start_from(config.init, step_module, faces, training, labels, size)
+        initialize(config.init, step_module, faces, training, labels, size)
         averaged.load_state_dict(encoder.state_dict())
         begins = f"from {config.init}"
     if state is not None:
@@ -90,14 +90,14 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
         schedule.load_state(state["plateau"])
         monitor.start_epoch(state["sums"])
         epoch, step, rows = state["epoch"], state["step"], state["rows"]
-        begins = f"goes on after epoch {epoch}, step {step} of {n_steps}"
+        begins = f"resumed after epoch {epoch}, step {step} of {n_steps}"
     if not group.agree(epoch, step):
-        raise ValueError(f"the processes disagree on the checkpoint in {run}: they must share it")
+        raise ValueError(f"all processes must read the same checkpoint in {run}")
     if group.is_first:
         n_heldout = len(np.unique(faces.labels[parts.heldout]))
         print(describe(config, group, parts, n_heldout, begins), flush=True)
     loss_of: nn.Module = step_module
-    if group.count > 1:  # what is saved is the first one's: its own batch statistics
+    if group.count > 1:  # the first process's batch statistics are saved
         if isinstance(head, PartialFC):
             ignore = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
             ignore(step_module, ["head.weight"])  # type: ignore[no-untyped-call]
@@ -171,7 +171,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
                 values += found / config.accumulate
             scaler.unscale_(optimizer)
             norm = nn.utils.clip_grad_norm_(clipped, config.clip)
-            # A scaler skips a step whose gradients overflow, and scales the next ones less.
+            # The scaler skips a step with overflowing gradients, and lowers its scale.
             scale = scaler.scale(torch.ones((), device=device))
             monitor.note(step + 1, values, norm, (scale >= 1) & scaler.is_enabled())
             scaler.step(optimizer)
@@ -191,7 +191,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
                     progress.close()
                     raise StoppedError(
                         f"stopped by SIGTERM after epoch {epoch + 1}, step {step} of {n_steps}; "
-                        f"the same command goes on from there"
+                        f"run the same command to resume"
                     )
         progress.close()
         seconds = time.monotonic() - started
@@ -227,7 +227,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
 
 
 def _sharing(module: nn.Module, is_last: bool) -> contextlib.AbstractContextManager[Any]:
-    """Several processes share their gradients only after a batch's last part."""
+    """Synchronise gradients only in the last accumulation step of a batch."""
     if is_last or not isinstance(module, DistributedDataParallel):
         return contextlib.nullcontext()
     return module.no_sync()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from facehub.cli.output import EXIT_PARTLY, EXIT_YES, print_left_out
-from facehub.io.containers import may_be_missed
+from facehub.io.containers import worth_reporting
 from facehub.io.sources import open_source
 
 
@@ -20,10 +20,10 @@ def report_left_out(left_out: Mapping[str, str], where: str) -> int:
     """
     if not left_out:
         return EXIT_YES
-    found = sorted(left_out.items(), key=lambda item: not may_be_missed(*item))
+    found = sorted(left_out.items(), key=lambda item: not worth_reporting(*item))
     print(f"{len(found):,} left out; {where}", file=sys.stderr)
     print_left_out(found, where)
-    return EXIT_PARTLY if may_be_missed(*found[0]) else EXIT_YES
+    return EXIT_PARTLY if worth_reporting(*found[0]) else EXIT_YES
 
 
 def report_ignored(faces: Path) -> int:

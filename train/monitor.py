@@ -1,8 +1,8 @@
-"""What the loop must know of its steps, read from the device as seldom as possible.
+"""Monitor losses and gradients with few device synchronisations.
 
-Reading a number makes the CPU wait for a GPU. So losses are summed on the device, and the first
-step whose loss or gradients were not finite is remembered there. Both are read every few steps, at
-an epoch's end, and always before a checkpoint: one of a run that diverged is never written.
+Reading a number makes the CPU wait for the GPU. So the losses are summed on the device, which also
+records the first step with a non-finite loss or gradient. Both are read every few steps, at the end
+of an epoch, and before every checkpoint: a diverged run never writes one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from facehub.errors import FaceHubError
 from train.distributed import Processes
 from train.stop import StopRequest
 
-READ_EVERY = 20  # steps on a GPU; on a CPU reading costs nothing
+READ_EVERY = 20  # steps on a GPU; on a CPU reading is free
 
 
 class DivergedError(FaceHubError):
@@ -26,11 +26,11 @@ class DivergedError(FaceHubError):
 
 @dataclass(frozen=True)
 class Report:
-    """The answer to a reading.
+    """The state of the epoch at a reading.
 
     Attributes:
         loss: mean of the epoch so far.
-        checkpoint: whether it is time for one.
+        checkpoint: whether a checkpoint is due.
         stop: whether a process was asked to stop.
     """
 
@@ -40,16 +40,17 @@ class Report:
 
 
 class Monitor:
-    """Sums of the losses, and wishes for a checkpoint or a stop that all processes share.
+    """Sums the losses, and shares requests for a checkpoint or a stop among all processes.
 
     Args:
-        group: this process among those that train together.
-        stop: of this process.
+        group: the process group.
+        stop: stop request of this process.
         n_values: number of losses.
-        minutes: between checkpoints.
+        minutes: minutes between checkpoints.
 
     Attributes:
-        sums: float64 (n_values,) on the device: losses of the epoch so far, means over processes.
+        sums: float64 (n_values,) on the device: summed losses of the epoch so far, averaged over
+            the processes.
     """
 
     def __init__(self, group: Processes, stop: StopRequest, n_values: int, minutes: float) -> None:
@@ -60,18 +61,19 @@ class Monitor:
         self.start_epoch(torch.zeros(n_values))
 
     def start_epoch(self, sums: Tensor) -> None:
-        """Begin an epoch, with the sums of a checkpoint if it was begun before."""
+        """Start an epoch with these sums: zeros, or those of a checkpoint."""
         self.sums = sums.to(self.group.device, torch.float64)
         self._wishes = torch.zeros(2)
 
     def note(self, step: int, values: Tensor, norm: Tensor, forgiven: Tensor) -> None:
-        """Take note of a step, without reading anything.
+        """Record a step, without synchronisation.
 
         Args:
             step: of the epoch, from 1.
             values: float32 (n_values,), this process's losses.
-            norm: float32, length of the gradients; the same in all processes.
-            forgiven: bool, whether that may be infinite, as a scaler then skips the step.
+            norm: float32 scalar, gradient norm; equal in all processes.
+            forgiven: bool scalar, whether the norm may be infinite, because the scaler then skips
+                the step.
         """
         wishes = [time.monotonic() - self.last_checkpoint > 60 * self.minutes, self.stop.made]
         flags = [values.new_full((1,), float(wish)) for wish in wishes]
@@ -83,18 +85,18 @@ class Monitor:
         self._failure = torch.where(good | (self._failure[0] > 0), self._failure, found)
 
     def read(self, epoch: int, step: int, *, last: bool) -> Report | None:
-        """Wait for the device now and then.
+        """Synchronise with the device if a reading is due.
 
         Args:
             epoch: from 0.
             step: of the epoch, from 1.
-            last: whether it is the epoch's last.
+            last: whether it is the last step of the epoch.
 
         Returns:
-            None where it is not time yet.
+            None if no reading is due.
 
         Raises:
-            DivergedError: a step since the last reading was no good.
+            DivergedError: a step since the last reading was not finite.
         """
         asked = self.group.count == 1 and self.stop.made  # several processes must read together
         if step % self.every and not (last or asked):
@@ -102,12 +104,12 @@ class Monitor:
         failure = self._failure.tolist()
         if failure[0]:
             raise DivergedError(
-                f"loss {failure[2]:.3g}, length of the gradients {failure[1]:.3g} "
+                f"loss {failure[2]:.3g}, gradient norm {failure[1]:.3g} "
                 f"in epoch {epoch + 1}, step {failure[0]:.0f}"
             )
         due, stop = (self._wishes > 0).tolist()
         return Report(float(self.sums[0]) / step, due and not last, stop)
 
     def checkpoint_written(self) -> None:
-        """Start counting the minutes anew."""
+        """Restart the checkpoint timer."""
         self.last_checkpoint = time.monotonic()

@@ -9,7 +9,7 @@ from train.config import TrainConfig
 
 
 def make_optimizer(config: TrainConfig, module: nn.Module) -> torch.optim.Optimizer:
-    """SGD or AdamW; biases and batch norms without weight decay."""
+    """Make SGD or AdamW, without weight decay for biases and batch norms."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
@@ -18,20 +18,20 @@ def make_optimizer(config: TrainConfig, module: nn.Module) -> torch.optim.Optimi
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
     sgd = torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=True)
-    for parameter in parameters:  # a scaler that skips the first step would leave them unset
+    for parameter in parameters:  # if the scaler skips the first step, they would stay unset
         sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return sgd
 
 
 @torch.no_grad()
 def ema_update(averaged: nn.Module, model: nn.Module, decay: float, steps: int) -> None:
-    """Update the EMA of weights and batch statistics with the model's present ones.
+    """Update the EMA of weights and batch statistics with the model's current ones.
 
     Args:
-        averaged: changed in place.
-        model: of the same architecture.
-        decay: weight of the past, once there is one: at first the average follows more closely.
-        steps: optimiser steps that it has averaged so far.
+        averaged: the averaged model, changed in place.
+        model: a model of the same architecture.
+        decay: weight of the past; lower in the first steps.
+        steps: number of optimiser steps averaged so far.
     """
     decay = min(decay, (1 + steps) / (10 + steps))
     means, values = averaged.state_dict(), model.state_dict()

@@ -10,15 +10,15 @@ from facehub.errors import FaceHubError
 from facehub.io.files import write_atomically
 
 METRICS = "metrics.csv"
-SCORE = "tar_0.001"  # held-out, what the best epoch is chosen by
+SCORE = "tar_0.001"  # held-out 1 - FNMR @ FMR 0.001, the criterion for the best epoch
 
 
 class MissingLibraryError(FaceHubError):
-    """What draws the records is not installed."""
+    """A library that writes the records is not installed."""
 
 
 def check_libraries() -> None:
-    """Find out before hours of training whether their records can be written.
+    """Check before training that the records can be written.
 
     Raises:
         MissingLibraryError: TensorBoard or Matplotlib is missing.
@@ -33,7 +33,7 @@ def check_libraries() -> None:
 
 
 def write_metrics(run: Path, rows: list[dict[str, Any]]) -> None:
-    """Write all epochs so far, atomically."""
+    """Write `metrics.csv` with all epochs so far, atomically."""
     if not rows:
         return
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -43,15 +43,15 @@ def write_metrics(run: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
-    """Read `metrics.csv`; an empty cell is left out."""
+    """Read `metrics.csv`; empty cells are omitted."""
     with (run / METRICS).open(newline="") as file:
         return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
 
 
 def is_best(rows: list[dict[str, Any]]) -> bool:
-    """Whether the last epoch has the best held-out score of those at its input size.
+    """Whether the last epoch has the best held-out score of all epochs with its input size.
 
-    Without held-out faces, every epoch replaces the one before.
+    Without held-out faces, every epoch counts as the best.
     """
     last = rows[-1]
     same_size = [row for row in rows if row["height"] == last["height"]]
@@ -59,7 +59,7 @@ def is_best(rows: list[dict[str, Any]]) -> bool:
 
 
 def write_events(run: Path, row: dict[str, Any]) -> None:
-    """Add an epoch to the TensorBoard events; one that is repeated replaces itself."""
+    """Add an epoch to the TensorBoard events; a repeated epoch is replaced."""
     from torch.utils.tensorboard import SummaryWriter
 
     epoch = int(row["epoch"])
@@ -97,7 +97,7 @@ def plot(run: Path) -> None:
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend(fontsize="small")
-    figure.axes[1].set_ylim(0, 102)  # leaves the legend a place
+    figure.axes[1].set_ylim(0, 102)  # leaves room for the legend
     figure.savefig(run / "curves.png", dpi=110)
 
 

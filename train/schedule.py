@@ -1,8 +1,9 @@
-"""The margin and the learning rate of a run.
+"""The margin and the learning rate schedule of a run.
 
-The margin rises and then rests. The learning rate is `learning_rate` times a warm-up, times a share
-that falls on plateaus once the margin rests, or at fixed epochs (`schedule`). In the cool-down it
-falls linearly from wherever it is to `cooldown_to`, so that a run ends low whatever its losses did.
+The margin rises linearly, then stays constant. The learning rate is `learning_rate` times a warm-up
+factor, times a share that falls on plateaus once the margin is constant, or at fixed epochs
+(`schedule`). In the cool-down it falls linearly from its current value to `cooldown_to`, so every
+run ends with a low rate.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from train.config import TrainConfig
 
 
 class Schedule:
-    """What a run's settings and its losses so far make of margin and learning rate.
+    """Computes margin and learning rate from a run's settings and its losses so far.
 
     Args:
         config: of the run.
 
     Attributes:
-        margin: by the epoch.
-        plateau: idle where `schedule` is "steps".
+        margin: the margin schedule.
+        plateau: the plateau schedule; unused if `schedule` is "steps".
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -36,7 +37,7 @@ class Schedule:
         )
 
     def rate(self, epoch: float) -> float:
-        """The learning rate at a moment counted in epochs, 2.5 being the middle of the third."""
+        """The learning rate at a fractional epoch; 2.5 is the middle of the third."""
         config = self.config
         if config.schedule == "steps":
             share = config.milestone_factor ** sum(epoch >= at for at in config.milestones)
@@ -47,14 +48,14 @@ class Schedule:
         return config.learning_rate * warmup(epoch, config.warmup_epochs) * share
 
     def end_epoch(self, epoch: int, loss: float) -> bool:
-        """Take note of an epoch's mean loss.
+        """Record an epoch's mean loss.
 
         Args:
             epoch: number of the epoch, from 0.
-            loss: mean of its steps.
+            loss: mean over its steps.
 
         Returns:
-            Whether the plateau schedule was active: the margin rested for all of the epoch.
+            Whether the plateau schedule was active: the margin was constant during the epoch.
         """
         active = self.config.schedule == "plateau" and self.margin.is_stable(epoch)
         if active:
@@ -62,18 +63,18 @@ class Schedule:
         return active
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The state for a checkpoint."""
         return dataclasses.asdict(self.plateau)
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state of a checkpoint."""
         for name in ("multiplier", "best", "bad_epochs"):
             setattr(self.plateau, name, state[name])
 
 
 @dataclass(frozen=True)
 class LinearMargin:
-    """Rises linearly from `start` to `end` over the first `epochs`, then stays.
+    """Rises linearly from `start` to `end` over the first `epochs`, then stays constant.
 
     Attributes:
         start: radians at epoch 0.
@@ -86,13 +87,13 @@ class LinearMargin:
     epochs: float
 
     def at(self, epoch: float) -> float:
-        """The margin at a moment counted in epochs, 2.5 being the middle of the third."""
+        """The margin at a fractional epoch; 2.5 is the middle of the third."""
         if epoch >= self.epochs:
             return self.end
         return self.start + (self.end - self.start) * epoch / self.epochs
 
     def is_stable(self, epoch: float) -> bool:
-        """Whether it has stopped rising."""
+        """Whether the margin has stopped rising."""
         return epoch >= self.epochs
 
 
@@ -100,16 +101,17 @@ class LinearMargin:
 class Plateau:
     """Multiplies the learning rate by `factor` when the loss stops falling.
 
-    The loss rises by construction while the margin does, so `step` is called only once that rests.
+    The loss rises with the margin, so `step` is called only once the margin is constant. Unlike
+    torch's ReduceLROnPlateau, it can be reset (`forget`) and restored exactly.
 
     Attributes:
         factor: applied at each reduction.
-        patience: epochs in a row without a fall that are tolerated.
-        threshold: relative fall that counts.
-        floor: below which the multiplier does not fall.
+        patience: successive epochs without a fall that are tolerated.
+        threshold: smallest relative fall that counts.
+        floor: lower bound of the multiplier.
         multiplier: product of the reductions so far.
         best: lowest loss so far.
-        bad_epochs: epochs since.
+        bad_epochs: epochs since then.
     """
 
     factor: float
@@ -121,7 +123,7 @@ class Plateau:
     bad_epochs: int = 0
 
     def step(self, loss: float) -> None:
-        """Take note of an epoch's mean loss."""
+        """Record an epoch's mean loss."""
         if loss < self.best * (1 - self.threshold):
             self.best, self.bad_epochs = loss, 0
             return
@@ -131,15 +133,15 @@ class Plateau:
             self.bad_epochs = 0
 
     def forget(self) -> None:
-        """Start comparing anew: losses at another input size are of another height."""
+        """Forget past losses, which are not comparable with those at another input size."""
         self.best, self.bad_epochs = float("inf"), 0
 
 
 def cooldown(epoch: float, epochs: int, length: float) -> float:
-    """How much of the cool-down is left: falls from 1 to 0 over the last `length` of `epochs`."""
+    """Cool-down factor: falls linearly from 1 to 0 over the last `length` of `epochs`."""
     return 1.0 if length <= 0 else min(1.0, (epochs - epoch) / length)
 
 
 def warmup(epoch: float, epochs: float) -> float:
-    """Factor of the learning rate: rises linearly from 0 to 1 over the first `epochs`."""
+    """Warm-up factor: rises linearly from 0 to 1 over the first `epochs`."""
     return 1.0 if epoch >= epochs else epoch / epochs

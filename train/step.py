@@ -1,4 +1,4 @@
-"""What one batch costs: encoder, margin softmax and distillation in one module, as DDP wants it."""
+"""The loss of a batch: encoder, margin softmax and distillation in one module, as DDP needs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class TrainingStep(nn.Module):
 
     Args:
         config: of the run.
-        names: (N,) training faces, to look up the teachers' vectors.
+        names: (N,), names of the training faces, to look up the teachers' vectors.
         n_identities: number of training identities.
-        group: processes that Partial FC spreads the centres over; None: this one alone.
+        group: processes over which Partial FC shards the centres; None: only this one.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class TrainingStep(nn.Module):
             self.teacher = Distillation(vectors, size, config.relation)
 
     def forward(self, x: Tensor, labels: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss to minimise, and its parts.
+        """Compute the loss and its parts.
 
         Args:
             x: float32 (B, 3, H, W), RGB, -1 to 1, augmented.
-            labels: int64 (B,), training identities.
-            indices: int64 (B,), positions among the training faces.
+            labels: int64 (B,), classes.
+            indices: int64 (B,), indices of the training faces.
 
         Returns:
-            float32 scalar; float32 (5,) as `LOSS_NAMES` names them, accuracy in per cent.
+            (loss, parts): float32 scalar; float32 (5,), see `LOSS_NAMES`, accuracy in per cent.
         """
         config = self.config
         half = torch.float16 if config.amp == "fp16" else torch.bfloat16

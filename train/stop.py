@@ -1,4 +1,4 @@
-"""Stopping on SIGTERM, as SLURM and `torchrun` ask for it, without losing what was learned."""
+"""Stop on SIGTERM, as SLURM and `torchrun` send it, with a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from facehub.errors import FaceHubError
 
 
 class StoppedError(FaceHubError):
-    """The run was asked to stop; its checkpoint is written and it can go on from there."""
+    """The run was asked to stop; it has written a checkpoint and can be resumed."""
 
 
 class StopRequest:
-    """Whether this process was asked to stop.
+    """A flag that SIGTERM sets.
 
     Attributes:
-        made: it was.
+        made: whether this process was asked to stop.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class StopRequest:
 
 @contextmanager
 def on_sigterm() -> Iterator[StopRequest]:
-    """Take note of SIGTERM in place of ending at once; only the main thread can."""
+    """Set a flag on SIGTERM instead of ending the process; works only in the main thread."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request

@@ -1,8 +1,8 @@
-"""Train the network that tells upright faces from others: see `facehub.upright`.
+"""Train the network that scores whether a face is upright: see `facehub.upright`.
 
-Aligned faces are placed in pictures, turned, and found again. What the detector then takes for a
-face is upright where its pupils are where they should be, and not where they are elsewhere. Crops
-cut at wrong places, turns and sizes are added. Held-out identities are left out.
+Aligned faces are pasted into pictures, rotated, and detected. A detected face is a positive example
+if its pupils are correct, and a negative one if they are far off. Crops with wrong positions,
+rotations and sizes are further negatives. Held-out identities are excluded.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from facehub.upright import HEIGHT, LAYERS, WIDTH
 from train.data.augment import augment
 from train.data.sample import sample_training
 
-SIDE = 256  # pixels of a placed picture
-RIGHT, WRONG = 0.2, 0.4  # pupils off by at most, at least so many eye distances; between is unclear
-MISPLACED = 3  # crops cut wrongly out of each face
+SIDE = 256  # pixels, side of a composed picture
+RIGHT, WRONG = 0.2, 0.4  # inter-eye distances of pupil error: positives, negatives
+MISALIGNED = 3  # misaligned crops per face
 STEPS, BATCH, RATE = 6000, 128, 3e-3
 SCENES = ("coffee", "rocket", "chelsea", "retina")
 
 
 @dataclass(frozen=True, eq=False)
 class Crops:
-    """Crops to learn from.
+    """Crops for training.
 
     Attributes:
         pixels: uint8 (N, 112, 96, 3), RGB.
@@ -61,18 +61,18 @@ def train_upright(
     Args:
         faces: aligned faces, see `open_source`.
         target: safetensors file to write, float16.
-        count: faces to draw from them.
-        searched: how many of them to place in pictures, where they are searched.
-        steps: batches to train on.
-        seed: of all that is random.
+        count: number of faces to sample.
+        searched: how many of them to paste into pictures and detect.
+        steps: number of batches.
+        seed: random seed.
 
     Returns:
-        How many crops there were of each kind.
+        Number of crops of each kind.
     """
     crops = sample_training(faces, count, seed)
     rngs = np.random.default_rng(seed).spawn(len(crops))
     chosen = np.linspace(0, len(crops) - 1, min(searched, len(crops))).astype(int)
-    found = find_turned(crops[chosen], default_detector(), [rngs[i] for i in chosen])
+    found = detect_rotated(crops[chosen], default_detector(), [rngs[i] for i in chosen])
     network = fit_upright(crops, found, seed=seed, steps=steps)
     write_atomically(target, save(_tensors(network)))
     return {
@@ -82,19 +82,19 @@ def train_upright(
     }
 
 
-def find_turned(
+def detect_rotated(
     crops: np.ndarray, detector: FaceDetector, rngs: Sequence[np.random.Generator]
 ) -> Crops:
-    """What a detector finds in turned pictures of faces.
+    """Detect faces in rotated pictures.
 
     Args:
         crops: uint8 (N, 112, 96, 3), RGB, aligned to `DEFAULT_TEMPLATE`.
-        detector: what finds them.
-        rngs: source of all randomness, one for each crop.
+        detector: detects the faces.
+        rngs: random generators, one per crop.
     """
     found, upright = [], []
     for crop, rng in zip(crops, rngs, strict=True):
-        picture, pupils = placed(crop, rng)
+        picture, pupils = paste_face(crop, rng)
         near, upside_down = rng.uniform(-30, 30), 180 + rng.uniform(-30, 30)
         for degrees in (near, upside_down, 180, rng.uniform(40, 320)):
             middle = (SIDE - 1) / 2
@@ -110,15 +110,15 @@ def find_turned(
     return Crops(np.stack(found), np.array(upright))
 
 
-def placed(crop: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A picture with a face in it, of any size, brightness and sharpness.
+def paste_face(crop: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Paste a face into a picture at a random size, brightness and sharpness.
 
     Args:
         crop: uint8 (112, 96, 3), RGB, aligned to `DEFAULT_TEMPLATE`.
-        rng: source of all randomness.
+        rng: random generator.
 
     Returns:
-        uint8 (SIDE, SIDE, 3), RGB; float64 (2, 2), the pupils in it.
+        (picture, pupils): uint8 (SIDE, SIDE, 3), RGB; float64 (2, 2), (x, y) in the picture.
     """
     scale = SIDE * np.exp(rng.uniform(np.log(0.1), np.log(0.34))) / DEFAULT_TEMPLATE.inter_eye
     kind = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
@@ -138,7 +138,7 @@ def placed(crop: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.n
     pupils = (DEFAULT_TEMPLATE.points + 0.5) * scale - 0.5 + (x, y)
     if rng.random() < 0.5:
         picture, pupils = picture[:, ::-1], (pupils * (-1, 1) + (SIDE - 1, 0))[::-1]
-    return _spoilt(np.ascontiguousarray(picture), scale, rng), pupils
+    return _degrade(np.ascontiguousarray(picture), scale, rng), pupils
 
 
 def _scene(rng: np.random.Generator) -> np.ndarray:
@@ -147,8 +147,8 @@ def _scene(rng: np.random.Generator) -> np.ndarray:
     return cv2.resize(np.ascontiguousarray(scene[y : y + 190, x : x + 190]), (SIDE, SIDE))
 
 
-def _spoilt(picture: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
-    """Two pictures of five as they are; others darker, blurred, or noisy and recontrasted."""
+def _degrade(picture: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
+    """Darken, blur, or add noise and contrast, with 20 % probability each."""
     way = rng.integers(5)
     if way == 2:
         picture = picture * rng.uniform(0.3, 1)
@@ -161,12 +161,12 @@ def _spoilt(picture: np.ndarray, scale: float, rng: np.random.Generator) -> np.n
     return changed
 
 
-def misplaced(crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Faces cut at a wrong place, turn or size, such as a face "found" on one eye.
+def misalign(crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Cut faces at a wrong position, rotation or size, such as a "face" detected on one eye.
 
     Args:
         crops: uint8 (N, 112, 96, 3), RGB, aligned to `DEFAULT_TEMPLATE`.
-        rng: source of all randomness.
+        rng: random generator.
 
     Returns:
         uint8 (N, 112, 96, 3).
@@ -197,18 +197,18 @@ def misplaced(crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def fit_upright(
     crops: np.ndarray, found: Crops, *, seed: int = 0, steps: int = STEPS
 ) -> nn.Sequential:
-    """Train the network. Of each batch, half are upright, and half of each half were found.
+    """Train the network. Half of each batch is upright, and half of each half is detected.
 
     Args:
-        crops: uint8 (N, 112, 96, 3), RGB, aligned to `DEFAULT_TEMPLATE`; misplaced ones are cut out
-            of them.
-        found: what a detector found in turned pictures, some of each kind.
-        seed: of the start and of the augmentation.
-        steps: batches to train on.
+        crops: uint8 (N, 112, 96, 3), RGB, aligned to `DEFAULT_TEMPLATE`; misaligned crops are made
+            from them.
+        found: detections in rotated pictures, some of each kind.
+        seed: random seed.
+        steps: number of batches.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    wrong = misplaced(np.repeat(crops, MISPLACED, axis=0), np.random.default_rng(seed))
+    wrong = misalign(np.repeat(crops, MISALIGNED, axis=0), np.random.default_rng(seed))
     kinds = [found.pixels[found.upright], crops, found.pixels[~found.upright], wrong]
     small = [torch.from_numpy(_reduced(kind)).permute(0, 3, 1, 2) for kind in kinds]
     quarter = BATCH // len(kinds)
@@ -247,7 +247,7 @@ def make_network() -> nn.Sequential:
 
 
 def _normalised(faces: Tensor) -> Tensor:
-    """RGB, -1 to 1, of the size that the network sees, to what `network_input` gives."""
+    """Like `facehub.upright.network_input`, from RGB, -1 to 1, of the network's input size."""
     grey = (faces * 127.5 * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
     deviation, mean = torch.std_mean(grey, (2, 3), correction=0, keepdim=True)
     return (grey - mean) / (deviation + 1)

@@ -1,1 +1,1 @@
-"""Many photos: embedded in several processes, in shards that survive an interruption."""
+"""Embed many photos in several processes, in shards that survive an interruption."""

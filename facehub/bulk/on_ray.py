@@ -1,4 +1,4 @@
-"""Several machines: the same stage in actors of Ray Data, each with a landmarker and a network."""
+"""Run the stage on several machines, in Ray Data actors with a detector and a network each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from facehub.io.files import write_atomically
 from facehub.io.sources import Picture, Source
 from facehub.model.runtime import THREADS_VARIABLE
 
-RESTARTS = 3  # of an actor, and tries of a shard, until the work is given up
+RESTARTS = 3  # of an actor, and retries of a shard, before the run fails
 
 
 def run_shards_on_ray(
@@ -29,19 +29,19 @@ def run_shards_on_ray(
     workers: int | None = None,
     report: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Work on shards in a Ray cluster; as they are finished, write each to its file here.
+    """Process shards in a Ray cluster, and write each to its file on this machine.
 
-    An actor that ends is started anew, and its shard is done again. facehub, the weights and the
-    photos must be within reach of every machine, at the same paths or at addresses. Embeddings
-    pass through Ray's object store and between the machines: see to who can reach them.
+    A failed actor is restarted and its shard is repeated. Every machine needs access to facehub,
+    the weights and the photos, at the same paths or by URL. Embeddings (biometric data) pass
+    through Ray's object store and between the machines: restrict access to them.
 
     Args:
-        shards: what to do.
-        load: makes the stage in each actor; can be pickled.
-        folder: where the files go, on this machine.
-        address: of the cluster, "host:6379" say; "local" starts one here.
-        workers: actors; None for one a core of the cluster.
-        report: called with the number of photos that are done.
+        shards: the shards to process.
+        load: creates the stage in each actor; must be picklable.
+        folder: output folder, on this machine.
+        address: address of the cluster, "host:6379" say; "local" starts one here.
+        workers: number of actors; None: one per core of the cluster.
+        report: called with the number of finished photos.
 
     Raises:
         FaceHubError: Ray is not installed, or the work fails.
@@ -60,7 +60,7 @@ def run_shards_on_ray(
     ]
     done = 0
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # Ray prints what happens to its actors
+        with contextlib.redirect_stdout(sys.stderr):  # Ray prints to stdout
             for row in _results(ray, rows, load, list(sources.values()), address, workers):
                 if row["error"] is not None:
                     raise FaceHubError(row["error"])
@@ -69,9 +69,9 @@ def run_shards_on_ray(
                 report(done)
     except FaceHubError:
         raise
-    except Exception as error:  # Ray's errors have no base class but this
+    except Exception as error:  # Ray's errors have no common base class
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise FaceHubError(f"Ray at {address} could not do it: {reason[-1]}") from error
+        raise FaceHubError(f"Ray at {address} failed: {reason[-1]}") from error
     finally:
         ray.shutdown()
 
@@ -84,7 +84,7 @@ def _results(
     address: str,
     workers: int | None,
 ) -> Iterator[dict[str, Any]]:
-    """What the actors give for each row, as it is finished."""
+    """Yield the actors' results as they finish."""
     ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()
@@ -120,16 +120,16 @@ def _write(path: Path, content: bytes) -> None:
 
 
 class _Actor:
-    """Does a shard at a time.
+    """Processes one shard at a time.
 
     Args:
-        load: makes the stage.
-        sources: what the photos lie in.
+        load: creates the stage.
+        sources: sources of the photos.
     """
 
     def __init__(self, load: Callable[[], Stage], sources: Sequence[Source]) -> None:
         self._sources = sources
-        os.environ[THREADS_VARIABLE] = "1"  # an actor a core
+        os.environ[THREADS_VARIABLE] = "1"  # one actor per core
         self._stage: Stage | FaceHubError
         try:
             self._stage = load()
@@ -143,6 +143,6 @@ class _Actor:
             if isinstance(self._stage, FaceHubError):
                 raise self._stage
             outcomes = list(outcomes_of(self._stage, [p.read for p in pictures]))
-        except FaceHubError as error:  # nothing that another try would mend
+        except FaceHubError as error:  # a retry would not help
             return {"file": row["file"], "content": b"", "error": str(error)}
         return {"file": row["file"], "content": shard_bytes(outcomes), "error": None}

@@ -1,4 +1,4 @@
-"""Processes that work on shards. One that ends unexpectedly loses nothing that is finished."""
+"""Process shards in several processes. If one dies, finished shards are kept."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from facehub.errors import FaceHubError, ImageError
 from facehub.io.sources import Picture, Source
 from facehub.model.runtime import THREADS_VARIABLE, default_threads
 
-ATTEMPTS = 2  # at a shard whose process ends; then its photos are tried one by one
+ATTEMPTS = 2  # at a shard whose process dies; then its photos are tried one by one
 _POLL = 0.5  # seconds between two reports
-_DIED = "The process that searched this picture ended; it may need more memory than there is."
-_NO_START = "The processes end before they begin to work; is there enough memory? --workers 1?"
+_DIED = "The process that searched this picture died; the picture may need too much memory."
+_NO_START = (
+    "The worker processes die at the start, possibly for lack of memory: try fewer (--workers 1)."
+)
 
-Report = Callable[[int], None]  # called with the number of photos that are done
+Report = Callable[[int], None]  # called with the number of finished photos
 Item = tuple[int, str]  # a photo: number of its source, name there
 
 
@@ -37,20 +39,20 @@ def run_shards(
     workers: int,
     report: Report = lambda _: None,
 ) -> None:
-    """Work on shards and write each to its file. Those that are written stay, whatever happens.
+    """Process shards and write each to its file; written shards are kept after any failure.
 
-    A process that ends (for lack of memory, say) is replaced, and what it was at is done again. A
-    photo that ends every process gets an error.
+    A process that dies (for lack of memory, say) is replaced, and its shard is repeated. A photo
+    that kills every process gets an error.
 
     Args:
-        shards: what to do.
-        load: makes the stage in each process; can be pickled.
-        folder: where the files go.
-        workers: processes.
-        report: called now and then with the number of photos that are done.
+        shards: the shards to process.
+        load: creates the stage in each process; must be picklable.
+        folder: output folder.
+        workers: number of processes.
+        report: called regularly with the number of finished photos.
 
     Raises:
-        FaceHubError: a process cannot begin, or a shard cannot be written.
+        FaceHubError: a process cannot start, or a shard cannot be written.
     """
     _Run(shards, load, folder, workers, report).run()
 
@@ -89,14 +91,14 @@ class _Run:
                 raise FaceHubError(f"{self._folder} cannot be written: {reason}.") from error
 
     def _run_pool(self) -> None:
-        """Until all is done, or a process ends."""
+        """Process shards until all are finished or a process dies."""
         pool = _Pool(self._context, self._workers, self._load, self._sources)
         running: dict[Future[None], Shard] = {}
         before, finished = self._finished, 0
         with pool:
             try:
                 while self._waiting or running:
-                    while self._waiting and len(running) <= self._workers:  # one more in reserve
+                    while self._waiting and len(running) <= self._workers:  # one more is queued
                         shard = self._waiting[0]
                         path, items = str(self._folder / shard.file), self._items(shard)
                         future = pool.executor.submit(_do_shard, path, items)
@@ -116,7 +118,7 @@ class _Run:
                         self._waiting.append(shard)
 
     def _run_one_by_one(self, shard: Shard) -> None:
-        """Find the photos that end a process, and write the shard."""
+        """Find the photos that kill a process, and write the shard."""
         outcomes: list[Outcome] = []
         items = self._items(shard)
         while len(outcomes) < len(items):
@@ -145,13 +147,13 @@ class _Run:
 class _Pool:
     """Processes that stop at the next photo when the `with` block ends.
 
-    They share numbers without a lock, which a process that is killed could hold for ever.
+    They share numbers without a lock, because a killed process could hold a lock for ever.
     """
 
     def __init__(
         self, context: Any, workers: int, load: Callable[[], Stage], sources: list[Source]
     ) -> None:
-        self._shared = context.RawArray("q", 1 + workers)  # whether to stop; photos of each
+        self._shared = context.RawArray("q", 1 + workers)  # stop flag; photos done by each
         self.executor = ProcessPoolExecutor(
             workers,
             context,
@@ -161,7 +163,7 @@ class _Pool:
 
     @property
     def done(self) -> int:
-        """Photos that were worked on."""
+        """Number of processed photos."""
         return sum(self._shared[1:])
 
     def __enter__(self) -> _Pool:
@@ -177,12 +179,12 @@ class _Pool:
 
 @dataclass(frozen=True)
 class _Worker:
-    """What a worker keeps from shard to shard."""
+    """State of a worker process."""
 
     stage: Stage | FaceHubError
     sources: Sequence[Source]
-    shared: Any  # numbers, see `_Pool`
-    slot: int  # its own among them
+    shared: Any  # see `_Pool`
+    slot: int  # index of its number in `shared`
 
 
 _worker: _Worker | None = None
@@ -190,20 +192,20 @@ _worker: _Worker | None = None
 
 def _start(load: Callable[[], Stage], sources: Sequence[Source], shared: Any, threads: int) -> None:
     global _worker
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent to handle
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl+C
     os.environ[THREADS_VARIABLE] = str(threads)
     stage: Stage | FaceHubError
     try:
         stage = load()
-    except FaceHubError as error:  # told to the parent by the first shard
+    except FaceHubError as error:  # the first shard raises it in the parent
         stage = error
     number = int(multiprocessing.current_process().name.rpartition("-")[2])  # SpawnProcess-7
     _worker = _Worker(stage, sources, shared, 1 + number % (len(shared) - 1))
 
 
-def _end_with_the_parent() -> None:
-    """Without it, workers would wait for ever for a parent that was killed."""
+def _exit_with_parent() -> None:
+    """Exit if the parent is killed; otherwise the worker would wait for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -211,7 +213,7 @@ def _end_with_the_parent() -> None:
 
 
 def _begin() -> None:
-    """Nothing, once the worker has begun."""
+    """Do nothing; returns once the worker has started."""
 
 
 def _do_shard(path: str, items: Sequence[Item]) -> None:
@@ -231,6 +233,6 @@ def _outcomes(items: Iterable[Item]) -> Iterator[Outcome]:
     pictures = [Picture(worker.sources[source], name, name) for source, name in items]
     for outcome in outcomes_of(worker.stage, [picture.read for picture in pictures]):
         if worker.shared[0]:
-            raise FaceHubError("The work was ended.")
+            raise FaceHubError("The run was stopped.")
         worker.shared[worker.slot] += 1
         yield outcome

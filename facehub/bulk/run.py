@@ -1,4 +1,4 @@
-"""Many photos to their faces, in several processes, so that an interruption loses little."""
+"""Find and embed the faces of many photos in several processes; runs can be resumed."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Config(Protocol):
 
     @property
     def key(self) -> str:
-        """Equal for configurations that give comparable results."""
+        """Equal for configurations with comparable results."""
 
     def load(self) -> Stage:
-        """Make the stage in another process."""
+        """Create the stage in another process."""
 
 
 class Engine(Protocol):
-    """Works on shards and writes each to its file, see `facehub.bulk.pool.run_shards`."""
+    """Processes shards and writes each to its file, see `facehub.bulk.pool.run_shards`."""
 
     def __call__(
         self,
@@ -49,16 +49,21 @@ class Engine(Protocol):
 
 
 class Progress(Protocol):
-    """Told how far the work is."""
+    """Receives the progress of a run."""
 
     def begin(self, total: int, there: int) -> None:
-        """So many photos in all, and so many of them finished by an earlier run."""
+        """Called at the start.
+
+        Args:
+            total: number of photos.
+            there: number of photos finished by an earlier run.
+        """
 
     def report(self, done: int) -> None:
-        """So many photos done by this run."""
+        """Called with the number of photos finished by this run."""
 
     def end(self) -> None:
-        """The work is done, or has failed."""
+        """Called when the run ends or fails."""
 
 
 @contextmanager
@@ -71,31 +76,31 @@ def embed_photos(
     *,
     shard_size: int = SHARD_SIZE,
 ) -> Iterator[Iterator[EmbeddedPhoto]]:
-    """Find and embed the faces of many photos; goes on where an earlier call was interrupted.
+    """Find and embed the faces of many photos; resume an interrupted call.
 
-    What is finished is kept in `folder` until the `with` block ends without an error. It holds
+    `folder` keeps finished shards until the `with` block ends without an error. They hold
     embeddings: biometric data, readable by the owner only.
 
     Args:
         pictures: the photos.
         config: how they are embedded.
-        folder: made where it is missing; its parent must exist.
-        engine: does the work.
-        progress: told how far it is.
-        shard_size: photos that are finished together.
+        folder: created if missing; its parent must exist.
+        engine: processes the shards.
+        progress: receives the progress.
+        shard_size: number of photos per shard.
 
     Yields:
         All photos, in order. Their faces have no crop and no landmarks.
 
     Raises:
-        FaceHubError: the folder cannot be used, or another process works in it.
+        FaceHubError: the folder cannot be used, or another process uses it.
     """
-    arrow()  # before the work
+    arrow()  # fails early if pyarrow is missing
     shards = plan_shards(pictures, config.key, shard_size)
     with ExitStack() as stack:
         with _in_words(folder):
             stack.enter_context(_locked(folder))
-            remove_parts(folder)  # else there may be nothing left to write
+            remove_parts(folder)
             missing = [shard for shard in shards if not is_finished(folder / shard.file)]
         progress.begin(len(pictures), len(pictures) - sum(len(s.pictures) for s in missing))
         try:
@@ -112,13 +117,13 @@ def embed_photos(
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """For this process alone: the lock ends with the process, however it ends."""
+    """Lock the folder; the lock ends with this process, even if it is killed."""
     folder.mkdir(mode=0o700, exist_ok=True)
     try:
         held = hold_folder(folder)
     except BlockingIOError as error:
         raise FaceHubError(
-            f"Another process works in {folder}; wait for it, or name another folder."
+            f"Another process uses {folder}; wait for it, or name another folder."
         ) from error
     try:
         yield

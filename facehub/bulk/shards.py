@@ -1,7 +1,7 @@
-"""Shards: the results of so many photos, in a Parquet file that is written wholly or not at all.
+"""Shards: the results of a run of photos, in a Parquet file that is written atomically.
 
-A shard's name tells which photos it is about and how they were embedded. So whoever begins the same
-work again finds what is finished, and takes nothing that belongs to other photos or weights.
+A shard's name identifies its photos and how they were embedded. So a resumed run finds its finished
+shards, and never those of other photos or weights.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _NAME = re.compile(r"\d{6}-[0-9a-f]{32}\.parquet")
 
 @dataclass(frozen=True)
 class Shard:
-    """A run of photos that are worked on together.
+    """A run of photos that are processed together.
 
     Attributes:
-        file: name of its file.
+        file: name of its output file.
         pictures: the photos.
     """
 
@@ -46,9 +46,9 @@ def plan_shards(pictures: Sequence[Picture], key: str, size: int = SHARD_SIZE) -
     """Divide photos into shards.
 
     Args:
-        pictures: in the order that results shall have.
+        pictures: in the order of the results.
         key: how they are embedded, see `StageConfig.key`.
-        size: photos in a shard.
+        size: number of photos per shard.
     """
     return [
         _shard(number, pictures[start : start + size], key)
@@ -65,7 +65,7 @@ def _shard(number: int, pictures: Sequence[Picture], key: str) -> Shard:
 
 
 def remove_shards(folder: Path) -> None:
-    """Remove all shards, also those that a process was writing when it was killed."""
+    """Remove all shards, including unfinished ones of killed processes."""
     remove_parts(folder)
     for path in folder.iterdir():
         if _NAME.fullmatch(path.name):
@@ -73,20 +73,20 @@ def remove_shards(folder: Path) -> None:
 
 
 def write_shard(path: Path, outcomes: Sequence[Outcome]) -> None:
-    """Write a shard, private and as a whole.
+    """Write a shard atomically, readable by its owner only.
 
     Args:
         path: the file.
-        outcomes: of each of its photos, in order.
+        outcomes: outcome of each photo, in order.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     write_atomically(path, shard_bytes(outcomes), private=True)
 
 
 def shard_bytes(outcomes: Sequence[Outcome]) -> bytes:
-    """The content of a shard's file."""
+    """Serialise a shard's outcomes to Parquet."""
     pa, pq = arrow()
     rows: list[dict[str, Any]] = []
     for number, outcome in enumerate(outcomes):
@@ -102,7 +102,7 @@ def shard_bytes(outcomes: Sequence[Outcome]) -> bytes:
 
 
 def is_finished(path: Path) -> bool:
-    """Whether a shard is there and whole."""
+    """Whether a shard exists and is complete."""
     pa, pq = arrow()
     try:
         pq.read_metadata(path)
@@ -112,10 +112,10 @@ def is_finished(path: Path) -> bool:
 
 
 def read_shard(path: Path, shard: Shard) -> Iterator[EmbeddedPhoto]:
-    """The photos of a shard, in order. Their faces have no crop and no landmarks.
+    """Read the photos of a shard, in order. Their faces have no crop and no landmarks.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     _, pq = arrow()
     faces: dict[int, list[EmbeddedFace]] = {}
@@ -140,8 +140,7 @@ def arrow() -> tuple[Any, Any]:
         import pyarrow.parquet
     except ImportError as error:
         raise FaceHubError(
-            "Work in several processes, and Parquet files, need pyarrow: "
-            "pip install 'facehub[bulk]'."
+            "Several processes and Parquet files need pyarrow: pip install 'facehub[bulk]'."
         ) from error
     return pyarrow, pyarrow.parquet
 

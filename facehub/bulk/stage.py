@@ -1,4 +1,4 @@
-"""What is done with every photo, in whatever process: find, align and embed its faces."""
+"""The stage that every process runs on its photos: find, align and embed faces."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Stage = Callable[[Iterable[Reader]], Iterator[Outcome]]  # an outcome for each p
 
 @dataclass(frozen=True)
 class EmbeddedPhoto:
-    """A photo and what became of it.
+    """A photo and its outcome.
 
     Attributes:
-        path: for people to read, see `Picture.path`.
-        faces: from left to right; none where there is an error.
-        error: why it could not be used, or None.
+        path: for display, see `Picture.path`.
+        faces: from left to right; empty after an error.
+        error: why the photo could not be used, or None.
     """
 
     path: str
@@ -32,7 +32,7 @@ class EmbeddedPhoto:
 
     @classmethod
     def of(cls, path: str, outcome: Outcome) -> EmbeddedPhoto:
-        """From what the stage gave for it."""
+        """Create from an outcome of the stage."""
         if isinstance(outcome, FaceHubError):
             return cls(path, error=outcome)
         return cls(path, outcome)
@@ -40,15 +40,15 @@ class EmbeddedPhoto:
 
 @dataclass(frozen=True)
 class StageConfig:
-    """All that another process needs to do the same.
+    """Everything that another process needs to create the same stage.
 
     Attributes:
         fingerprint: of the weights.
         weights: folder or Hub name, see `FaceRecognizer.from_pretrained`.
-        device: where the network runs.
-        precision: of the network.
+        device: see `OnnxEmbedder`.
+        precision: see `OnnxEmbedder`.
         search: see `FaceDetector.find`.
-        policy: embed only the face that each photo is about, see `select_face`; None for all.
+        policy: embed only one face per photo, see `select_face`; None: embed all.
     """
 
     fingerprint: str
@@ -60,11 +60,11 @@ class StageConfig:
 
     @property
     def key(self) -> str:
-        """Equal for configurations that give comparable results."""
+        """Equal for configurations with comparable results."""
         return f"{self.fingerprint} {self.search} {self.policy}"
 
     def load(self) -> Stage:
-        """Load weights and landmarker.
+        """Load the weights and the detector.
 
         Raises:
             WeightsError, DeviceError, AssetError: they cannot be loaded.
@@ -75,7 +75,12 @@ class StageConfig:
         return self.stage(recognizer, workers=1)
 
     def stage(self, recognizer: FaceRecognizer, *, workers: int | None = None) -> Stage:
-        """The stage with a recogniser that is loaded already, in so many threads."""
+        """Create the stage with a loaded recogniser.
+
+        Args:
+            recognizer: finds and embeds faces.
+            workers: number of threads; None for the default.
+        """
 
         def embed(readers: Iterable[Reader]) -> Iterator[Outcome]:
             return recognizer.faces_many(
@@ -86,13 +91,13 @@ class StageConfig:
 
 
 def outcomes_of(stage: Stage, readers: Sequence[Reader]) -> Iterator[Outcome]:
-    """As the stage, but a photo over which it fails unexpectedly gets an error of its own."""
+    """Run the stage; a photo that makes it fail unexpectedly gets an error as its outcome."""
     done = 0
     try:
         for outcome in stage(readers):
             yield outcome
             done += 1
-    except FaceHubError:  # no photo's fault
+    except FaceHubError:  # not caused by a photo
         raise
     except Exception:
         for reader in readers[done:]:

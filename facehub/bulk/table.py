@@ -1,4 +1,4 @@
-"""Tables of results: CSV, JSON lines or Parquet by the file's suffix; private, and whole or not."""
+"""Write tables of results as CSV, JSON lines or Parquet: atomically, readable by the owner only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from facehub.errors import FaceHubError
 from facehub.io.files import AtomicFile
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
-_ROW_GROUP = 4096  # rows that are held before they are written to Parquet
+_ROW_GROUP = 4096  # rows per Parquet row group
 
 Row = Mapping[str, Any]
 Kind = Literal["text", "integer", "number", "numbers", "words", "candidates"]
@@ -27,9 +27,9 @@ class Column:
 
     Attributes:
         name: key in JSON lines, name in Parquet.
-        kind: what its values are, where they are not None. "numbers" is a float32 array or a list
-            of floats, "words" a list of strings, "candidates" a list of `Candidate.to_dict()`.
-        parts: for "numbers", the columns that it has in CSV.
+        kind: type of values other than None. "numbers" is a float32 array or a list of floats,
+            "words" a list of strings, "candidates" a list of `Candidate.to_dict()`.
+        parts: for "numbers", the CSV columns that it is split into.
     """
 
     name: str
@@ -47,13 +47,13 @@ ERROR = (Column("error", "text"), Column("message", "text"))
 
 
 class TableWriter(Protocol):
-    """Writes rows; nothing is there until `commit`."""
+    """Writes rows; the file appears with `commit`."""
 
     def write(self, rows: Iterable[Row]) -> None:
         """Add rows; a missing key is None."""
 
     def commit(self) -> None:
-        """Put the file in place."""
+        """Move the file into place."""
 
     def __enter__(self) -> Self: ...
 
@@ -63,15 +63,15 @@ class TableWriter(Protocol):
 def open_table(
     path: Path, columns: Sequence[Column], metadata: Mapping[str, str] | None = None
 ) -> TableWriter:
-    """Begin a table.
+    """Open a table for writing.
 
     Args:
-        path: its suffix says which kind; its folder must exist.
-        columns: what rows have.
-        metadata: kept in the schema of a Parquet file; the other kinds have no place for it.
+        path: `.csv`, `.jsonl` or `.parquet`; its folder must exist.
+        columns: columns of the table.
+        metadata: stored in the schema of a Parquet file; ignored in other formats.
 
     Raises:
-        FaceHubError: another suffix, it cannot be written, or pyarrow is missing for Parquet.
+        FaceHubError: the suffix is unknown, the file cannot be written, or pyarrow is missing.
     """
     check_suffix(path)
     suffix = path.suffix.lower()
@@ -87,10 +87,18 @@ def open_table(
 
 
 def check_suffix(path: Path, *others: str) -> None:
-    """Raise FaceHubError unless the suffix is that of a table, or one of the others."""
+    """Check the suffix of an output file.
+
+    Args:
+        path: the file.
+        others: allowed suffixes besides `SUFFIXES`.
+
+    Raises:
+        FaceHubError: the suffix is none of them.
+    """
     known = (*others, *SUFFIXES)
     if path.suffix.lower() not in known:
-        raise FaceHubError(f"{path} should end with {', '.join(known[:-1])} or {known[-1]}.")
+        raise FaceHubError(f"{path} must end with {', '.join(known[:-1])} or {known[-1]}.")
 
 
 class _Writer:
@@ -111,7 +119,7 @@ class _Writer:
 
 
 class _JsonWriter(_Writer):
-    """A JSON object a line."""
+    """One JSON object per line."""
 
     def write(self, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -205,12 +213,12 @@ class _ParquetWriter(_Writer):
 
 
 def _plain(column: Column, value: Any) -> Any:
-    """As Python's own numbers; a float32 has the nine digits that give it back."""
+    """Convert to Python numbers; nine digits reproduce a float32 exactly."""
     if value is None or column.kind != "numbers":
         return value
     return [float(f"{number:.9g}") for number in value]
 
 
 def _utf8(text: str) -> str:
-    """File names may hold bytes that are not UTF-8 (surrogates)."""
+    """Escape surrogates: file names may hold bytes that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()

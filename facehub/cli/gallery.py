@@ -27,7 +27,7 @@ from facehub.enrolment import Enrolment, Portrait, add_enrolments, name_error
 from facehub.errors import GalleryError
 from facehub.gallery.address import FILE, check_address, check_changeable, open_gallery
 from facehub.gallery.base import Gallery
-from facehub.gallery.check import SIMILARITY, check_soundness
+from facehub.gallery.check import SIMILARITY, check_integrity
 from facehub.gallery.copying import compare_galleries, copy_gallery
 from facehub.gallery.file import write_gallery
 from facehub.gallery.recall import Indexed, Recall, measure_recall
@@ -35,7 +35,7 @@ from facehub.io.remote import is_address
 from facehub.model.store import (
     default_weights,
     fingerprint_of,
-    made_by,
+    has_fingerprint_v1,
     read_spec,
     weights_folder,
 )
@@ -177,7 +177,7 @@ def run_check(args: argparse.Namespace) -> int:
     with _opened(args, args.gallery) as gallery:
         if not gallery.exact and isinstance(gallery, Indexed):
             return _print_recall(measure_recall(gallery, args.probes), gallery, args)
-        found = check_soundness(gallery, args.probes)
+        found = check_integrity(gallery, args.probes)
     if args.json:
         print_json(exact=True, **dataclasses.asdict(found))
     elif found.faults:
@@ -262,5 +262,5 @@ def _opened(args: argparse.Namespace, address: str, *, new: bool = False) -> Gal
     """Open a gallery; reads the description of the weights, but not the weights."""
     folder = weights_folder(args.weights or default_weights())
     size = read_spec(folder).embedding_size
-    also = functools.partial(made_by, folder=folder)
-    return open_gallery(address, fingerprint_of(folder), size, new=new, also=also)
+    also = functools.partial(has_fingerprint_v1, folder=folder)
+    return open_gallery(address, fingerprint_of(folder), size, new=new, compatible=also)

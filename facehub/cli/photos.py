@@ -18,14 +18,14 @@ from facehub.io.containers import (
     FolderSource,
     RemoteSource,
     ZipSource,
-    may_be_missed,
+    worth_reporting,
 )
 from facehub.io.images import MAX_BYTES, read_file
 from facehub.io.remote import RemotePlace, is_address
 from facehub.io.sources import Picture, Source, find_sources, open_source, pictures_of
 from facehub.people import empty_people, loose_pictures, name_people, person_folders
 
-EMPTY_PERSON = "a folder without a picture that is read"
+EMPTY_PERSON = "a folder without a supported picture"
 STDIN = "-"  # the path of a photo on standard input
 
 
@@ -38,7 +38,7 @@ class Photos:
         names: who each picture shows, if known.
         ignored: path and reason of what was left out.
         failures: folders, zips and patterns that could not be used, if others could.
-        incomplete: whether `ignored` holds something a user may miss, see `may_be_missed`.
+        incomplete: whether `ignored` holds something a user may miss, see `worth_reporting`.
     """
 
     pictures: list[Picture] = field(default_factory=list)
@@ -58,13 +58,13 @@ class Photos:
         """
         if args.json:
             return
-        ignored = sorted(self.ignored, key=lambda found: not may_be_missed(*found))
+        ignored = sorted(self.ignored, key=lambda found: not worth_reporting(*found))
         print_left_out(ignored, "--json lists all")
 
     def leave_out(self, path: str, reason: str) -> None:
         """Note what is left out."""
         self.ignored.append((path, reason))
-        self.incomplete |= may_be_missed(path, reason)
+        self.incomplete |= worth_reporting(path, reason)
 
 
 class StdinSource:

@@ -18,7 +18,7 @@ from facehub.demo.settings import Settings
 from facehub.errors import FaceHubError
 from facehub.model.calibration import Calibration
 from facehub.model.spec import ModelSpec
-from facehub.model.store import made_by
+from facehub.model.store import has_fingerprint_v1
 from facehub.pipeline import FaceRecognizer
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _evaluation(recognizer: FaceRecognizer) -> tuple[Path | None, dict[str, Any]
     try:
         report = json.loads((folder / "evaluation.json").read_text())
         made_with = report["fingerprint"]
-        is_ours = made_with == recognizer.fingerprint or made_by(made_with, folder)
+        is_ours = made_with == recognizer.fingerprint or has_fingerprint_v1(made_with, folder)
         if is_ours and report.get("dataset", "LFW") == "LFW":
             return folder, report
     except (OSError, ValueError, KeyError, TypeError, AttributeError, FaceHubError):

@@ -13,7 +13,7 @@ from facehub.demo import texts
 from facehub.demo.upload import Upload
 from facehub.enrolment import Portrait
 from facehub.errors import ArchiveError, GalleryError
-from facehub.io.containers import ZipSource, may_be_missed
+from facehub.io.containers import ZipSource, worth_reporting
 from facehub.people import name_from_file, name_people, person_folders
 
 MAX_PHOTOS = 300  # of a gallery, and looked at of one zip
@@ -116,7 +116,7 @@ def _members(upload: str, source: ZipSource) -> Iterator[Portrait]:
 def _left_out(upload: str, ignored: Mapping[str, str]) -> list[str]:
     """A message for each reason, what may be missed first."""
     entries: dict[str, list[str]] = defaultdict(list)
-    for entry, reason in sorted(ignored.items(), key=lambda found: not may_be_missed(*found)):
+    for entry, reason in sorted(ignored.items(), key=lambda found: not worth_reporting(*found)):
         entries[reason].append(entry)
     return [_counted(upload, reason, found) for reason, found in entries.items()]
 

@@ -301,7 +301,7 @@ def _findings(gallery: Gallery, spec: ModelSpec) -> str:
     found = review_gallery(gallery, spec)
     if not found:
         return ""
-    return message(texts.FINDINGS, [texts.FINDING[f.doubt].format(**vars(f)) for f in found])
+    return message(texts.FINDINGS, [texts.FINDING[f.reason].format(**vars(f)) for f in found])
 
 
 def _label(number: int, face: IdentifiedFace, spec: ModelSpec) -> str:

@@ -1,6 +1,6 @@
 """Every text of the page."""
 
-from facehub.gallery.review import Doubt
+from facehub.gallery.review import ReviewReason
 from facehub.model.calibration import BEYOND_MEASURED
 from facehub.results import Decision
 
@@ -105,7 +105,7 @@ NAME = "Name"
 NAME_HINT = "Empty: the folder's name, the zip's, or the file's"
 PHOTOS = "Photos or zips; folders can be dropped here"
 DROPPED_LEFT_OUT = "Files of the drop that are left out, {count}: {names}"
-NOTHING_DROPPED = "Nothing dropped can be used: no picture that is read and no zip was found."
+NOTHING_DROPPED = "Nothing dropped can be used: no supported picture and no zip was found."
 SNAPSHOT = "Webcam or clipboard"
 ENROL = "Add to gallery"
 GALLERY_FILE = "Load a gallery file"
@@ -172,7 +172,7 @@ FULL = "A gallery holds at most {limit} photos here."
 TOO_MANY_ZIPS = "No more than {limit} zips are looked into in one go."
 TOO_MANY = "No more than {limit} pictures are looked at in one go."
 OTHER_LENGTH = "The gallery's templates have another length than these weights'."
-EMPTY_ZIP = "This zip holds no picture that is read."
+EMPTY_ZIP = "This zip holds no supported picture."
 SEVERAL_FOLDERS = (
     "The photos lie in several folders, which one name would be given to. Leave the name empty: "
     "each folder is a person then."
@@ -195,10 +195,10 @@ MORE_PEOPLE = "and {count:,} more"
 PEOPLE = ("{count} person", "{count} people")
 FINDINGS = "Please check:"
 FINDING = {
-    Doubt.DUPLICATE: "{name}: {source} is a copy of {other_source} ({other}).",
-    Doubt.OUTLIER: "{name}: {source} does not look like the other photos of {name} "
+    ReviewReason.DUPLICATE: "{name}: {source} is a copy of {other_source} ({other}).",
+    ReviewReason.OUTLIER: "{name}: {source} does not look like the other photos of {name} "
     "(similarity {similarity:.2f}).",
-    Doubt.TWO_NAMES: "{name}: {source} looks like {other} ({other_source}), similarity "
+    ReviewReason.TWO_NAMES: "{name}: {source} looks like {other} ({other_source}), similarity "
     "{similarity:.2f}. The same person under two names?",
 }
 LIMIT = (

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 Search = Literal["auto", "thorough"]
-MAX_FACES = 100  # of one picture that are aligned and embedded, the largest; work is bounded so
+MAX_FACES = 100  # per picture: only the largest are aligned and embedded, which bounds the work
 LEFT_IRIS, RIGHT_IRIS = 468, 473  # iris centres at image left and image right
 
 
@@ -44,14 +44,13 @@ class FaceDetector(Protocol):
         """Find the faces of a picture.
 
         Args:
-            image: uint8 (H, W, 3), RGB.
-            search: "auto" also looks for smaller faces where the picture as a whole shows none;
-                "thorough" always does, for group photos.
+            image: uint8 (H, W, 3), RGB, 0 to 255.
+            search: "auto" looks for smaller faces if the whole picture shows none; "thorough"
+                always does, for group photos.
 
         Returns:
-            Faces from left to right (by the middle of the box, then top to bottom). Where there are
-            more than `MAX_FACES`, at least one more than that, the largest among them: a detector
-            need not find the rest.
+            Faces from left to right (by the centre of the box, then top to bottom). If there are
+            more than `MAX_FACES`, a detector may stop after `MAX_FACES` + 1 of the largest.
 
         Raises:
             ValueError: `search` is neither "auto" nor "thorough".
@@ -64,11 +63,15 @@ class FaceDetector(Protocol):
 
 
 def check_search(search: str) -> None:
-    """Raise ValueError unless `search` is a `Search`."""
+    """Check a search mode.
+
+    Raises:
+        ValueError: `search` is neither "auto" nor "thorough".
+    """
     if search not in get_args(Search):
         raise ValueError(f"search must be one of {get_args(Search)}, not {search!r}")
 
 
 def left_to_right(faces: list[FaceLandmarks]) -> list[FaceLandmarks]:
-    """Sort faces by the middle of their boxes: by x, then by y."""
+    """Sort faces by the centres of their boxes: by x, then by y."""
     return sorted(faces, key=lambda face: (face.box[0] + face.box[2], face.box[1] + face.box[3]))

@@ -24,20 +24,23 @@ from facehub.detect.no_sockets import refuse_sockets
 from facehub.detect.search import search_faces
 
 WORKERS = min(4, os.cpu_count() or 1)
-EXIT_SECONDS = 10  # how long the interpreter waits for searches that nobody waited for
+EXIT_SECONDS = 10  # how long the exiting interpreter waits for running searches
 
 
 class MediaPipeDetector:
     """Finds faces and their 478 landmarks.
 
-    Up to `workers` sets of models are loaded when calls need them, and freed when the detector is
-    closed or no longer referenced. A call borrows a set and searches in its own thread.
+    Up to `workers` sets of models are loaded on demand, and freed when the detector is closed or no
+    longer referenced. A call borrows a set and searches in its own thread.
 
-    Safe to share between threads, but not with a forked child: let it create its own. The
-    interpreter may exit without closing it.
+    Thread-safe, but not usable in a forked child, which must create its own. The interpreter may
+    exit without closing it.
 
     Args:
-        workers: how many pictures are searched at once; more calls wait.
+        workers: number of pictures searched at once, at least 1; further calls wait.
+
+    Raises:
+        ValueError: `workers` is less than 1.
     """
 
     def __init__(self, *, workers: int = WORKERS) -> None:
@@ -53,16 +56,16 @@ class MediaPipeDetector:
         """Find the faces of a picture.
 
         Args:
-            image: uint8 (H, W, 3), RGB.
-            search: "auto" looks at the whole picture and at its halves and, only where the whole
-                shows no face, at a padded copy (faces that fill the picture) and at smaller tiles.
-                "thorough" always looks at the smaller tiles too, for group photos.
+            image: uint8 (H, W, 3), RGB, 0 to 255.
+            search: "auto" searches the whole picture and its halves and, only if the whole picture
+                shows no face, a padded copy (for faces that fill the picture) and smaller tiles.
+                "thorough" always searches the smaller tiles too, for group photos.
 
         Returns:
-            Faces from left to right (by the middle of the box, then top to bottom).
+            Faces from left to right (by the centre of the box, then top to bottom).
 
         Raises:
-            AssetError: the model file carried in the package is missing or altered.
+            AssetError: the model file in the package is missing or altered.
             RuntimeError: the detector is closed, or belongs to the process that this one was
                 forked from.
             ValueError: `search` is neither "auto" nor "thorough".
@@ -96,27 +99,27 @@ class MediaPipeDetector:
 
 
 class _Pool:
-    """Models to borrow; knows nothing of the detector, which may be collected.
+    """A pool of models; it holds no reference to the detector, which may be collected.
 
-    Each set of models has a keeper: a daemon thread that makes it, waits, and closes it. Its stack
-    alone references the models for good, so a forked child, where the thread does not exist, cannot
-    destroy them, which would wait for ever; nor does the interpreter when it exits.
+    Each set of models has a keeper: a daemon thread that creates it, waits, and closes it. Only the
+    keeper's stack references the models permanently. A forked child does not have that thread, so
+    it cannot destroy the models, which would hang; nor does the interpreter on exit.
 
     Args:
-        size: most sets at once.
+        size: largest number of sets.
     """
 
     def __init__(self, size: int) -> None:
         self._process = os.getpid()
         self._size = size
-        self._places = threading.Semaphore(size)  # for calls at once
+        self._places = threading.Semaphore(size)  # limits concurrent calls
         self._idle: LifoQueue[weakref.ref[MediaPipeModels]] = LifoQueue()
         self._ending = threading.Event()
         self._keepers: list[threading.Thread] = []
 
     @contextmanager
     def borrowed(self) -> Iterator[MediaPipeModels]:
-        """A set of models for this thread alone, made if none is idle; waits for a place first.
+        """Borrow a set of models, created if none is idle; wait if all are in use.
 
         Raises:
             RuntimeError: the detector was closed meanwhile.
@@ -129,7 +132,7 @@ class _Pool:
             except Empty:
                 reference = self._make()
             models = reference()
-            assert models is not None  # the keeper holds it
+            assert models is not None  # the keeper references it
             try:
                 yield models
             finally:
@@ -153,7 +156,7 @@ class _Pool:
         return keepers
 
     def stop_when_idle(self) -> list[threading.Thread]:
-        """As `stop`, after running calls have ended; calls that wait are told that it is closed."""
+        """Wait for running calls, then `stop`; waiting calls raise RuntimeError."""
         for _ in range(self._size):
             self._places.acquire()
         keepers = self.stop()
@@ -161,17 +164,17 @@ class _Pool:
         return keepers
 
     def wait_at_exit(self) -> None:
-        """Let running searches end: a daemon thread that is ended inside OpenCV aborts Python."""
+        """Wait for running searches: killing a daemon thread inside OpenCV aborts Python."""
         deadline = time.monotonic() + EXIT_SECONDS
         if self._process == os.getpid():
-            for _ in range(self._size):  # not given back: no further call begins
+            for _ in range(self._size):  # never released: no further call begins
                 self._places.acquire(timeout=max(0.0, deadline - time.monotonic()))
 
 
 def _keep(made: Future[weakref.ref[MediaPipeModels]], ending: threading.Event) -> None:
-    """Of MediaPipe's threads, which this one starts, none may report to its makers."""
+    """Create and keep models in a thread whose MediaPipe threads cannot use the network."""
     try:
-        import_mediapipe()  # first: what else it imports keeps its sockets
+        import_mediapipe()  # first, so that other imported packages keep their sockets
         refuse_sockets()
         models = MediaPipeModels()
     except BaseException as error:
@@ -182,10 +185,10 @@ def _keep(made: Future[weakref.ref[MediaPipeModels]], ending: threading.Event) -
     try:
         models.close()
     except RuntimeError:  # the interpreter is exiting
-        threading.Event().wait()  # keeps the models, whose destruction would fail as well
+        threading.Event().wait()  # keep the models: destroying them would fail too
 
 
 @functools.cache
 def default_detector() -> MediaPipeDetector:
-    """The detector that recognisers share unless they are given another; never closed."""
+    """The shared detector of all recognisers that are not given another; never closed."""
     return MediaPipeDetector()

@@ -1,12 +1,12 @@
 """Import the parts of MediaPipe that find faces, without the rest.
 
 The `__init__` modules of MediaPipe import all of its tasks, and with them matplotlib.pyplot and
-sounddevice: about twenty times the work of importing the face tasks. Here the packages above the
-face tasks are registered without running their `__init__`; it runs when something is asked of them
-that they do not have yet, so other code may use MediaPipe as ever.
+sounddevice: about twenty times the work of importing the face tasks. This module registers the
+packages above the face tasks without running their `__init__`, which runs when a missing attribute
+is requested, so other code can use MediaPipe as usual.
 
-Where a release moves the modules named here, MediaPipe is imported as a whole through its public
-names, which is slower and nothing else.
+If a release moves the modules named here, all of MediaPipe is imported through its public names:
+slower, but otherwise the same.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class _LazyPackage(ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name not in ("__all__", "__version__"):  # somebody probes
+        if name.startswith("__") and name not in ("__all__", "__version__"):  # a probe
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         with _lock:
             _run_inits()
@@ -108,8 +108,8 @@ class _LazyPackage(ModuleType):
 def _run_inits() -> None:
     """Run the `__init__` of all lazy packages, the innermost first.
 
-    Each expects its inner packages as attributes; that of `mediapipe` replaces its attribute
-    `tasks` by `mediapipe.tasks.python` when everything else is imported.
+    Each expects its inner packages as attributes; `mediapipe` finally replaces its attribute
+    `tasks` by `mediapipe.tasks.python`.
     """
     lazy = [name for name in PACKAGES if type(sys.modules.get(name)) is _LazyPackage]
     for name in lazy:

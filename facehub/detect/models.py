@@ -1,6 +1,6 @@
-"""MediaPipe's two networks for faces: one proposes places, the other finds landmarks there.
+"""MediaPipe's two face networks: a detector that proposes boxes, and a landmarker.
 
-Both come from `face_landmarker.task`, which facehub carries.
+Both come from `face_landmarker.task`, which is part of the package.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from facehub.errors import AssetError
 MODEL_FILE = "face_landmarker.task"
 MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 DETECTOR_FILE = "face_detector.tflite"  # inside MODEL_FILE
-MIN_SCORE = 0.25  # of a proposal
-MAX_OVERLAP = 0.5  # of two proposals (intersection over union), as inside the landmarker
+MIN_SCORE = 0.25  # lowest score of a proposal
+MAX_OVERLAP = 0.5  # highest IoU of two proposals, as inside the landmarker
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A place that may show a face.
+    """A box that may hold a face.
 
     Attributes:
         box: around the face from the brows to the chin, in image pixels.
-        eyes: (x, y) of the middle between the eyes.
+        eyes: (x, y) of the midpoint between the eyes, in image pixels.
         score: 0 to 1.
     """
 
@@ -44,12 +44,12 @@ class Proposal:
 
 
 class MediaPipeModels:
-    """A face detector and a face landmarker, which can work at the same time.
+    """A face detector and a face landmarker, which can run concurrently.
 
-    MediaPipe gives each of them a thread of its own, so any thread may call any method.
+    MediaPipe runs each of them in its own thread, so any thread may call any method.
 
     Raises:
-        AssetError: the model file carried in the package is missing or altered.
+        AssetError: the model file in the package is missing or altered.
     """
 
     def __init__(self) -> None:
@@ -74,13 +74,13 @@ class MediaPipeModels:
         )
 
     def propose(self, view: View) -> list[Proposal]:
-        """Find places that may show a face: about 1 ms.
+        """Find boxes that may hold a face; takes about 1 ms.
 
         Args:
-            view: what to look at.
+            view: the part of the picture to search.
 
         Returns:
-            Proposals of at least `MIN_SCORE`, in pixels of the picture that `view` is a part of.
+            Proposals with a score of at least `MIN_SCORE`, in pixels of the whole picture.
         """
         height, width = view.pixels.shape[:2]
         proposals = []
@@ -90,7 +90,7 @@ class MediaPipeModels:
             left, right = found.keypoints[:2]
             proposals.append(
                 Proposal(
-                    Box(x, y, x + edges.width, y + edges.height).placed(
+                    Box(x, y, x + edges.width, y + edges.height).transformed(
                         view.factor, view.x, view.y
                     ),
                     (
@@ -103,17 +103,17 @@ class MediaPipeModels:
         return proposals
 
     def propose_ahead(self, view: View) -> Future[list[Proposal]]:
-        """Start `propose` in the background, after the views that were started before."""
+        """Queue `propose` in the background, in the order of the calls."""
         return self._ahead.submit(self.propose, view)
 
     def landmarks(self, view: View) -> list[FaceLandmarks]:
-        """Find faces with their landmarks: about 1 ms, and 6 ms for each face.
+        """Find faces with their landmarks; takes about 1 ms, plus 6 ms per face.
 
         Args:
-            view: what to look at.
+            view: the part of the picture to search.
 
         Returns:
-            Faces, in pixels of the picture that `view` is a part of.
+            Faces, in pixels of the whole picture.
         """
         height, width = view.pixels.shape[:2]
         found = self._landmarker.detect(self._frame(view.pixels))
@@ -145,10 +145,10 @@ class MediaPipeModels:
 
 
 def base_options(mp: MediaPipe, model: bytes) -> Any:
-    """Base options with which MediaPipe trusts no server, so it can report to none.
+    """Base options that make MediaPipe trust no server, so it cannot send usage reports.
 
-    It measures how it is used and sends that to Google by HTTPS. Where the kernel does not keep it
-    off the network (`facehub.detect.no_sockets`), the connection ends before anything is sent.
+    MediaPipe reports its usage to Google by HTTPS. If the kernel cannot block its sockets
+    (`facehub.detect.no_sockets`), the TLS handshake fails before anything is sent.
     """
     options = mp.BaseOptions(model_asset_buffer=model)
     to_ctypes = options.to_ctypes
@@ -163,10 +163,10 @@ def base_options(mp: MediaPipe, model: bytes) -> Any:
 
 
 def read_model_file() -> bytes:
-    """Read `face_landmarker.task` and check that it is the file that belongs to facehub.
+    """Read `face_landmarker.task` and check its SHA-256.
 
     Raises:
-        AssetError: it is missing or altered.
+        AssetError: the file is missing or altered.
     """
     try:
         data = (resources.files("facehub") / "assets" / MODEL_FILE).read_bytes()

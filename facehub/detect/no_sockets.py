@@ -1,9 +1,9 @@
-"""Keep a thread, and those that it starts, off the network.
+"""Keep a thread, and all threads that it starts, off the network.
 
-MediaPipe measures how it is used and sends that to Google (its privacy notice says what), from a
-thread that it starts with each model, when the model is closed and once a minute. It has no switch
-for that. So the thread that makes the models may not open sockets: the Linux kernel refuses, to it
-and to every thread that it starts, whatever they are for, and to no other.
+MediaPipe reports its usage to Google (its privacy notice says what), from a thread that it starts
+with each model, once a minute and when the model is closed. There is no switch for that. So the
+thread that creates the models installs a seccomp filter: the Linux kernel then refuses sockets to
+this thread and to every thread that it starts, and to no other.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _CALLS = {  # machine: AUDIT_ARCH_..., number of socket(), number of seccomp()
 }
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_SET_MODE_FILTER = 1
-_SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4  # or old kernels make the thread's code slower
+_SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4  # else old kernels slow the thread's code down
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES
-_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # of linux/bpf_common.h: a word; jump if equal; return
+_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # linux/bpf_common.h: load word; jump if equal; return
 
 
 class _Instruction(ctypes.Structure):
@@ -39,14 +39,14 @@ class _Program(ctypes.Structure):
 
 
 def refuse_sockets() -> bool:
-    """Let the calling thread, and all threads that it starts from now on, open no socket.
+    """Forbid sockets to the calling thread and all threads that it starts from now on.
 
-    For good: there is no way back. Such a thread gets `PermissionError` from `socket.socket`.
-    Programs that it starts are refused too, and cannot become another user (`sudo`).
+    This cannot be undone. `socket.socket` raises `PermissionError` in these threads. Programs that
+    they start are restricted too, and cannot change the user (`sudo`).
 
     Returns:
-        Whether that holds now: not outside Linux, on a CPU other than x86-64 and 64-bit Arm, or
-        where the kernel knows no seccomp.
+        Whether the restriction is in force. False outside Linux, on CPUs other than x86-64 and
+        64-bit Arm, and on kernels without seccomp.
     """
     calls = _CALLS.get(platform.machine()) if sys.platform == "linux" else None
     if calls is None or sys.maxsize < 2**32:
@@ -62,7 +62,7 @@ def refuse_sockets() -> bool:
     )
     program = _Program(len(instructions), instructions)
     libc = ctypes.CDLL(None)
-    word = ctypes.c_ulong  # both functions take any number of them
+    word = ctypes.c_ulong  # both functions are variadic
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, word(1), word(0), word(0), word(0)):
         return False
     return not libc.syscall(

@@ -1,8 +1,8 @@
-"""The search for faces of any size: the whole picture first, then tiles, then a closer look.
+"""Search for faces of any size: the whole picture, then tiles, then a closer look at proposals.
 
-Landmarks cost six times what a proposal costs. So tiles are only asked for proposals, a proposal is
-checked by a second look at its surroundings, and only what is still there gets landmarks. Proposals
-for the tiles are made in the background meanwhile.
+Landmarks cost six times as much as proposals. So the detector runs on tiles, then again on the
+surroundings of each proposal, and only confirmed proposals get landmarks. Proposals for the tiles
+are computed in the background.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from facehub.detect.base import MAX_FACES, FaceLandmarks, Search
 from facehub.detect.models import Proposal
 from facehub.detect.tiles import MAX_LEVELS, Box, View, reduced, square_around, tiles
 
-WHOLE_SIDE = 2048  # longest side at which the whole picture is looked at
+WHOLE_SIDE = 2048  # longest side to which the whole picture is reduced
 
-# Chosen with faces of CelebA pasted into pictures of scikit-image: of 780, the search finds 754
-# with these, STRIDE and MIN_SCORE; the whole landmarker on tiles of half the side finds 743. The
-# second look drops nine of ten proposals that show no face.
-WEAK_SCORE, WEAK_SIZE = 0.5, 0.22  # weaker proposals count where they are small in their tile
-SURE_SCORE = 0.75  # from which a proposal needs no second look
+# Chosen with faces of CelebA pasted into pictures of scikit-image: the search finds 754 of 780 with
+# these values, STRIDE and MIN_SCORE; the landmarker on tiles of half the side finds 743. The second
+# look drops nine of ten false proposals.
+WEAK_SCORE, WEAK_SIZE = 0.5, 0.22  # weaker proposals must be small in their tile
+SURE_SCORE = 0.75  # a proposal with this score needs no second look
 CHECK_REACH, CHECK_SCORE = 1.5, 0.6
 LANDMARKS_REACH = 1.25
 
-MAX_MISSES = 300  # places looked at that show no face; textures have some, bombs thousands
+MAX_MISSES = 300  # false proposals before the search stops; bombs have thousands
 
 
 class FaceModels(Protocol):
-    """What the search needs: see `MediaPipeModels`."""
+    """The interface that the search needs; see `MediaPipeModels`."""
 
     def propose(self, view: View) -> list[Proposal]:
-        """Find places that may show a face."""
+        """Find boxes that may hold a face."""
         ...
 
     def propose_ahead(self, view: View) -> Future[list[Proposal]]:
@@ -50,20 +50,20 @@ def search_faces(models: FaceModels, image: np.ndarray, search: Search) -> list[
     """Find the faces of a picture, each once.
 
     Args:
-        models: what finds proposals and landmarks.
+        models: computes proposals and landmarks.
         image: uint8 (H, W, 3), RGB.
-        search: "auto" looks at the whole picture and at its halves and, only where the whole shows
-            no face, at a padded copy (faces that fill the picture) and at smaller tiles. "thorough"
-            always looks at the smaller tiles too.
+        search: "auto" searches the whole picture and its halves and, only if the whole picture
+            shows no face, a padded copy (for faces that fill the picture) and smaller tiles.
+            "thorough" always searches the smaller tiles too.
 
     Returns:
-        Faces in the order in which they were found: from large tiles to small ones. The search ends
-        when there are more than `MAX_FACES`, and after `MAX_MISSES` places that showed none.
+        Faces in the order of discovery, from large tiles to small ones. The search ends after more
+        than `MAX_FACES` faces or `MAX_MISSES` false proposals.
     """
     pending = [_start(models, image, 0)]
     found = FoundFaces()
     for face in sorted(_in_whole(models, image), key=lambda face: -Box(*face.box).side):
-        found.add(face)  # the larger ones first: on a close-up, an eye may pass for a face
+        found.add(face)  # the largest first: on a close-up, an eye may be taken for a face
     if search == "thorough" or not found.faces:
         pending += [_start(models, image, level) for level in range(1, MAX_LEVELS)]
     for tiles_of_level in pending:
@@ -79,12 +79,12 @@ _Started = list[tuple[View, Future[list[Proposal]]]]
 
 
 def _start(models: FaceModels, image: np.ndarray, level: int) -> _Started:
-    """Start to look for proposals in the tiles of one level, in the background."""
+    """Start computing proposals for the tiles of one level, in the background."""
     return [(tile, models.propose_ahead(tile)) for tile in tiles(image, range(level, level + 1))]
 
 
 def _proposals(started: _Started) -> list[Proposal]:
-    """Those of one level that count: where there are many, the largest first."""
+    """The plausible proposals of one level; if there are many, the largest first."""
     found = [
         proposal
         for tile, proposals in started
@@ -97,16 +97,16 @@ def _proposals(started: _Started) -> list[Proposal]:
 
 
 def _plausible(proposal: Proposal, tile: View) -> bool:
-    """Only faces near the smallest that the network sees get weak scores."""
+    """Reject weak scores except for small faces, at the network's limit."""
     small = proposal.box.side <= WEAK_SIZE * max(tile.pixels.shape[:2]) * tile.factor
     return small or proposal.score >= WEAK_SCORE
 
 
 class FoundFaces:
-    """The faces found so far, and the places that turned out to be none.
+    """The faces found so far, and the rejected proposals.
 
     Attributes:
-        faces: every face once.
+        faces: each face once.
     """
 
     def __init__(self) -> None:
@@ -118,11 +118,11 @@ class FoundFaces:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more is to be looked for."""
+        """Whether the search must stop."""
         return len(self.faces) > MAX_FACES or self._misses >= MAX_MISSES
 
     def add(self, face: FaceLandmarks) -> bool:
-        """Add a face unless it is one of those found already; return whether it was added."""
+        """Add a face unless it was found before; return whether it was added."""
         eyes = face.pupils.mean(axis=0)
         if self.knows(Box(*face.box), (eyes[0], eyes[1])):
             return False
@@ -132,19 +132,19 @@ class FoundFaces:
         return True
 
     def reject(self, proposal: Proposal) -> None:
-        """Remember that a place shows no face."""
+        """Remember a false proposal."""
         self._rejected.append(proposal)
         self._misses += 1
 
     def knows(self, box: Box, eyes: tuple[float, float]) -> bool:
-        """Whether a face is one found already: the eyes of one lie in the box of the other."""
+        """Whether a face was found before: the eyes of one are inside the box of the other."""
         corners, other_corners = np.reshape(box, (2, 2)), self._boxes.reshape(-1, 2, 2)
         in_other = (other_corners[:, 0] <= eyes) & (eyes <= other_corners[:, 1])
         others_in = (corners[0] <= self._eyes) & (self._eyes <= corners[1])
         return bool((in_other.all(axis=1) | others_in.all(axis=1)).any())
 
     def rejected(self, proposal: Proposal) -> bool:
-        """Whether a place was rejected before, with as high a score and in about this size."""
+        """Whether a similar proposal with at least the same score was rejected before."""
         (x, y), side = proposal.eyes, proposal.box.side
         return any(
             other.score >= proposal.score
@@ -163,7 +163,7 @@ def _in_whole(models: FaceModels, image: np.ndarray) -> list[FaceLandmarks]:
 
 
 def _in_padded(models: FaceModels, small: np.ndarray, factor: int) -> list[FaceLandmarks]:
-    """For a face that fills the picture or is cut by its border."""
+    """Find faces that fill the picture or are cut off by its border."""
     height, width = small.shape[:2]
     pad = max(height, width) // 2
     padded = cv2.copyMakeBorder(small, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(128,) * 3)
@@ -177,7 +177,7 @@ def _in_padded(models: FaceModels, small: np.ndarray, factor: int) -> list[FaceL
 def _look_closer(
     models: FaceModels, image: np.ndarray, proposal: Proposal, found: FoundFaces
 ) -> None:
-    """Look again, closer: a face is still there, a folded sleeve that looked like one is not."""
+    """Confirm a proposal by a second look and landmarks; add the face or reject the proposal."""
     if found.rejected(proposal):
         return
     closer: Proposal | None = proposal
@@ -199,7 +199,7 @@ def _second_look(models: FaceModels, image: np.ndarray, proposal: Proposal) -> P
 
 
 def same_place(a: Proposal, b: Proposal) -> bool:
-    """Whether two proposals are of one face: the eyes of one lie in the box of the other."""
+    """Whether two proposals are of one face: the eyes of one are inside the box of the other."""
     for eyes, box in ((a.eyes, b.box), (b.eyes, a.box)):
         if box.x0 <= eyes[0] <= box.x1 and box.y0 <= eyes[1] <= box.y1:
             return True

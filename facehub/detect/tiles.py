@@ -1,8 +1,8 @@
 """Geometry of the search: tiles of a picture, reduced copies, squares around a face.
 
-The detector sees any picture at 128 x 128 and misses faces whose pupils are closer than about 5 %
-of its side. Tiles show smaller faces larger: each level has tiles of half the side of the level
-before, down to `MIN_TILE` pixels, where pupils are about 12 pixels apart.
+The detector scales any picture to 128 x 128 and misses faces with an inter-eye distance below about
+5 % of its side. Tiles enlarge smaller faces: each level halves the side of the tiles, down to
+`MIN_TILE` pixels, where the inter-eye distance is about 12 pixels.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 DETECTOR_SIDE = 128
 MIN_TILE = 200
 MAX_LEVELS = 4
-STRIDE = 0.9  # from tile to tile, as a part of the tile's side
+STRIDE = 0.9  # from tile to tile, as a fraction of the tile's side
 FIRST_SIDE = 1 / (1 + STRIDE)  # two tiles cover the longer side of the picture exactly
 
 
 class Box(NamedTuple):
-    """A rectangle in image pixels; may leave the picture."""
+    """A rectangle in image pixels; may extend beyond the picture."""
 
     x0: float
     y0: float
@@ -31,7 +31,7 @@ class Box(NamedTuple):
 
     @property
     def middle(self) -> tuple[float, float]:
-        """(x, y)."""
+        """The centre, (x, y)."""
         return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
 
     @property
@@ -39,8 +39,8 @@ class Box(NamedTuple):
         """The longer side."""
         return max(self.x1 - self.x0, self.y1 - self.y0)
 
-    def placed(self, factor: float, x: float, y: float) -> Box:
-        """The same box in a picture `factor` times as large, moved by (x, y)."""
+    def transformed(self, factor: float, x: float, y: float) -> Box:
+        """Scale the box by `factor`, then shift it by (x, y)."""
         return Box(
             self.x0 * factor + x, self.y0 * factor + y, self.x1 * factor + x, self.y1 * factor + y
         )
@@ -48,13 +48,13 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A part of a picture, perhaps reduced.
+    """A part of a picture, possibly reduced.
 
     Attributes:
-        pixels: uint8 (h, w, 3).
+        pixels: uint8 (h, w, 3), RGB.
         x: left edge of the part, in pixels of the picture.
-        y: its top edge.
-        factor: pixels of the picture along one pixel of the view.
+        y: top edge of the part, in pixels of the picture.
+        factor: side of a view pixel, in pixels of the picture.
     """
 
     pixels: np.ndarray
@@ -64,14 +64,14 @@ class View:
 
 
 def reduced(image: np.ndarray, factor: int) -> np.ndarray:
-    """Average blocks of `factor` x `factor` pixels; an incomplete block at an edge is left out.
+    """Average blocks of `factor` x `factor` pixels; incomplete blocks at the edges are dropped.
 
     Args:
         image: uint8 (H, W, 3).
-        factor: 1 or more; larger than either side gives an empty picture.
+        factor: 1 or more; if it exceeds a side, the result is empty.
 
     Returns:
-        uint8 (H // factor, W // factor, 3); the picture itself where `factor` is 1.
+        uint8 (H // factor, W // factor, 3); the picture itself if `factor` is 1.
     """
     height, width = image.shape[0] // factor, image.shape[1] // factor
     if factor == 1 or not height or not width:
@@ -87,8 +87,8 @@ def tiles(image: np.ndarray, levels: Iterable[int]) -> Iterator[View]:
 
     Args:
         image: uint8 (H, W, 3).
-        levels: how often the side of the largest tiles is halved, ascending; levels whose tiles
-            would be smaller than `MIN_TILE` have none.
+        levels: how often the side of the largest tiles is halved, ascending; levels with tiles
+            smaller than `MIN_TILE` are skipped.
     """
     longest = max(image.shape[:2])
     for level in levels:
@@ -106,7 +106,7 @@ def tiles(image: np.ndarray, levels: Iterable[int]) -> Iterator[View]:
 
 
 def starts(length: int, side: int) -> list[int]:
-    """Where evenly spaced tiles start that cover `length` pixels, about `STRIDE` apart."""
+    """Start positions of evenly spaced tiles that cover `length` pixels, about `STRIDE` apart."""
     if length <= side:
         return [0]
     strides = (length - side) / (side * STRIDE)
@@ -115,11 +115,11 @@ def starts(length: int, side: int) -> list[int]:
 
 
 def square_around(image: np.ndarray, box: Box, reach: float) -> View:
-    """The square around a box, as far as it lies in the picture.
+    """Cut the square around a box, clipped to the picture.
 
     Args:
         image: uint8 (H, W, 3).
-        box: its middle is the middle of the square.
+        box: its centre is the centre of the square.
         reach: half the side of the square, in sides of the box.
     """
     (x, y), half = box.middle, reach * box.side

@@ -1,4 +1,4 @@
-"""Galleries by address: a file's name, or an engine's URL."""
+"""Open a gallery by its address: a file name or a database URL."""
 
 from __future__ import annotations
 
@@ -22,51 +22,51 @@ def open_gallery(
     size: int = 512,
     *,
     new: bool = True,
-    also: Callable[[str], bool] = lambda _: False,
+    compatible: Callable[[str], bool] = lambda _: False,
 ) -> Gallery:
     """Open a gallery; close it after use.
 
     Args:
         address: `people.db`, an SQLite file; `postgresql://user@host/database?gallery=people`, with
             `&search=hnsw` for approximate search, see `PostgresGallery`; or `people.safetensors`,
-            which is read into memory and can only be looked at and searched, see
-            `check_changeable`.
+            which is loaded into memory; changes to it are not saved, see `check_changeable`.
         fingerprint: of the weights in use.
         size: length of their templates.
-        new: whether a gallery that is missing is made.
-        also: asked whether another fingerprint is of the same weights.
+        new: whether to create a missing gallery.
+        compatible: called with another fingerprint; returns whether it is of the same weights.
 
     Raises:
-        GalleryError: it is missing, cannot be used, or the address says nothing.
-        GalleryMismatchError: it belongs to other weights.
+        GalleryError: the gallery is missing or unusable, or the address has no known form.
+        GalleryMismatchError: the gallery belongs to other weights.
     """
     if _is_postgres(address):
         return _postgres_gallery(os.fspath(address), fingerprint, size, new)
     check_address(address)
     path = Path(address)
     if path.suffix.lower() == FILE:
-        return MemoryGallery.load(path, fingerprint=fingerprint, also=also)
+        return MemoryGallery.load(path, fingerprint=fingerprint, compatible=compatible)
     if not new and not path.exists():
         raise GalleryError(f"There is no gallery {path}.")
     return SqliteGallery(path, fingerprint, size)
 
 
 def check_address(address: str | os.PathLike[str]) -> None:
-    """Find out before the work whether an address is a gallery's.
+    """Fail early on an address that cannot be a gallery's.
 
     Raises:
-        GalleryError: its suffix says nothing.
+        GalleryError: the suffix is unknown.
     """
     path = Path(address)
     if not _is_postgres(address) and path.suffix.lower() not in (FILE, *DATABASES):
-        raise GalleryError(f"{path} is no gallery's address: name a file like {path.name}.db.")
+        raise GalleryError(f"{path} is not a gallery address: use a file name like {path.name}.db.")
 
 
 def check_changeable(address: str | os.PathLike[str]) -> None:
-    """Find out before the work whether a gallery can be changed, or made.
+    """Fail early on a gallery that cannot be changed or created.
 
     Raises:
-        GalleryError: it is a file to hand on, there is no such folder, or its suffix says nothing.
+        GalleryError: it is a read-only copy (`.safetensors`), its folder does not exist, or its
+            suffix is unknown.
     """
     if _is_postgres(address):
         return
@@ -76,7 +76,7 @@ def check_changeable(address: str | os.PathLike[str]) -> None:
     check_address(address)
     if path.suffix.lower() == FILE:
         raise GalleryError(
-            f"{path} is a copy to hand on, not a gallery to change. Make one of it first "
+            f"{path} is a read-only copy. Copy it into a gallery first "
             f"(facehub gallery copy {path} {path.with_suffix('.db')})."
         )
 

@@ -1,4 +1,4 @@
-"""Is a gallery sound? What it keeps is read again, and its answers are compared with NumPy's."""
+"""Check a gallery's integrity: read all stored data, and compare searches with NumPy's."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from facehub.errors import NotInGalleryError
 from facehub.gallery.base import UNIT, Entry, Gallery
 from facehub.results import Candidate
 
-SIMILARITY = 0.6  # of a probe to the template it is made of: about that of two photos of a person
-MOST_FAULTS = 100  # that are told
+SIMILARITY = 0.6  # of a probe to its template: typical of two photos of one person
+MOST_FAULTS = 100  # most faults reported
 TOP = 5
 _TOLERANCE = 1e-6  # of a similarity
 _BATCH = 1024  # templates
 
 
 @dataclass(frozen=True)
-class Soundness:
-    """What a check of a gallery found.
+class IntegrityReport:
+    """The result of `check_integrity`.
 
     Attributes:
-        people: how many there are.
-        templates: how many there are.
-        probes: searches that were compared with NumPy's product; none where there are faults.
-        faults: what is wrong, a sentence each; the first `MOST_FAULTS`.
+        people: number of people.
+        templates: number of templates.
+        probes: number of searches compared with NumPy's product; 0 if reading found faults.
+        faults: a sentence for each fault, at most `MOST_FAULTS`.
     """
 
     people: int
@@ -37,35 +37,35 @@ class Soundness:
     faults: tuple[str, ...]
 
 
-def check_soundness(gallery: Gallery, n_probes: int = 100) -> Soundness:
-    """Read all that a gallery keeps, and compare answers with those of a product in float64.
+def check_integrity(gallery: Gallery, n_probes: int = 100) -> IntegrityReport:
+    """Read all stored data, and compare searches with a matrix product in float64.
 
     Args:
-        gallery: an exact one.
-        n_probes: searches to compare, see `sample_probes`.
+        gallery: the gallery; its search must be exact.
+        n_probes: number of searches to compare, see `sample_probes`.
 
     Raises:
-        GalleryError: it cannot be read.
+        GalleryError: the gallery cannot be read.
     """
     faults = gallery.faults()
     probes = np.empty((0, gallery.size), np.float32)
     if not faults:
         probes = sample_probes(gallery, n_probes)
         faults += _wrong_answers(gallery, probes)
-    return Soundness(len(gallery), gallery.n_templates, len(probes), tuple(faults))
+    return IntegrityReport(len(gallery), gallery.n_templates, len(probes), tuple(faults))
 
 
 def sample_probes(gallery: Gallery, n: int, seed: int = 0) -> np.ndarray:
-    """Probes like other photos of enrolled people: templates drawn at random, with noise.
+    """Simulate other photos of enrolled people: templates drawn at random, with noise.
 
     Args:
-        gallery: whose people are drawn, each as often as another, then one of their templates.
-        n: how many.
-        seed: of the draw.
+        gallery: the gallery. A person is drawn uniformly, then one of their templates.
+        n: number of probes.
+        seed: of the random generator.
 
     Returns:
-        float32 (M, size), unit rows, each at a cosine of `SIMILARITY` from its template. M is less
-        than n where the gallery is empty, or people are removed meanwhile.
+        float32 (M, size), L2-normalised rows, each at a cosine of `SIMILARITY` from its template. M
+        is less than n if the gallery is empty or people are removed meanwhile.
     """
     rng = np.random.default_rng(seed)
     total = len(gallery)
@@ -86,19 +86,19 @@ def sample_probes(gallery: Gallery, n: int, seed: int = 0) -> np.ndarray:
 
 
 def template_fault(name: str, data: bytes, digest: bytes | None, size: int) -> str | None:
-    """What is wrong with a template that a gallery keeps, or None.
+    """Describe what is wrong with a stored template; None if it is intact.
 
     Args:
-        name: whose it is.
+        name: its person.
         data: its float32 bytes, little-endian.
-        digest: the SHA-256 that the gallery keeps of them.
-        size: numbers that it should have.
+        digest: its stored SHA-256.
+        size: its expected length.
     """
     if hashlib.sha256(data).digest() != digest:
         return f"A template of {name} is not the one that was enrolled: its digest differs."
     row = np.frombuffer(data, "<f4").astype(np.float64)
     if len(row) != size or not abs(np.linalg.norm(row) - 1) <= 2 * UNIT:
-        return f"A template of {name} is not {size} finite numbers of length 1."
+        return f"A template of {name} is not {size} finite, L2-normalised numbers."
     return None
 
 
@@ -109,17 +109,17 @@ def _wrong_answers(gallery: Gallery, probes: np.ndarray) -> list[str]:
     expected = _product(gallery.export(), probes, TOP + 1)
     wrong = 0
     for probe, found, best in zip(probes, before, expected, strict=True):
-        if not _agree(found, best):  # others may have changed the gallery meanwhile
+        if not _is_correct(found, best):  # another process may have changed the gallery meanwhile
             wrong += gallery.search(probe[None], TOP)[0] == found
-    return [f"{wrong} of {len(probes)} searches did not find what NumPy finds."] if wrong else []
+    return [f"{wrong} of {len(probes)} searches differ from NumPy's results."] if wrong else []
 
 
-def _agree(found: Sequence[Candidate], best: Sequence[tuple[float, str]]) -> bool:
-    """Whether an answer is right; people who are equally similar may change places.
+def _is_correct(found: Sequence[Candidate], best: Sequence[tuple[float, str]]) -> bool:
+    """Whether a search result is correct; equally similar people may come in any order.
 
     Args:
-        found: the answer.
-        best: similarities and names, one more than an answer has where there are so many people.
+        found: the search result.
+        best: (similarity, name), one more than `found` if the gallery has that many people.
     """
     scores = np.array([score for score, _ in best])
     if len(found) != min(TOP, len(best)):
@@ -133,9 +133,9 @@ def _agree(found: Sequence[Candidate], best: Sequence[tuple[float, str]]) -> boo
 
 
 def _product(entries: Iterator[Entry], probes: np.ndarray, k: int) -> list[list[tuple[float, str]]]:
-    """The k best people of each probe, from all templates in turn, people side by side."""
+    """Find each probe's k best people by a product with all templates, grouped by person."""
     wide = probes.astype(np.float64)
-    names: list[str] = []  # of the people who are among the best of some probe, or were
+    names: list[str] = []  # of all people so far
     scores = np.full((k, len(probes)), -np.inf)
     people = np.full((k, len(probes)), -1)
     while batch := list(itertools.islice(entries, _BATCH)):

@@ -1,4 +1,4 @@
-"""People from one gallery into another."""
+"""Copy people from one gallery to another."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def copy_gallery(source: Gallery, target: Gallery) -> None:
     """Enrol all templates of one gallery in another, all or none.
 
     Args:
-        source: not changed.
-        target: keeps what it has; who is in both has the templates of both.
+        source: the gallery to read.
+        target: the gallery to change; it keeps its own templates. People in both get the union.
 
     Raises:
-        GalleryError: either cannot be used.
+        GalleryError: either gallery cannot be used.
     """
     entries = source.export()
     with target.transaction():
@@ -27,13 +27,13 @@ def copy_gallery(source: Gallery, target: Gallery) -> None:
 
 
 def compare_galleries(source: Gallery, target: Gallery) -> int:
-    """Make sure that all templates of one gallery are in another, under the same names.
+    """Check that all templates of one gallery are in another, under the same names.
 
     Returns:
-        How many they are.
+        The number of templates of `source`.
 
     Raises:
-        GalleryError: one is missing.
+        GalleryError: a template is missing.
     """
     count, name, there = 0, None, set[str]()
     for entry in source.export():

@@ -1,4 +1,4 @@
-"""A gallery as one safetensors file: to hand on, and what facehub 0.1 kept."""
+"""Read and write a gallery as one safetensors file: for exchange, and the format of facehub 0.1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from facehub.errors import GalleryError, GalleryUnavailableError
-from facehub.gallery.base import Entry, clean_name, mismatch
+from facehub.gallery.base import Entry, clean_name, wrong_weights
 from facehub.io.files import write_atomically
 
 FORMAT = "facehub-gallery-1"
@@ -20,16 +20,16 @@ FORMAT = "facehub-gallery-1"
 def write_gallery(
     path: str | os.PathLike[str], fingerprint: str, size: int, entries: Iterable[Entry]
 ) -> None:
-    """Write a gallery file, atomically, readable by its owner only.
+    """Write a gallery file atomically, readable by its owner only.
 
     Args:
         path: the file.
         fingerprint: of the weights that made the templates.
         size: length of a template.
-        entries: as `Gallery.export` gives them: each person's side by side.
+        entries: grouped by person, as from `Gallery.export`.
 
     Raises:
-        GalleryUnavailableError: it cannot be written.
+        GalleryUnavailableError: the file cannot be written.
     """
     templates: list[np.ndarray] = []
     sources: dict[str, list[str]] = {}
@@ -55,23 +55,23 @@ def read_gallery(
     path: str | os.PathLike[str],
     *,
     fingerprint: str,
-    also: Callable[[str], bool] = lambda _: False,
+    compatible: Callable[[str], bool] = lambda _: False,
 ) -> tuple[int, list[Entry]]:
     """Read a gallery file and check all of it.
 
     Args:
         path: the file.
         fingerprint: of the weights in use.
-        also: asked whether another fingerprint is of the same weights.
+        compatible: called with another fingerprint; returns whether it is of the same weights.
 
     Returns:
-        Length of a template, and the templates in order, people side by side.
+        (length of a template, entries grouped by person, in the order of enrolment).
 
     Raises:
-        GalleryError: missing or damaged, or not a gallery.
-        GalleryMismatchError: made with other weights: similarities would mean nothing.
+        GalleryError: the file is missing, damaged or not a gallery.
+        GalleryMismatchError: other weights made it, so similarities would be meaningless.
     """
-    if not os.path.isfile(path):  # unlike `Path.is_file`, never raises
+    if not os.path.isfile(path):  # never raises, unlike `Path.is_file`
         raise GalleryError(f"There is no gallery file {path}.")
     try:
         open(path, "rb").close()
@@ -98,11 +98,11 @@ def read_gallery(
             raise ValueError("a name occurs twice")
         if not all(sources for _, sources in people):
             raise ValueError("a person without a template")
-    except Exception as error:  # damaged data makes the readers raise almost anything
+    except Exception as error:  # on damaged data, the readers raise almost anything
         raise GalleryError(f"{path} is damaged or not a facehub gallery.") from error
     made_by = metadata.get("fingerprint", "")
-    if made_by != fingerprint and not also(made_by):
-        raise mismatch(path, made_by, fingerprint)
+    if made_by != fingerprint and not compatible(made_by):
+        raise wrong_weights(path, made_by, fingerprint)
     rows = iter(templates)
     entries = [Entry(name, next(rows), source) for name, sources in people for source in sources]
     return templates.shape[1], entries

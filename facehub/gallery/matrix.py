@@ -1,8 +1,8 @@
-"""Templates of many people in one matrix, searched exactly.
+"""Exact search over the templates of many people in one matrix.
 
-A first pass over all templates is quick but coarse: in 8 bits where that pays, else in float32. The
-best of it are compared anew in float64. A bound on the first pass's error proves that no other
-template can belong among the answers; where it does not yet, twice as many are compared.
+A first pass over all templates is fast but coarse: in int8 if the gallery is large, else in
+float32. Its best candidates are re-ranked in float64. A bound on the first pass's error proves that
+no other template can be among the results; while it does not, twice as many are re-ranked.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from facehub.errors import GalleryError
 
 try:
     import numkong
-except ImportError:  # no wheel for this platform: all passes are in float32
+except ImportError:  # no wheel for this platform: every pass uses float32
     numkong = None  # type: ignore[assignment]
 
 NOBODY = -1
-CODED_FROM = 20_000  # templates from which the pass in 8 bits pays
+CODED_FROM = 20_000  # number of templates from which the int8 pass is faster
 ROUNDING = 3e-5  # of a float32 product of unit vectors: 512 times the unit roundoff
-_ROOM = 8  # a growing matrix gets an eighth more than it needs
-_CHUNK = 2**24  # similarities held at once
-_CODED_ROWS = 2**13  # multiplied at once
-_ROWS = 2**11  # coded or compared anew at once: a cache holds them
+_ROOM = 8  # a growing matrix reserves an eighth more than it needs
+_CHUNK = 2**24  # similarities in memory at once
+_CODED_ROWS = 2**13  # int8 rows per multiplication
+_ROWS = 2**11  # rows quantised or re-ranked at once: they fit the cache
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Hit:
     Attributes:
         person: number of the person.
         similarity: cosine, -1 to 1.
-        slot: of the template.
+        slot: slot of the template.
     """
 
     person: int
@@ -49,15 +49,15 @@ class Hit:
 
 
 class TemplateMatrix:
-    """Templates in numbered slots, each one's person, and its place among that person's.
+    """Templates in numbered slots, with each one's person and its position among that person's.
 
-    Not safe to share between threads: whoever holds it takes care of that.
+    Not thread-safe: the owner must lock it.
 
     Args:
         size: length of a template.
 
     Attributes:
-        n: slots in use; those among them without a person are skipped.
+        n: number of slots in use; slots without a person are skipped.
     """
 
     def __init__(self, size: int) -> None:
@@ -68,28 +68,29 @@ class TemplateMatrix:
         self._codes: _Codes | None = None
 
     def reserve(self, n: int) -> None:
-        """Make room for slots 0 to n - 1."""
+        """Allocate slots 0 to n - 1."""
         capacity = len(self._rows)
         if n <= capacity:
             return
         capacity = max(1024, n + n // _ROOM)
-        self._rows = _grown(self._rows[: self.n], capacity)
-        self._people = _grown(self._people[: self.n], capacity)
-        self._places = _grown(self._places[: self.n], capacity)
+        self._rows = _enlarge(self._rows[: self.n], capacity)
+        self._people = _enlarge(self._people[: self.n], capacity)
+        self._places = _enlarge(self._places[: self.n], capacity)
         if self._codes is not None:
-            self._codes.rows = _grown(self._codes.rows[: self.n], capacity)
+            self._codes.rows = _enlarge(self._codes.rows[: self.n], capacity)
 
     def put(
         self, slots: np.ndarray, rows: np.ndarray, people: np.ndarray, places: np.ndarray
     ) -> None:
-        """Fill slots, or fill them anew.
+        """Write slots; existing contents are overwritten.
 
         Args:
-            slots: int64 (N,), from 0; each once.
-            rows: float32 (N, size), unit rows.
-            people: int64 (N,), number of each one's person, or `NOBODY`. Of equally similar
-                people the lowest number comes first.
-            places: int64 (N,); of a person's equally similar templates the lowest comes first.
+            slots: int64 (N,), 0 or more, without duplicates.
+            rows: float32 (N, size), L2-normalised.
+            people: int64 (N,), number of each template's person, or `NOBODY`. Ties between people
+                go to the lowest number.
+            places: int64 (N,), position among the person's templates. Ties between them go to the
+                lowest position.
         """
         if len(slots):
             self.put_many(int(slots.max()) + 1, [(slots, rows, people, places)])
@@ -99,11 +100,11 @@ class TemplateMatrix:
         n: int,
         parts: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
     ) -> None:
-        """Fill many slots, on all cores while the next part is made.
+        """Write many slots, on all cores while the caller produces the next part.
 
         Args:
-            n: number of slots that are in use afterwards, if it is more than now.
-            parts: what `put` takes, no slot twice. What they hold must not change afterwards.
+            n: number of slots in use afterwards; ignored if it is less than now.
+            parts: arguments of `put`, no slot twice. The arrays must not change afterwards.
         """
         self.reserve(n)
         if n > self.n:
@@ -113,7 +114,7 @@ class TemplateMatrix:
         fitting = True
         with _Workers() as workers:
             for slots, rows, people, places in parts:
-                # A slice is filled many times as fast.
+                # Assigning to a slice is many times as fast.
                 at: Any = slots
                 if (np.diff(slots) == 1).all():
                     at = slice(int(slots[0]), int(slots[-1]) + 1)
@@ -128,16 +129,16 @@ class TemplateMatrix:
             self._codes = None
 
     def forget(self, slots: np.ndarray) -> None:
-        """Empty slots; they may be filled anew."""
+        """Clear slots; they may be written again."""
         self._rows[slots], self._people[slots] = 0, NOBODY
         if self._codes is not None:
             self._codes.rows[slots] = 0
 
     def search(self, probes: np.ndarray, k: int) -> list[list[Hit]]:
-        """The k most similar people of each probe, best first.
+        """Find the k most similar people of each probe, best first.
 
         Args:
-            probes: float32 (M, size), unit rows.
+            probes: float32 (M, size), L2-normalised rows.
             k: at least 1.
 
         Raises:
@@ -147,7 +148,7 @@ class TemplateMatrix:
             return [[] for _ in probes]
         step = max(1, _CHUNK // self.n)
         return [
-            self._ranked(probe, scores, scale, bound, k)
+            self._rank(probe, scores, scale, bound, k)
             for begin in range(0, len(probes), step)
             for probe, scores, scale, bound in self._first_pass(probes[begin : begin + step])
         ]
@@ -155,7 +156,7 @@ class TemplateMatrix:
     def _first_pass(
         self, probes: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, float, float]]:
-        """Each probe with what `_ranked` takes."""
+        """Yield the arguments of `_rank` for each probe."""
         if numkong is None or self.n < CODED_FROM:
             for probe, scores in zip(probes, probes @ self._rows[: self.n].T, strict=True):
                 yield probe, scores, 1.0, ROUNDING
@@ -166,39 +167,39 @@ class TemplateMatrix:
         for probe, scores, (scale, bound) in zip(probes, coarse, bounds, strict=True):
             yield probe, scores, scale, bound
 
-    def _ranked(
+    def _rank(
         self, probe: np.ndarray, coarse: np.ndarray, scale: float, bound: float, k: int
     ) -> list[Hit]:
-        """The answer for one probe.
+        """Rank the people for one probe.
 
         Args:
             probe: float32 (size,).
-            coarse: (n,), from the first pass.
-            scale: makes similarities of them.
-            bound: how far these may lie from the true ones.
-            k: people.
+            coarse: (n,), scores of the first pass.
+            scale: factor that turns them into similarities.
+            bound: largest error of these similarities.
+            k: number of people.
         """
         count = max(4 * k, 64)
         while True:
             if count < self.n:
                 slots = np.argpartition(coarse, self.n - count)[self.n - count :]
-                limit = float(coarse[slots[0]]) * scale + bound  # no other template is above it
+                limit = float(coarse[slots[0]]) * scale + bound  # upper bound of all others
             else:
                 slots, limit = np.arange(self.n), -np.inf
-            hits = self._compared(probe, slots[self._people[slots] != NOBODY], k)
+            hits = self._rerank(probe, slots[self._people[slots] != NOBODY], k)
             if limit == -np.inf or (len(hits) == k and hits[-1].similarity > limit):
                 return hits
             count *= 2 if len(hits) == k else 8
 
-    def _compared(self, probe: np.ndarray, slots: np.ndarray, k: int) -> list[Hit]:
-        """Each person's best template among some."""
+    def _rerank(self, probe: np.ndarray, slots: np.ndarray, k: int) -> list[Hit]:
+        """Find each person's best template among some slots, in float64."""
         exact = np.concatenate(
             [
                 self._rows[slots[begin : begin + _ROWS]].astype(np.float64) @ probe
                 for begin in range(0, max(len(slots), 1), _ROWS)
             ]
         )
-        if not np.isfinite(exact).all():  # whatever damaged it, it must not rank
+        if not np.isfinite(exact).all():  # NaN must never be ranked
             raise GalleryError("The gallery is damaged: it holds a template that is not finite.")
         scores = exact.astype(np.float32)  # copies of one template are equally similar
         people = self._people[slots]
@@ -209,11 +210,11 @@ class TemplateMatrix:
 
 
 class _Codes:
-    """Templates in 8 bits: rounded to multiples of one step.
+    """Templates quantised to int8: rounded to multiples of one step.
 
     Args:
         rows: float32 (capacity, size).
-        n: how many of them are in use.
+        n: number of rows in use.
 
     Attributes:
         rows: int8 (capacity, size).
@@ -230,18 +231,18 @@ class _Codes:
         self._usual = self._error
 
     def put(self, slots: np.ndarray, rows: np.ndarray) -> bool:
-        """Code some rows; False where they do not fit the step: all should be coded anew."""
+        """Quantise some rows; False: they do not fit the step, so all must be quantised again."""
         coded = np.empty(rows.shape, np.int8)
         self._error = max(self._error, self._code(rows, out=coded))
         self.rows[slots] = coded
         return self._error <= 1.5 * self._usual
 
     def scores(self, probes: np.ndarray, n: int) -> tuple[np.ndarray, list[tuple[float, float]]]:
-        """The first pass.
+        """Run the first pass.
 
         Returns:
-            int32 (M, n); for each probe what makes similarities of them, and how far these may lie
-            from the true ones: |p.x - p'.x'| <= |p - p'| |x| + |p'| |x - x'|.
+            Scores, int32 (M, n); for each probe the factor that turns them into similarities, and
+            their largest error: |p.x - p'.x'| <= |p - p'| |x| + |p'| |x - x'|.
         """
         steps = np.maximum(np.abs(probes).max(axis=1) / 127, 1e-30)
         coded = np.rint(probes / steps[:, None]).astype(np.int8)
@@ -263,7 +264,7 @@ class _Codes:
         return found, bounds
 
     def _code(self, rows: np.ndarray, out: np.ndarray) -> float:
-        """Code rows; returns the largest distance between a row and what its code stands for."""
+        """Quantise rows into `out`; return the largest L2 distance between a row and its code."""
         steps = np.rint(rows * np.float32(1 / self._step))
         np.clip(steps, -127, 127, out=steps)
         out[:] = steps
@@ -273,7 +274,7 @@ class _Codes:
 
 
 class _Workers:
-    """Threads that are never more than a few pieces of work behind."""
+    """A thread pool with a bounded queue."""
 
     def __init__(self) -> None:
         cores = os.cpu_count() or 1
@@ -285,7 +286,7 @@ class _Workers:
         return self
 
     def start(self, work: Callable[[], object]) -> None:
-        """Have work done; waits for the oldest where much is pending."""
+        """Submit work; wait for the oldest if the queue is full."""
         self._pending.append(self._threads.submit(work))
         if len(self._pending) > self._limit:
             self._pending.popleft().result()
@@ -296,7 +297,7 @@ class _Workers:
             self._pending.popleft().result()
 
 
-def _grown(values: np.ndarray, capacity: int) -> np.ndarray:
+def _enlarge(values: np.ndarray, capacity: int) -> np.ndarray:
     larger = np.empty((capacity, *values.shape[1:]), values.dtype)
     larger[: len(values)] = values
     return larger

@@ -1,4 +1,4 @@
-"""A gallery in memory, for a session or a script; it can be kept as one safetensors file."""
+"""A gallery in memory, for a session or a script; it can be saved as one safetensors file."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from facehub.gallery.base import (
     check_page,
     check_probes,
     clean_name,
-    no_example,
-    taken,
-    themselves,
-    tidy,
-    unknown,
+    merge_with_self,
+    name_taken,
+    normalize_name,
+    unknown_example,
+    unknown_person,
 )
 from facehub.gallery.check import MOST_FAULTS, template_fault
 from facehub.gallery.file import read_gallery, write_gallery
@@ -41,7 +41,7 @@ class _Person:
 
 
 class MemoryGallery:
-    """A `Gallery` of this process alone. It is gone with the process unless it is saved.
+    """A `Gallery` in this process's memory. It ends with the process unless it is saved.
 
     Args:
         fingerprint: of the weights that make the templates (`FaceRecognizer.fingerprint`).
@@ -56,8 +56,8 @@ class MemoryGallery:
         self._people: dict[str, _Person] = {}
         self._names: dict[int, str] = {}
         self._next = 0  # number of the next person
-        self._slots = 0  # ever used
-        self._matrix: TemplateMatrix | None = None  # from the first search on
+        self._slots = 0  # number of slots ever used
+        self._matrix: TemplateMatrix | None = None  # built by the first search
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class MemoryGallery:
         return iter(list(self._people))
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and tidy(name) in self._people
+        return isinstance(name, str) and normalize_name(name) in self._people
 
     @property
     def n_templates(self) -> int:
@@ -75,7 +75,7 @@ class MemoryGallery:
             return sum(len(person.examples) for person in self._people.values())
 
     def copy(self) -> MemoryGallery:
-        """A gallery of the same people; changes to one are not seen in the other."""
+        """Copy the gallery; later changes to one do not affect the other."""
         other = MemoryGallery(self.fingerprint, self.size)
         with self._lock:
             other._restore(self._state())
@@ -102,9 +102,9 @@ class MemoryGallery:
 
     def remove(self, name: str, digest: str | None = None) -> None:
         with self._lock:
-            name, person = tidy(name), self._known(name)
+            name, person = normalize_name(name), self._known(name)
             if digest is not None and digest not in person.examples:
-                raise no_example(name)
+                raise unknown_example(name)
             digests = list(person.examples) if digest is None else [digest]
             gone = [person.examples.pop(each)[0] for each in digests]
             if not person.examples:
@@ -113,20 +113,20 @@ class MemoryGallery:
 
     def rename(self, name: str, new_name: str) -> None:
         with self._lock:
-            name, person, new_name = tidy(name), self._known(name), clean_name(new_name)
+            name, person, new_name = normalize_name(name), self._known(name), clean_name(new_name)
             if new_name == name:
                 return
             if new_name in self._people:
-                raise taken(new_name)
+                raise name_taken(new_name)
             self._names[person.number] = new_name
             self._people = {new_name if n == name else n: p for n, p in self._people.items()}
 
     def merge(self, name: str, into: str) -> None:
         with self._lock:
-            name, into = tidy(name), tidy(into)
+            name, into = normalize_name(name), normalize_name(into)
             person, other = self._known(name), self._known(into)
             if name == into:
-                raise themselves(name)
+                raise merge_with_self(name)
             moved = {d: pair for d, pair in person.examples.items() if d not in other.examples}
             double = [pair[0] for d, pair in person.examples.items() if d in other.examples]
             del self._people[name], self._names[person.number]
@@ -142,7 +142,7 @@ class MemoryGallery:
             if not self._people or top_k < 1:
                 return [[] for _ in probes]
             if self._matrix is None:
-                self._matrix = self._built()
+                self._matrix = self._build_matrix()
             return [
                 [self._candidate(hit.person, hit.similarity, hit.slot) for hit in hits]
                 for hits in self._matrix.search(probes, top_k)
@@ -190,10 +190,13 @@ class MemoryGallery:
         self.close()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file, atomically, readable by its owner only.
+        """Write one safetensors file atomically, readable by its owner only.
+
+        Args:
+            path: the `.safetensors` file.
 
         Raises:
-            GalleryError: it cannot be written.
+            GalleryUnavailableError: the file cannot be written.
         """
         write_gallery(path, self.fingerprint, self.size, self.export())
 
@@ -203,20 +206,21 @@ class MemoryGallery:
         path: str | os.PathLike[str],
         *,
         fingerprint: str,
-        also: Callable[[str], bool] = lambda _: False,
+        compatible: Callable[[str], bool] = lambda _: False,
     ) -> MemoryGallery:
         """Read a gallery file and check all of it; see `FaceRecognizer.load_gallery`.
 
         Args:
             path: the file.
             fingerprint: of the weights in use.
-            also: asked whether another fingerprint is of the same weights: those of version 1 are.
+            compatible: called with another fingerprint; returns whether it is of the same weights
+                (True for the version 1 fingerprint).
 
         Raises:
-            GalleryError: missing or damaged, or not a gallery.
-            GalleryMismatchError: made with other weights: similarities would mean nothing.
+            GalleryError: the file is missing, damaged or not a gallery.
+            GalleryMismatchError: other weights made it, so similarities would be meaningless.
         """
-        size, entries = read_gallery(path, fingerprint=fingerprint, also=also)
+        size, entries = read_gallery(path, fingerprint=fingerprint, compatible=compatible)
         gallery = cls(fingerprint, size)
         try:
             gallery.add_many(entries)
@@ -240,7 +244,7 @@ class MemoryGallery:
         return True
 
     def _put(self, slot: int, example: Example, person: int) -> None:
-        """Into the matrix, if there is one. A later slot is a later place, too."""
+        """Update the matrix if it is built. Slots grow with time, so they serve as places too."""
         if self._matrix is not None:
             slots = np.array([slot])
             self._matrix.put(slots, example.template[None], np.array([person]), slots)
@@ -250,7 +254,7 @@ class MemoryGallery:
             self._matrix.forget(np.array(slots))
 
     def _state(self) -> tuple[Any, ...]:
-        """All that changes, but the matrix; a copy."""
+        """Copy all mutable state but the matrix."""
         people = {n: _Person(p.number, dict(p.examples)) for n, p in self._people.items()}
         return people, dict(self._names), self._next, self._slots
 
@@ -258,7 +262,7 @@ class MemoryGallery:
         self._people, self._names, self._next, self._slots = state
         self._matrix = None
 
-    def _built(self) -> TemplateMatrix:
+    def _build_matrix(self) -> TemplateMatrix:
         matrix = TemplateMatrix(self.size)
         pairs = [
             (slot, example, person.number)
@@ -277,7 +281,7 @@ class MemoryGallery:
         return Candidate(name, similarity, place, pairs[place][1].source)
 
     def _known(self, name: str) -> _Person:
-        person = self._people.get(tidy(name))
+        person = self._people.get(normalize_name(name))
         if person is None:
-            raise unknown(tidy(name))
+            raise unknown_person(normalize_name(name))
         return person

@@ -1,4 +1,4 @@
-"""A gallery in PostgreSQL with pgvector, which several machines may share."""
+"""A gallery in PostgreSQL with pgvector, shared by several machines."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from facehub.gallery.base import (
     check_page,
     check_probes,
     clean_name,
-    mismatch,
-    no_example,
-    taken,
-    themselves,
-    tidy,
-    unknown,
+    merge_with_self,
+    name_taken,
+    normalize_name,
+    unknown_example,
+    unknown_person,
+    wrong_weights,
 )
 from facehub.gallery.check import MOST_FAULTS
 from facehub.gallery.postgres_check import find_faults
@@ -34,7 +34,7 @@ from facehub.gallery.postgres_connection import (
     Connections,
     connect,
     parse_address,
-    words,
+    translated_errors,
 )
 from facehub.gallery.postgres_index import create_index, drop_index, has_index, search_index
 from facehub.gallery.postgres_rows import Rows
@@ -44,25 +44,25 @@ from facehub.results import Candidate
 
 
 class PostgresGallery:
-    """A `Gallery` in a PostgreSQL database, where many may lie side by side.
+    """A `Gallery` in a PostgreSQL database; one database holds many.
 
-    Processes on several machines may read it, and change it in turns: a change, or a transaction of
-    several, waits for the one before it. Each search sees one moment. Threads may share the object;
-    each of them has transactions of its own. After a lost connection, the call that it broke raises
-    GalleryUnavailableError, and the next one connects anew. What was being changed then is there
-    wholly or not at all, and may be enrolled again without harm.
+    Processes on several machines may read and change it. Changes, and transactions of several, are
+    serialised. Each search sees one snapshot. Threads may share the object; each thread has its own
+    transactions. When a connection is lost, the current call raises GalleryUnavailableError and the
+    next one reconnects. The interrupted change was applied entirely or not at all; enrolling again
+    is harmless.
 
     Args:
         address: `postgresql://user@host/database?gallery=people`; see `parse_address`. With
             `&search=hnsw`, `search` uses the index that `create_index` makes, and is not `exact`.
         fingerprint: of the weights in use.
         size: length of their templates.
-        new: whether a gallery that is missing is made.
+        new: whether to create a missing gallery.
 
     Raises:
-        GalleryUnavailableError: it cannot be reached.
-        GalleryError: it is missing or cannot be used, or the address is not usable.
-        GalleryMismatchError: it belongs to other weights.
+        GalleryUnavailableError: the server cannot be reached.
+        GalleryError: the gallery is missing or unusable, or the address is invalid.
+        GalleryMismatchError: the gallery belongs to other weights.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class PostgresGallery:
         self._address = parse_address(address)
         self._where = self._address.text
         self._own = threading.local()  # this thread's transaction
-        with words(self._where), closing(connect(self._address)) as connection:
+        with translated_errors(self._where), closing(connect(self._address)) as connection:
             migrate(connection, new=new)
             found = find_gallery(connection, self._address.gallery)
             if found is None and new:
@@ -82,7 +82,7 @@ class PostgresGallery:
             raise GalleryError(f"There is no gallery {self._where}.")
         self._id, made_by, self.size = found
         if made_by != fingerprint:
-            raise mismatch(self._where, made_by, fingerprint)
+            raise wrong_weights(self._where, made_by, fingerprint)
         self._rows = Rows(self._id, self.size)
         self._connections = Connections(self._connect)
 
@@ -105,7 +105,7 @@ class PostgresGallery:
         if not isinstance(name, str):
             return False
         with self._reading() as connection:
-            return self._rows.person(connection, tidy(name)) is not None
+            return self._rows.person(connection, normalize_name(name)) is not None
 
     def people(self, offset: int = 0, limit: int | None = None) -> dict[str, int]:
         check_page(offset, limit)
@@ -128,43 +128,43 @@ class PostgresGallery:
     def remove(self, name: str, digest: str | None = None) -> None:
         with self._writing() as connection:
             if not self._rows.remove(connection, self._known(connection, name), digest):
-                raise no_example(tidy(name))
+                raise unknown_example(normalize_name(name))
 
     def rename(self, name: str, new_name: str) -> None:
         with self._writing() as connection:
             person, new_name = self._known(connection, name), clean_name(new_name)
             if self._rows.person(connection, new_name) not in (None, person):
-                raise taken(new_name)
+                raise name_taken(new_name)
             self._rows.rename(connection, person, new_name)
 
     def merge(self, name: str, into: str) -> None:
         with self._writing() as connection:
             person, other = self._known(connection, name), self._known(connection, into)
             if person == other:
-                raise themselves(tidy(name))
+                raise merge_with_self(normalize_name(name))
             self._rows.merge(connection, person, other)
 
     def search(self, probes: np.ndarray, top_k: int = 5) -> list[list[Candidate]]:
         return self._search(probes, top_k, self._address.ef_search)
 
     def search_exactly(self, probes: np.ndarray, top_k: int = 5) -> list[list[Candidate]]:
-        """As `search`, exact whatever the address says."""
+        """Like `search`, but always exact, whatever the address says."""
         return self._search(probes, top_k, None)
 
     def create_index(self) -> None:
-        """Make an index for approximate search; who changes the gallery waits until it is made.
+        """Create the index for approximate search; changes to the gallery wait until it is done.
 
         Raises:
-            GalleryError: it cannot be made; or within a transaction.
+            GalleryError: it cannot be created, or a transaction is open.
         """
         with self._outside("indexed") as connection:
             create_index(connection, self._id, self.size)
 
     def drop_index(self) -> None:
-        """Remove that index if there is one.
+        """Remove the index if it exists.
 
         Raises:
-            GalleryError: it cannot be removed; or within a transaction.
+            GalleryError: it cannot be removed, or a transaction is open.
         """
         with self._outside("indexed") as connection:
             drop_index(connection, self._id)
@@ -182,12 +182,12 @@ class PostgresGallery:
             return list(islice(find_faults(connection, self._id, self.size), MOST_FAULTS))
 
     def purge(self) -> None:
-        """Rewrite the tables without what was removed; nobody can use them meanwhile.
+        """Rewrite the tables without the removed rows; the gallery is locked meanwhile.
 
-        The write-ahead log, replicas and backups keep copies until they are written over.
+        The write-ahead log, replicas and backups keep copies until they are overwritten.
 
         Raises:
-            GalleryError: within a transaction; or another one does not end; or the role does not
+            GalleryError: a transaction is open, an older one does not end, or the role does not
                 own the tables.
         """
         with self._outside("purged") as connection:
@@ -216,12 +216,12 @@ class PostgresGallery:
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         held = self._held
-        with words(self._where):
+        with translated_errors(self._where):
             if held is None:
                 with self._connections.transaction(READ) as connection:
                     yield connection
             else:
-                with held.transaction():  # a savepoint: what fails leaves the rest as it is
+                with held.transaction():  # a savepoint: a failure leaves the outer transaction
                     yield held
 
     @contextmanager
@@ -230,7 +230,7 @@ class PostgresGallery:
             with self._reading() as connection:
                 yield connection
             return
-        with words(self._where), self._connections.transaction(WRITE) as connection:
+        with translated_errors(self._where), self._connections.transaction(WRITE) as connection:
             row = connection.execute(
                 "SELECT fingerprint FROM facehub.gallery WHERE id = %s FOR NO KEY UPDATE",
                 (self._id,),
@@ -238,7 +238,7 @@ class PostgresGallery:
             if row is None:
                 raise self._gone()
             if row[0] != self.fingerprint:
-                raise mismatch(self._where, row[0], self.fingerprint)
+                raise wrong_weights(self._where, row[0], self.fingerprint)
             self._own.connection = connection
             try:
                 yield connection
@@ -247,10 +247,10 @@ class PostgresGallery:
 
     @contextmanager
     def _outside(self, what: str) -> Iterator[Connection]:
-        """A connection of its own, outside a transaction."""
+        """Open a separate connection, outside a transaction."""
         if self._held is not None:
             raise GalleryError(f"A gallery cannot be {what} within a transaction.")
-        with words(self._where), closing(self._connect()) as connection:
+        with translated_errors(self._where), closing(self._connect()) as connection:
             yield connection
 
     def _connect(self) -> Connection:
@@ -275,7 +275,7 @@ class PostgresGallery:
                 found = search_index(connection, self._id, probes, top_k, ef_search)
             else:
                 raise GalleryError(
-                    f"{self._where} has no index for approximate search: make it first "
+                    f"{self._where} has no index for approximate search: create it first "
                     "(facehub gallery index), or leave out search=hnsw."
                 )
             return self._rows.candidates(connection, found)
@@ -283,7 +283,7 @@ class PostgresGallery:
     # --- rows -------------------------------------------------------------------------------------
 
     def _counts(self) -> tuple[int, int]:
-        """People and templates."""
+        """(number of people, number of templates)."""
         query = "SELECT people, templates FROM facehub.gallery WHERE id = %s"
         with self._reading() as connection:
             row = connection.execute(query, (self._id,)).fetchone()
@@ -292,11 +292,11 @@ class PostgresGallery:
         return int(row[0]), int(row[1])
 
     def _known(self, connection: Connection, name: str) -> int:
-        """A person's number."""
-        person = self._rows.person(connection, tidy(name))
+        """Look up a person's number."""
+        person = self._rows.person(connection, normalize_name(name))
         if person is None:
-            raise unknown(tidy(name))
+            raise unknown_person(normalize_name(name))
         return person
 
     def _gone(self) -> GalleryError:
-        return GalleryError(f"There is no gallery {self._where} any more.")
+        return GalleryError(f"The gallery {self._where} no longer exists.")

@@ -1,4 +1,4 @@
-"""What is wrong with a gallery's rows in PostgreSQL."""
+"""Check the integrity of a gallery's rows in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ WHERE t.gallery = %(gallery)s
 
 
 def find_faults(connection: Connection, gallery: int, size: int) -> Iterator[str]:
-    """Each fault, a sentence: of templates, their codes, people and counts.
+    """Describe each fault of templates, their codes, people and counts in a sentence.
 
     Args:
-        connection: in a transaction that sees one moment.
+        connection: in a `READ` transaction (one snapshot).
         gallery: its id.
         size: length of a template.
     """
@@ -43,8 +43,8 @@ def find_faults(connection: Connection, gallery: int, size: int) -> Iterator[str
     for people, templates, n_people, n_templates in connection.execute(_COUNTS, values).fetchall():
         if (people, templates) != (n_people, n_templates):
             yield (
-                f"There are {n_people} people and {n_templates} templates, where {people} and "
-                f"{templates} were counted."
+                f"There are {n_people} people and {n_templates} templates, but the stored counts "
+                f"are {people} and {templates}."
             )
     with connection.cursor("faults", binary=True) as cursor:
         cursor.itersize = _FETCHED
@@ -55,4 +55,4 @@ def find_faults(connection: Connection, gallery: int, size: int) -> Iterator[str
             elif not np.array_equal(
                 np.frombuffer(exact, "<f4").astype(np.float16), code.to_numpy()
             ):
-                yield f"A template of {name} is searched as another one: its code differs."
+                yield f"The float16 code of a template of {name} does not match the template."

@@ -1,4 +1,4 @@
-"""Connections to a PostgreSQL server for one gallery, and the server's errors in our words."""
+"""Connect to a PostgreSQL server for one gallery, and translate its errors."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from facehub.gallery.base import clean_name
 Connection = psycopg.Connection[Any]
 
 WAIT = 60  # seconds for another process's change to end
-READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"  # one moment's content
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"  # one snapshot
 WRITE = "BEGIN"
-EF_SEARCH = 400  # as an approximate search has it by default; docs/scale.md has its recall
+EF_SEARCH = 400  # default of approximate search; docs/scale.md has its recall
 MOST_EF_SEARCH = 1000  # pgvector's limit
 _MOST_IDLE = 4  # connections kept for the next call
-_DEFAULTS = {  # of libpq's parameters
+_DEFAULTS = {  # libpq parameters
     "application_name": "facehub",
     "client_encoding": "utf8",
     "connect_timeout": "10",
@@ -34,18 +34,18 @@ _DEFAULTS = {  # of libpq's parameters
     "keepalives_count": "3",
     "options": f"-c lock_timeout={WAIT}s",
 }
-_LOST = ("08", "57P")  # classes of SQLSTATE
+_LOST = ("08", "57P")  # SQLSTATE classes of a lost connection
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a gallery is.
+    """The parsed address of a gallery.
 
     Attributes:
         text: the address, for messages; it holds no password.
         gallery: the gallery's name in its database.
-        ef_search: templates that an approximate search looks at, 1 to 1000; None for an exact one.
-        parameters: what libpq is told.
+        ef_search: templates that an approximate search examines, 1 to 1000; None: exact search.
+        parameters: libpq connection parameters.
     """
 
     text: str
@@ -55,21 +55,22 @@ class Address:
 
 
 def parse_address(address: str) -> Address:
-    """Read an address like `postgresql://user@host/database?gallery=people`.
+    """Parse an address like `postgresql://user@host/database?gallery=people`.
 
-    `&search=hnsw` asks for approximate search, `&ef_search=1000` for a thorough one. Whatever
-    else libpq knows may follow (`&sslmode=verify-full`) or be left out: environment (`PGHOST`,
-    `PGPASSFILE`), service files and the password file work as they do everywhere.
+    `&search=hnsw` requests approximate search, `&ef_search=1000` a more thorough one. All libpq
+    parameters are allowed (`&sslmode=verify-full`) and optional: environment variables (`PGHOST`,
+    `PGPASSFILE`), service files and the password file work as usual.
 
     Raises:
-        GalleryError: it is none, names no gallery, holds a password or asks for another search.
+        GalleryError: the address is invalid, names no gallery, holds a password, or requests an
+            unknown search.
     """
     try:
         parts = urlsplit(address)
         options = dict(parse_qsl(parts.query.replace("+", "%2B"), keep_blank_values=True))
         if parts.password is not None or {"password", "sslpassword"} & set(options):
             raise GalleryError(
-                "Leave the password out of a gallery's address, which others may see; "
+                "Leave the password out of a gallery's address, which other users may see; "
                 "put it into ~/.pgpass, or name such a file in PGPASSFILE."
             )
         name = options.pop("gallery", "")
@@ -79,26 +80,24 @@ def parse_address(address: str) -> Address:
         query = urlencode(options, quote_via=quote)
         known = conninfo_to_dict(f"{address.partition('?')[0]}{'?' if query else ''}{query}")
     except (ValueError, psycopg.Error) as error:
-        raise GalleryError(
-            f"{address} is not an address of PostgreSQL: {_first(error)}."
-        ) from error
+        raise GalleryError(f"{address} is not a PostgreSQL address: {_first(error)}.") from error
     parameters = {key: str(value) for key, value in known.items() if value is not None}
-    if "options" in parameters:  # the last one of a kind counts
+    if "options" in parameters:  # if an option is repeated, the last one counts
         parameters["options"] = f"{_DEFAULTS['options']} {parameters['options']}"
     return Address(address, clean_name(name), ef_search, {**_DEFAULTS, **parameters})
 
 
 def connect(address: Address) -> Connection:
-    """A new connection, on which each statement is a transaction unless it is told otherwise."""
+    """Open a connection in autocommit mode."""
     conninfo = make_conninfo(**address.parameters)
     return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
 
 
 class Connections:
-    """Connections that are used again and again, each by one thread at a time.
+    """A pool of connections, each used by one thread at a time.
 
     Args:
-        connect: makes one.
+        connect: opens a connection.
     """
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
@@ -110,15 +109,15 @@ class Connections:
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[Connection]:
-        """A connection in a transaction, which ends with the block: undone if that raises.
+        """Borrow a connection with an open transaction: committed at the end, undone on an error.
 
         Args:
             begin: `READ` or `WRITE`.
 
         Raises:
-            psycopg.Error: the server is not to be had, or the connection was lost.
+            psycopg.Error: the server cannot be reached, or the connection was lost.
         """
-        connection = self._begun(begin)
+        connection = self._begin(begin)
         try:
             yield connection
             connection.execute("COMMIT")
@@ -130,16 +129,16 @@ class Connections:
             self._give_back(connection)
 
     def close(self) -> None:
-        """Close those that are idle, and each of the others when its transaction ends."""
+        """Close idle connections now, and each other one when its transaction ends."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
 
-    def _begun(self, begin: str) -> Connection:
+    def _begin(self, begin: str) -> Connection:
         while True:
-            connection = self._taken()
+            connection = self._pop_idle()
             if connection is None:
                 connection = self._connect()
                 connection.execute(begin)
@@ -147,14 +146,14 @@ class Connections:
             try:
                 connection.execute(begin)
                 return connection
-            except psycopg.OperationalError:  # the server was restarted, say: nothing is lost yet
+            except psycopg.OperationalError:  # the server was restarted, say: try the next one
                 connection.close()
 
-    def _taken(self) -> Connection | None:
+    def _pop_idle(self) -> Connection | None:
         with self._lock:
             if self._closed:
                 raise psycopg.InterfaceError("the gallery has been closed")
-            if self._process != os.getpid():  # a fork: these belong to the other process
+            if self._process != os.getpid():  # after a fork, these belong to the parent process
                 self._idle, self._process = [], os.getpid()
             return self._idle.pop() if self._idle else None
 
@@ -168,13 +167,13 @@ class Connections:
 
 
 @contextmanager
-def words(where: str) -> Iterator[None]:
-    """PostgreSQL's errors as ours; without their details, which may quote names."""
+def translated_errors(where: str) -> Iterator[None]:
+    """Translate psycopg's errors to GalleryError, without their details, which may quote names."""
     try:
         yield
     except psycopg.errors.LockNotAvailable as error:
         raise GalleryUnavailableError(
-            f"{where} is in use: another process has been changing it for too long."
+            f"{where} is in use: another process is changing it. Try again later."
         ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         lost = error.sqlstate is None or error.sqlstate.startswith(_LOST)
@@ -186,18 +185,18 @@ def words(where: str) -> Iterator[None]:
 
 def _ef_search(search: str, ef_search: str | None) -> int | None:
     if search not in ("exact", "hnsw"):
-        raise GalleryError(f"A gallery's address may ask for search=hnsw, not search={search}.")
+        raise GalleryError(f"search must be exact or hnsw in a gallery's address, not {search}.")
     if search == "exact" and ef_search is None:
         return None
     text = str(EF_SEARCH) if ef_search is None else ef_search
     value = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
     if search == "exact" or not 1 <= value <= MOST_EF_SEARCH:
-        raise GalleryError(f"ef_search goes with search=hnsw, from 1 to {MOST_EF_SEARCH}.")
+        raise GalleryError(f"ef_search needs search=hnsw and a value of 1 to {MOST_EF_SEARCH}.")
     return value
 
 
 def _first(error: Exception) -> str:
-    """What an error says, on one line."""
+    """The first line of an error's message."""
     text = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     lines = [line.strip() for line in (text or str(error)).splitlines()]
     return next(filter(None, lines), type(error).__name__).rstrip(".")

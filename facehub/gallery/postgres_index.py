@@ -1,8 +1,8 @@
 """Approximate search in PostgreSQL: an HNSW index over the float16 codes of one gallery.
 
-It is made and used on request only. The index is on an expression that an exact search does not
-hold, so that none can use it by mistake. Whom an approximate search finds, it compares anew, so
-that similarities are the exact ones; but it may miss somebody, and nothing in its answer shows it.
+The index is created and used on request only. It indexes an expression that exact search does not
+contain, so exact search cannot use it by mistake. Approximate search re-ranks its candidates, so
+similarities are exact; but it may miss people, and its results do not show that.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pgvector import HalfVector
 
 from facehub.errors import GalleryError
 from facehub.gallery.postgres_connection import Connection
-from facehub.gallery.postgres_search import FIRST, Found, compared
+from facehub.gallery.postgres_search import FIRST, Found, rerank
 
-MAX_SIZE = 4000  # numbers of a halfvec that pgvector indexes
-OLDEST = (0, 8)  # version of pgvector: of iterative scans
+MAX_SIZE = 4000  # longest halfvec that pgvector indexes
+OLDEST = (0, 8)  # first version of pgvector with iterative scans
 
 _CODE = "code::halfvec({size})"
-# No samples for the planner: `code` has none either, see the migrations.
+# No statistics for the planner: `code` has none either, see the migrations.
 _CREATE = """
 CREATE INDEX IF NOT EXISTS template_{gallery}_hnsw ON facehub.template_{gallery}
 USING hnsw (({code}) halfvec_ip_ops);
@@ -28,8 +28,8 @@ _SCAN = """
 SELECT person, place, exact, {code} <#> %s AS distance FROM facehub.template
 WHERE gallery = %s ORDER BY distance LIMIT %s
 """
-# Whatever is not read from the index in order would have to be sorted. An iterative scan goes on
-# where the first candidates were removed, or are too few; we sort anew what comes out of order.
+# Without sorting, the planner must read the index in order. An iterative scan goes on if the first
+# candidates were removed or are too few; `rerank` sorts rows that come out of order.
 _SETTINGS = """
 SELECT set_config('enable_sort', 'off', true), set_config('hnsw.ef_search', %s, true),
     set_config('hnsw.iterative_scan', 'relaxed_order', true)
@@ -37,22 +37,22 @@ SELECT set_config('enable_sort', 'off', true), set_config('hnsw.ef_search', %s, 
 
 
 def has_index(connection: Connection, gallery: int) -> bool:
-    """Whether there is an index of this gallery."""
+    """Whether this gallery has an index."""
     query = "SELECT to_regclass('facehub.template_' || %s || '_hnsw') IS NOT NULL"
     return bool(connection.execute(query, (gallery,)).fetchall()[0][0])
 
 
 def create_index(connection: Connection, gallery: int, size: int) -> None:
-    """Make the index unless it is there; who changes the gallery waits until it is made.
+    """Create the index if it does not exist; changes to the gallery wait until it is done.
 
     Args:
-        connection: that knows pgvector's types, see `prepare`.
+        connection: with pgvector's types registered, see `prepare`.
         gallery: its id.
         size: length of its templates.
 
     Raises:
         GalleryError: the templates are too long, or pgvector is too old.
-        psycopg.Error: the role does not own the tables, or another one is changing the gallery.
+        psycopg.Error: the role does not own the tables, or another process holds their lock.
     """
     if size > MAX_SIZE:
         raise GalleryError(
@@ -68,23 +68,23 @@ def create_index(connection: Connection, gallery: int, size: int) -> None:
 
 
 def drop_index(connection: Connection, gallery: int) -> None:
-    """Remove the index if there is one."""
+    """Remove the index if it exists."""
     connection.execute(f"DROP INDEX IF EXISTS facehub.template_{gallery}_hnsw".encode())
 
 
 def search_index(
     connection: Connection, gallery: int, probes: np.ndarray, k: int, ef_search: int
 ) -> list[list[Found]]:
-    """As `search_gallery` for each probe, but some people may be missing.
+    """Run `search_gallery` approximately for each probe: people may be missing.
 
     Args:
-        connection: in a transaction that sees one moment.
+        connection: in a `READ` transaction (one snapshot).
         gallery: its id.
-        probes: float32 (M, size), of length 1.
+        probes: float32 (M, size), L2-normalised.
         k: at least 1.
-        ef_search: templates that the index looks at before it answers, 1 to 1000.
+        ef_search: number of templates that the index examines, 1 to 1000.
     """
-    with connection.transaction(force_rollback=True):  # the settings are gone afterwards
+    with connection.transaction(force_rollback=True):  # discards the settings afterwards
         connection.execute(_SETTINGS, (str(ef_search),))
         return [_search(connection, gallery, probe, k) for probe in probes]
 
@@ -95,7 +95,7 @@ def _search(connection: Connection, gallery: int, probe: np.ndarray, k: int) -> 
     while True:
         with connection.cursor(binary=True) as cursor:
             rows = cursor.execute(query, (code, gallery, count)).fetchall()
-        found = compared(rows, probe, k)
+        found = rerank(rows, probe, k)
         if len(found) == k or len(rows) < count:
             return found
         count *= 8

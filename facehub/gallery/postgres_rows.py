@@ -1,7 +1,7 @@
-"""What the rows of one gallery in PostgreSQL say, and how they change.
+"""Read and change the rows of one gallery in PostgreSQL.
 
-People are meant by number here, and templates by their person and place: both grow with each
-enrolment, so that they tell the order, too.
+People are identified by number, and templates by person and place. Both grow with each enrolment,
+so they also give the order.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ SET people = people + %s, templates = templates + %s, last = last + %s WHERE id 
 
 
 class Rows:
-    """The rows of one gallery. Those that change it need its row locked, see `PostgresGallery`.
+    """The rows of one gallery. Changes need the gallery's row locked, see `PostgresGallery`.
 
     Args:
         gallery: its id.
@@ -112,7 +112,7 @@ class Rows:
         return [make_example(np.frombuffer(t, "<f4"), source, self.size) for t, source in rows]
 
     def entries(self, connection: Connection) -> Iterator[Entry]:
-        """All, some at a time; the transaction must last until then."""
+        """Iterate over all templates in batches; the transaction must stay open meanwhile."""
         with connection.cursor("entries", binary=True) as cursor:
             cursor.itersize = _FETCHED
             for name, template, source in cursor.execute(_ENTRIES, (self.gallery,)):
@@ -121,7 +121,7 @@ class Rows:
     def candidates(
         self, connection: Connection, found: Sequence[Sequence[Found]]
     ) -> list[list[Candidate]]:
-        """Who was found, for each probe."""
+        """Look up the names and sources of search results."""
         flat = [each for of_probe in found for each in of_probe]
         people, places = [each.person for each in flat], [each.place for each in flat]
         values = {"gallery": self.gallery, "people": people, "places": places}
@@ -137,7 +137,7 @@ class Rows:
     # --- changing ---------------------------------------------------------------------------------
 
     def enrol(self, connection: Connection, entries: list[tuple[str, Example]]) -> list[bool]:
-        """Add templates and the people that are new; says which ones were added."""
+        """Add templates and new people; return which templates were added."""
         (last,) = connection.execute(
             "SELECT last FROM facehub.gallery WHERE id = %s", (self.gallery,)
         ).fetchall()[0]
@@ -164,7 +164,7 @@ class Rows:
         return added
 
     def remove(self, connection: Connection, person: int, digest: str | None) -> bool:
-        """Remove all of a person, or one example; says whether there was such a one."""
+        """Remove a person, or one example; return whether it existed."""
         values = {"gallery": self.gallery, "person": person, "digest": digest}
         gone = connection.execute(_REMOVE, values).rowcount
         empty = not connection.execute(_EXAMPLES_LEFT, values).rowcount
@@ -178,7 +178,7 @@ class Rows:
         connection.execute(query, (name, self.gallery, person))
 
     def merge(self, connection: Connection, person: int, other: int) -> None:
-        """Give a person's templates to another, after that one's own; those they share once."""
+        """Move a person's templates to another person, after that one's own; drop duplicates."""
         values = {"gallery": self.gallery, "person": person, "other": other}
         double = connection.execute(_DOUBLE, values).rowcount
         moved = connection.execute(_MOVE, values).rowcount
@@ -188,7 +188,7 @@ class Rows:
     def _numbers(
         self, connection: Connection, names: list[str], last: int
     ) -> tuple[dict[str, int], int]:
-        """People's numbers, from `last` on for those that are added; and how many these are."""
+        """Add new people, numbered after `last`; return ({name: number}, count of new people)."""
         query = "SELECT name, number FROM facehub.person WHERE gallery = %s AND name = ANY(%s)"
         known = dict(connection.execute(query, (self.gallery, list(set(names)))).fetchall())
         new = [name for name in dict.fromkeys(names) if name not in known]

@@ -1,4 +1,4 @@
-"""The tables of galleries in PostgreSQL: making them, and leaving nothing in them."""
+"""Create, migrate and vacuum the tables of galleries in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pgvector.psycopg import register_vector
 from facehub.errors import GalleryError, GalleryUnavailableError
 from facehub.gallery.postgres_connection import WAIT, Connection
 
-_LOCK = 0x66616365687562  # "facehub": who holds it makes tables
+_LOCK = 0x66616365687562  # "facehub": advisory lock for creating tables
 _POLL = 0.1  # seconds
 
-# Attached afterwards: a new partition made as such would wait for all who use other galleries, and
-# they for it. What the migrations say of statistics is not taken over by itself.
+# The partitions are attached after creation: CREATE TABLE ... PARTITION OF would block, and wait
+# for, users of all other galleries. Partitions do not inherit the migrations' statistics settings.
 _PARTITIONS = """
 CREATE TABLE facehub.person_{id} (LIKE facehub.person INCLUDING ALL);
 CREATE TABLE facehub.template_{id} (
@@ -32,7 +32,7 @@ ALTER TABLE facehub.person ATTACH PARTITION facehub.person_{id} FOR VALUES IN ({
 ALTER TABLE facehub.template ATTACH PARTITION facehub.template_{id} FOR VALUES IN ({id});
 """
 
-# Transactions of this database, and whatever else keeps old rows alive.
+# Transactions of this database, and everything else that keeps old rows alive.
 _OLDER = """
 SELECT EXISTS (
     SELECT FROM (
@@ -47,14 +47,14 @@ SELECT EXISTS (
 
 
 def migrate(connection: Connection, *, new: bool) -> None:
-    """Bring the tables to this version, once, whoever else does so at the same time.
+    """Migrate the tables to this version; safe if several processes do so at once.
 
     Args:
         connection: to the database.
-        new: whether to make them where there are none.
+        new: whether to create missing tables.
 
     Raises:
-        GalleryError: they are of a later version.
+        GalleryError: a later version of facehub made the tables.
     """
     files = sorted(
         (file.name, file.read_text())
@@ -84,7 +84,7 @@ def migrate(connection: Connection, *, new: bool) -> None:
 
 
 def find_gallery(connection: Connection, name: str) -> tuple[int, str, int] | None:
-    """A gallery's id, fingerprint and size, if there is one of this name."""
+    """Look up (id, fingerprint, size) of a gallery; None if there is none of this name."""
     if not _version(connection):
         return None
     row = connection.execute(
@@ -94,7 +94,7 @@ def find_gallery(connection: Connection, name: str) -> tuple[int, str, int] | No
 
 
 def create_gallery(connection: Connection, name: str, fingerprint: str, size: int) -> None:
-    """Make a gallery, unless another process has been quicker."""
+    """Create a gallery; no effect if another process just did."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         row = connection.execute(
@@ -107,7 +107,7 @@ def create_gallery(connection: Connection, name: str, fingerprint: str, size: in
 
 
 def prepare(connection: Connection) -> None:
-    """Let a connection know pgvector's types, wherever they were installed."""
+    """Register pgvector's types on a connection, whichever schema they are in."""
     connection.execute(
         "SELECT set_config('search_path', 'facehub, ' || quote_ident(nspname), false) "
         "FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace "
@@ -117,16 +117,16 @@ def prepare(connection: Connection) -> None:
 
 
 def vacuum(connection: Connection, gallery: int, wait: float = WAIT) -> None:
-    """Rewrite a gallery's tables without what was removed; nobody can use it meanwhile.
+    """Rewrite a gallery's tables without removed rows; the gallery is locked meanwhile.
 
     Args:
         connection: outside a transaction.
         gallery: its id.
-        wait: seconds for older transactions to end, which keep alive what they can still see. Those
-            of other roles are known only to members of `pg_read_all_stats`.
+        wait: seconds to wait for older transactions, which keep removed rows alive. Only members of
+            `pg_read_all_stats` see those of other roles.
 
     Raises:
-        GalleryUnavailableError: they do not end. Nothing is rewritten.
+        GalleryUnavailableError: an older transaction does not end. Nothing is rewritten.
         GalleryError: the role does not own the tables.
     """
     (now,) = _row(connection, "SELECT pg_current_xact_id()::xid::text")
@@ -135,7 +135,7 @@ def vacuum(connection: Connection, gallery: int, wait: float = WAIT) -> None:
         if time.monotonic() > until:
             raise GalleryUnavailableError(
                 "The gallery cannot be purged now: another transaction of its database has been "
-                f"open for more than {wait:.0f} seconds. Purge again when it has ended."
+                f"open for more than {wait:.0f} seconds. Try again when it has ended."
             )
         time.sleep(_POLL)
     for table in (f"facehub.template_{gallery}", f"facehub.person_{gallery}"):
@@ -143,7 +143,7 @@ def vacuum(connection: Connection, gallery: int, wait: float = WAIT) -> None:
         connection.execute(f"VACUUM (FULL) {table}".encode())
         if _row(connection, "SELECT pg_relation_filenode(%s::regclass)", table) == before:
             raise GalleryError("Only the role that owns a gallery's tables can purge it.")
-    with suppress(psycopg.errors.InsufficientPrivilege):  # then one comes after some minutes
+    with suppress(psycopg.errors.InsufficientPrivilege):  # the server does it within minutes
         connection.execute("CHECKPOINT")
 
 

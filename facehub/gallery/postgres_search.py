@@ -1,8 +1,8 @@
-"""Exact search in PostgreSQL: a first pass over float16 codes there, the best compared anew here.
+"""Exact search in PostgreSQL: the server scans float16 codes, the client re-ranks the best.
 
-A bound on the first pass's error proves that no other template can belong among the answers; where
-it does not yet, twice as many are fetched. The last step is `TemplateMatrix`'s, as in the other
-galleries, so that similarities and order are the same bit for bit.
+A bound on the first pass's error proves that no other template can be among the results; while it
+does not, twice as many are fetched. `TemplateMatrix` does the re-ranking, as in the other
+galleries, so similarities and order are identical bit for bit.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from facehub.gallery.postgres_connection import Connection
 
 FIRST = 64  # templates fetched at first
 _HALF = 2.0**-11  # unit roundoff of float16
-_SUBNORMAL = 2.0**-25  # the largest error of a number below its normal range
+_SUBNORMAL = 2.0**-25  # largest rounding error of a subnormal float16
 _SINGLE = 2.0**-24  # unit roundoff of float32
-_LENGTH = 1.0001  # at least a template's or its code's length
+_LENGTH = 1.0001  # upper bound of the L2 norm of a template or its code
 
 _SCAN = """
 SELECT person, place, exact, code <#> %s AS distance FROM facehub.template
@@ -29,7 +29,7 @@ WHERE gallery = %s ORDER BY distance LIMIT %s
 
 @dataclass(frozen=True)
 class Found:
-    """A person's best template for a probe: numbers of both, and their cosine, -1 to 1."""
+    """A person's best template for a probe: person, place, and cosine similarity (-1 to 1)."""
 
     person: int
     place: int
@@ -37,12 +37,12 @@ class Found:
 
 
 def search_gallery(connection: Connection, gallery: int, probe: np.ndarray, k: int) -> list[Found]:
-    """The k most similar people, best first; ties keep the order of enrolment.
+    """Find the k most similar people, best first; ties keep the order of enrolment.
 
     Args:
-        connection: in a transaction that sees one moment.
+        connection: in a `READ` transaction (one snapshot).
         gallery: its id.
-        probe: float32 (size,), of length 1.
+        probe: float32 (size,), L2-normalised.
         k: at least 1.
     """
     code = HalfVector(probe)
@@ -51,19 +51,19 @@ def search_gallery(connection: Connection, gallery: int, probe: np.ndarray, k: i
     while True:
         with connection.cursor(binary=True) as cursor:
             rows = cursor.execute(_SCAN, (code, gallery, count)).fetchall()
-        # No other template is more similar than this.
+        # Upper bound of the similarity of all other templates.
         limit = -np.inf if len(rows) < count else bound - rows[-1][3]
-        found = compared(rows, probe, k)
+        found = rerank(rows, probe, k)
         if limit == -np.inf or (len(found) == k and found[-1].similarity > limit):
             return found
         count *= 2 if len(found) == k else 8
 
 
 def error_bound(probe: np.ndarray) -> float:
-    """How far the first pass's similarities may lie from the true ones.
+    """Bound the error of the first pass's similarities.
 
-    |p.x - p'.x'| <= |p - p'| |x| + |p'| |x - x'|, where p' and x' are what float16 makes of the
-    probe p and a template x of length 1; and the sum of their products is rounded, in float32.
+    |p.x - p'.x'| <= |p - p'| |x| + |p'| |x - x'|, where p' and x' are the probe p and a unit
+    template x rounded to float16; the float32 sum of their products adds its own rounding.
     """
     exact = probe.astype(np.float64)
     near = probe.astype(np.float16).astype(np.float64)
@@ -73,8 +73,8 @@ def error_bound(probe: np.ndarray) -> float:
     return float(np.linalg.norm(exact - near)) * _LENGTH + length * float(of_templates + of_sums)
 
 
-def compared(rows: list[tuple[int, int, bytes, float]], probe: np.ndarray, k: int) -> list[Found]:
-    """Each person's best template among fetched rows, best first; k people at most."""
+def rerank(rows: list[tuple[int, int, bytes, float]], probe: np.ndarray, k: int) -> list[Found]:
+    """Rank the people of fetched rows by their best template; at most k, best first."""
     if not rows:
         return []
     people, places, exact, _ = zip(*rows, strict=True)

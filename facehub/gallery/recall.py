@@ -1,4 +1,4 @@
-"""Approximate search: what a gallery that offers it can do besides, and how much it finds."""
+"""Approximate search: the interface of galleries that offer it, and a measurement of recall."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from facehub.gallery.base import Gallery
 from facehub.gallery.check import TOP, sample_probes
 from facehub.results import Candidate
 
-APPROXIMATE = "approximate search: somebody in the gallery may have been missed"
-_Z = 1.959964  # of 95 %
+APPROXIMATE = "approximate search: people in the gallery may have been missed"
+_Z = 1.959964  # for 95 % confidence
 _TIE = 1e-9
 
 Search = Callable[[np.ndarray, int], list[list[Candidate]]]
@@ -24,45 +24,45 @@ Search = Callable[[np.ndarray, int], list[list[Candidate]]]
 
 @runtime_checkable
 class Indexed(Protocol):
-    """What a gallery has that can be searched approximately, where its address asks for that."""
+    """The extra methods of a gallery that supports approximate search."""
 
     def search_exactly(self, probes: np.ndarray, top_k: int = 5) -> list[list[Candidate]]:
-        """As `Gallery.search`, exact whatever the address says."""
+        """Like `Gallery.search`, but always exact, whatever the address says."""
 
     def create_index(self) -> None:
-        """Make the index that approximate search needs, unless it is there."""
+        """Create the index for approximate search if it does not exist."""
 
     def drop_index(self) -> None:
-        """Remove it, if it is there."""
+        """Remove the index if it exists."""
 
 
 class IndexedGallery(Gallery, Indexed, Protocol):
-    """A gallery that can be searched approximately."""
+    """A gallery that supports approximate search."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """A measured share, with its 95 % interval; all 0 to 1."""
+    """A measured proportion with its 95 % confidence interval; all 0 to 1."""
 
     value: float
     low: float
     high: float
 
     def to_dict(self) -> dict[str, float]:
-        """For JSON."""
+        """Convert to a dict for JSON."""
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
 @dataclass(frozen=True)
 class Recall:
-    """How much of the exact answers approximate search finds.
+    """Recall and speed of approximate search.
 
     Attributes:
         probes: number of searches, see `sample_probes`.
-        at_1: how often the best of the gallery is found.
-        at_5: share of the five best that is found.
-        exact: seconds of an exact search, the median.
-        approximate: seconds of an approximate one.
+        at_1: share of searches that find the best person.
+        at_5: share of the five best people that is found.
+        exact: median time of an exact search, seconds.
+        approximate: median time of an approximate search, seconds.
     """
 
     probes: int
@@ -73,11 +73,11 @@ class Recall:
 
     @property
     def time_ratio(self) -> float:
-        """Time of an approximate search, as a share of an exact one's."""
+        """Time of an approximate search divided by that of an exact one."""
         return self.approximate / self.exact
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Convert to a dict for JSON."""
         return {
             "probes": self.probes,
             "recall_at_1": self.at_1.to_dict(),
@@ -89,14 +89,14 @@ class Recall:
 
 
 def measure_recall(gallery: IndexedGallery, n_probes: int = 100) -> Recall:
-    """Search a gallery both ways in turn, one probe at a time.
+    """Search a gallery exactly and approximately in turn, one probe at a time.
 
     Args:
-        gallery: whose address asks for approximate search.
+        gallery: opened with an address that requests approximate search.
         n_probes: number of searches, see `sample_probes`.
 
     Raises:
-        GalleryError: it is empty, or has no index.
+        GalleryError: the gallery is empty, or has no index.
     """
     probes = sample_probes(gallery, n_probes)
     if not len(probes):
@@ -126,15 +126,15 @@ def _timed(search: Search, probe: np.ndarray) -> tuple[list[Candidate], float]:
 
 
 def _found(found: list[Candidate], exact: list[Candidate]) -> float:
-    """Share of an exact answer that is found; who is as similar as its last one does as well."""
-    if not exact:  # everybody has been removed meanwhile
+    """Share of an exact result that is found; anyone as similar as its last person counts."""
+    if not exact:  # all people were removed meanwhile
         return 1.0
     least = exact[-1].similarity - _TIE
     return min(sum(c.similarity >= least for c in found), len(exact)) / len(exact)
 
 
 def _share(values: list[float]) -> Share:
-    """Their mean, with Wilson's interval (1927); too wide rather than too narrow for shares."""
+    """Mean with Wilson's score interval (1927), which is conservative for fractional values."""
     n, mean = len(values), float(np.mean(values))
     middle = (mean + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z * math.sqrt(mean * (1 - mean) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)

@@ -1,4 +1,4 @@
-"""Look through a gallery for photos that may be enrolled wrongly."""
+"""Find photos in a gallery that may be enrolled wrongly."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from facehub.gallery.base import Gallery
 from facehub.model.spec import ModelSpec
 
 DUPLICATE = 0.97  # cosine similarity that only copies of one picture reach
-FALSE = 0.1  # chance that a gallery of different people has a finding of two names
+FALSE = 0.1  # probability of a false TWO_NAMES finding in a gallery of different people
 
 
-class Doubt(StrEnum):
-    """What is odd about an enrolled photo. The value is a stable identifier."""
+class ReviewReason(StrEnum):
+    """Why an enrolled photo needs review. The value is a stable identifier."""
 
     DUPLICATE = "duplicate"
     OUTLIER = "outlier"
@@ -23,21 +23,21 @@ class Doubt(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """An enrolled photo to look at again.
+class ReviewFinding:
+    """An enrolled photo that needs review.
 
     Attributes:
-        doubt: why.
+        reason: why it needs review.
         name: the person.
-        example: position of the photo among the person's.
+        example: index of the photo among the person's, from 0.
         source: the photo's source.
         other: the person of the photo that it was compared with; `name` itself for an outlier.
         other_source: that photo's source; "" for an outlier.
-        similarity: cosine similarity of the two; of an outlier, to the nearest of the person's
-            other photos.
+        similarity: cosine similarity of the two photos (-1 to 1); for an outlier, the similarity
+            to the nearest of the person's other photos.
     """
 
-    doubt: Doubt
+    reason: ReviewReason
     name: str
     example: int
     source: str
@@ -46,21 +46,20 @@ class Finding:
     similarity: float
 
 
-def review_gallery(gallery: Gallery, spec: ModelSpec) -> list[Finding]:
+def review_gallery(gallery: Gallery, spec: ModelSpec) -> list[ReviewFinding]:
     """Find duplicates, photos far from the person's others, and people enrolled under two names.
 
-    All photos are compared with all others: the more there are, the more strangers look alike. So
-    two names are doubted only from the threshold for so many comparisons on
-    (`ModelSpec.threshold_for`), with which a gallery of different people has a chance of `FALSE` of
-    a wrong finding.
+    The more photos are compared, the more strangers look alike. TWO_NAMES therefore uses the
+    threshold for the number of comparisons (`ModelSpec.threshold_for`): a gallery of different
+    people has a false finding with probability `FALSE`.
 
     Args:
-        gallery: of up to some thousand templates; all pairs are compared.
-        spec: of the weights; without a threshold, duplicates alone are found. A threshold that was
-            given by hand is applied as it is.
+        gallery: up to a few thousand templates; all pairs are compared.
+        spec: of the weights. Without a threshold, only duplicates are found. A threshold set by
+            hand is applied unchanged.
 
     Returns:
-        Findings in the order of enrolment; each photo at most once, for its gravest doubt.
+        Findings in the order of enrolment; each photo at most once, for its most serious reason.
     """
     entries = [
         (name, position, example)
@@ -77,12 +76,12 @@ def review_gallery(gallery: Gallery, spec: ModelSpec) -> list[Finding]:
     strangers = (len(entries) ** 2 - int(same.sum())) // 2
     outlier, two_names = spec.threshold, spec.threshold_for(strangers, FALSE)
 
-    def found(doubt: Doubt, row: int, column: int) -> Finding:
+    def found(reason: ReviewReason, row: int, column: int) -> ReviewFinding:
         name, position, example = entries[row]
         other, _, compared = entries[column]
-        source = "" if doubt is Doubt.OUTLIER else compared.source
-        return Finding(
-            doubt, name, position, example.source, other, source, float(similarity[row, column])
+        source = "" if reason is ReviewReason.OUTLIER else compared.source
+        return ReviewFinding(
+            reason, name, position, example.source, other, source, float(similarity[row, column])
         )
 
     findings = []
@@ -92,11 +91,11 @@ def review_gallery(gallery: Gallery, spec: ModelSpec) -> list[Finding]:
         stranger = np.where(same[row], -2, before)
         own = np.where(same[row], scores, -2)
         if before.max() >= DUPLICATE:
-            findings.append(found(Doubt.DUPLICATE, row, int(before.argmax())))
+            findings.append(found(ReviewReason.DUPLICATE, row, int(before.argmax())))
         elif outlier is None or two_names is None:
             continue
         elif -2 < own.max() < outlier - spec.uncertain_margin:
-            findings.append(found(Doubt.OUTLIER, row, int(own.argmax())))
+            findings.append(found(ReviewReason.OUTLIER, row, int(own.argmax())))
         elif stranger.max() >= two_names:
-            findings.append(found(Doubt.TWO_NAMES, row, int(stranger.argmax())))
+            findings.append(found(ReviewReason.TWO_NAMES, row, int(stranger.argmax())))
     return findings

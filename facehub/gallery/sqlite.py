@@ -1,8 +1,8 @@
-"""A gallery as one SQLite file, which several processes and threads may share.
+"""A gallery in one SQLite file, shared by several processes and threads.
 
-Every change is one transaction: what a call has reported is there after `kill -9` or a power cut.
-Templates lie in blocks of many, so that a million of them load in seconds. Each process holds them
-in a matrix as well, which takes over what others have changed at the next search.
+Every change is one transaction: once the call returns, it survives `kill -9` and a power cut.
+Templates are stored in blocks, so a million of them load in seconds. Each process also keeps them
+in a matrix, which the next search updates with the changes of other processes.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from facehub.gallery.base import (
     check_probes,
     clean_name,
     make_example,
-    mismatch,
-    no_example,
-    taken,
-    themselves,
-    tidy,
-    unknown,
+    merge_with_self,
+    name_taken,
+    normalize_name,
+    unknown_example,
+    unknown_person,
+    wrong_weights,
 )
 from facehub.gallery.check import MOST_FAULTS
 from facehub.gallery.matrix import NOBODY, TemplateMatrix
 from facehub.gallery.sqlite_blocks import BLOCK, read_templates, write_templates
 from facehub.gallery.sqlite_check import find_faults
-from facehub.gallery.sqlite_connection import connect, damaged, words
+from facehub.gallery.sqlite_connection import connect, damaged, translated_errors
 from facehub.gallery.sqlite_schema import FORMAT, create_tables, is_empty
 from facehub.results import Candidate
 
@@ -45,18 +45,18 @@ _NAMES = "SELECT name FROM person ORDER BY id"
 _ALL = """
 SELECT slot, coalesce(person, ?), place FROM template WHERE version > ? ORDER BY slot
 """
-# The plus keeps SQLite from walking all templates for the order's sake.
+# The plus keeps SQLite from scanning all templates in order of the primary key.
 _CHANGED = """
 SELECT slot, coalesce(person, ?), place FROM template WHERE version > ? ORDER BY +slot
 """
 
 
 class SqliteGallery:
-    """A `Gallery` in one file, made if it is missing, readable by its owner only.
+    """A `Gallery` in one file, created if missing, readable by its owner only.
 
     Removed templates and names are overwritten with zeros (`secure_delete`); copies in the
-    write-ahead log go with `purge`, or when SQLite writes over them. The file must lie on a local
-    disk: SQLite's locks do not work over networks. An object must not cross a fork.
+    write-ahead log disappear with `purge`, or when SQLite overwrites them. The file must be on a
+    local disk: SQLite's locks do not work over networks. Do not use an object after a fork.
 
     Args:
         path: the file.
@@ -64,9 +64,9 @@ class SqliteGallery:
         size: length of a template.
 
     Raises:
-        GalleryUnavailableError: it cannot be read or written.
-        GalleryError: it is damaged, or no gallery.
-        GalleryMismatchError: it belongs to other weights.
+        GalleryUnavailableError: the file cannot be read or written.
+        GalleryError: the file is damaged or not a gallery.
+        GalleryMismatchError: the gallery belongs to other weights.
     """
 
     exact = True
@@ -76,9 +76,9 @@ class SqliteGallery:
         self.fingerprint = fingerprint
         self._lock = threading.RLock()
         self._depth = 0
-        self._matrix: TemplateMatrix | None = None  # from the first search on
-        self._seen = 0  # version that the matrix has
-        with words(self.path):
+        self._matrix: TemplateMatrix | None = None  # built by the first search
+        self._seen = 0  # version of the gallery that the matrix holds
+        with translated_errors(self.path):
             self._db = connect(self.path)
             try:
                 if is_empty(self._db):
@@ -90,7 +90,7 @@ class SqliteGallery:
                     raise damaged(self.path)
                 self.size = int(row[2])
                 if row[1] != fingerprint:
-                    raise mismatch(self.path, str(row[1]), fingerprint)
+                    raise wrong_weights(self.path, str(row[1]), fingerprint)
             except BaseException:
                 self._db.close()
                 raise
@@ -105,7 +105,10 @@ class SqliteGallery:
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
             return False
-        return self._value("SELECT 1 FROM person WHERE name = ?", _text(tidy(name))) is not None
+        return (
+            self._value("SELECT 1 FROM person WHERE name = ?", _text(normalize_name(name)))
+            is not None
+        )
 
     @property
     def n_templates(self) -> int:
@@ -175,7 +178,7 @@ class SqliteGallery:
                     "SELECT slot FROM template WHERE person = ? AND digest = ?", person, wanted
                 )
                 if not gone:
-                    raise no_example(tidy(name))
+                    raise unknown_example(normalize_name(name))
             self._forget(gone)
             if len(gone) == len(slots):
                 self._db.execute("DELETE FROM person WHERE id = ?", (person,))
@@ -183,17 +186,17 @@ class SqliteGallery:
     def rename(self, name: str, new_name: str) -> None:
         with self._writing():
             person, new_name = self._known(name), clean_name(new_name)
-            if new_name == tidy(name):
+            if new_name == normalize_name(name):
                 return
             if new_name in self:
-                raise taken(new_name)
+                raise name_taken(new_name)
             self._db.execute("UPDATE person SET name = ? WHERE id = ?", (new_name, person))
 
     def merge(self, name: str, into: str) -> None:
         with self._writing():
             person, other = self._known(name), self._known(into)
             if person == other:
-                raise themselves(tidy(name))
+                raise merge_with_self(normalize_name(name))
             double = self._column(
                 "SELECT slot FROM template WHERE person = ? AND digest IN "
                 "(SELECT digest FROM template WHERE person = ?)",
@@ -217,15 +220,15 @@ class SqliteGallery:
         if top_k < 1:
             return [[] for _ in probes]
         with self._reading():
-            found = self._synced().search(probes, top_k)
+            found = self._synced_matrix().search(probes, top_k)
             return [
                 [self._candidate(hit.person, hit.similarity, hit.slot) for hit in hits]
                 for hits in found
             ]
 
     def export(self) -> Iterator[Entry]:
-        with words(self.path), closing(connect(self.path)) as db:
-            db.execute("BEGIN")  # one moment's content, whoever changes it meanwhile
+        with translated_errors(self.path), closing(connect(self.path)) as db:
+            db.execute("BEGIN")  # one snapshot
             rows = db.execute(
                 "SELECT name, slot, source FROM template JOIN person ON person = id "
                 "ORDER BY id, place"
@@ -237,12 +240,12 @@ class SqliteGallery:
                     yield Entry(name, template, source)
 
     def faults(self) -> list[str]:
-        with words(self.path), closing(connect(self.path)) as db:
+        with translated_errors(self.path), closing(connect(self.path)) as db:
             db.execute("BEGIN")
             return list(islice(find_faults(db, self.size), MOST_FAULTS))
 
     def purge(self) -> None:
-        with self._lock, words(self.path):
+        with self._lock, translated_errors(self.path):
             if self._depth:
                 raise GalleryError("A gallery cannot be purged within a transaction.")
             self._db.execute("VACUUM")
@@ -268,7 +271,7 @@ class SqliteGallery:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        with self._lock, words(self.path):
+        with self._lock, translated_errors(self.path):
             if self._depth:
                 yield
                 return
@@ -280,7 +283,7 @@ class SqliteGallery:
 
     @contextmanager
     def _writing(self, *, check: bool = True) -> Iterator[None]:
-        with self._lock, words(self.path):
+        with self._lock, translated_errors(self.path):
             outermost = self._depth == 0
             self._db.execute("BEGIN IMMEDIATE" if outermost else "SAVEPOINT inner")
             self._depth += 1
@@ -288,7 +291,7 @@ class SqliteGallery:
                 if check and outermost:
                     made_by = str(self._value("SELECT fingerprint FROM gallery"))
                     if made_by != self.fingerprint:
-                        raise mismatch(self.path, made_by, self.fingerprint)
+                        raise wrong_weights(self.path, made_by, self.fingerprint)
                 yield
                 self._db.execute("COMMIT" if outermost else "RELEASE inner")
             except BaseException:
@@ -296,7 +299,7 @@ class SqliteGallery:
                     self._db.execute("ROLLBACK" if outermost else "ROLLBACK TO inner")
                     if not outermost:
                         self._db.execute("RELEASE inner")
-                self._matrix = None  # a search may have seen what is undone
+                self._matrix = None  # it may hold changes that are now undone
                 raise
             finally:
                 self._depth -= 1
@@ -308,7 +311,7 @@ class SqliteGallery:
     # --- rows -------------------------------------------------------------------------------------
 
     def _value(self, query: str, *values: Any) -> Any:
-        with self._lock, words(self.path):
+        with self._lock, translated_errors(self.path):
             row = self._db.execute(query, values).fetchone()
         return None if row is None else row[0]
 
@@ -316,14 +319,14 @@ class SqliteGallery:
         return [row[0] for row in self._db.execute(query, values)]
 
     def _known(self, name: str) -> int:
-        name = _text(tidy(name))
+        name = _text(normalize_name(name))
         person = self._value("SELECT id FROM person WHERE name = ?", name)
         if person is None:
-            raise unknown(name)
+            raise unknown_person(name)
         return int(person)
 
     def _person_and_digests(self, name: str) -> tuple[int, set[bytes]]:
-        """The number of a person, who is added if new, and of which templates."""
+        """Return a person's id and the digests of their templates; add the person if new."""
         row = self._db.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()
         if row is None:
             number = self._db.execute("INSERT INTO person (name) VALUES (?)", (name,)).lastrowid
@@ -370,8 +373,8 @@ class SqliteGallery:
             self._db.execute("UPDATE gallery SET templates = templates - ?", (len(slots),))
             write_templates(self._db, slots, np.zeros((len(slots), self.size), np.float32))
 
-    def _synced(self) -> TemplateMatrix:
-        """The matrix with all changes so far; within a transaction, its own ones too."""
+    def _synced_matrix(self) -> TemplateMatrix:
+        """Update the matrix with all changes so far, including those of an open transaction."""
         version = int(self._value("SELECT version FROM gallery"))
         if self._matrix is None:
             self._matrix, self._seen = TemplateMatrix(self.size), -1
@@ -392,7 +395,7 @@ class SqliteGallery:
 
 
 def _text(name: str) -> str:
-    """SQLite stores no lone surrogates, which a name that is looked up may hold."""
+    """Replace lone surrogates, which SQLite cannot store."""
     return name.encode("utf-8", "replace").decode()
 
 

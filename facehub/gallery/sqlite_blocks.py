@@ -1,4 +1,4 @@
-"""Templates in SQLite: blocks of many, so that a million of them load in seconds."""
+"""Store templates in SQLite in blocks, so that a million of them load in seconds."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ BLOCK = 1024  # templates in a block
 
 
 def write_templates(db: sqlite3.Connection, slots: Sequence[int], rows: np.ndarray) -> None:
-    """Put templates into their blocks, neighbours in one go.
+    """Write templates to their blocks; runs of adjacent slots in one write.
 
     Args:
         db: within a transaction.
-        slots: N of them; a template's slot is its place in the blocks.
+        slots: (N,); a template's slot is its position in the blocks.
         rows: float32 (N, size).
     """
     numbers, bytes_each = np.array(slots), 4 * rows.shape[1]
@@ -31,15 +31,15 @@ def write_templates(db: sqlite3.Connection, slots: Sequence[int], rows: np.ndarr
 
 
 def read_templates(db: sqlite3.Connection, slots: Sequence[int], size: int) -> np.ndarray:
-    """The templates in these slots.
+    """Read the templates in some slots.
 
     Args:
         db: within a transaction.
-        slots: N of them.
+        slots: (N,).
         size: length of a template.
 
     Returns:
-        float32 (N, size), in this order.
+        float32 (N, size), in the order of `slots`.
     """
     rows = np.empty((len(slots), size), np.float32)
     wanted = np.array(slots, np.int64)
@@ -49,7 +49,7 @@ def read_templates(db: sqlite3.Connection, slots: Sequence[int], size: int) -> n
             if len(here) > BLOCK // 8:
                 block = np.frombuffer(blob.read(), np.float32).reshape(-1, size)
                 if len(here) == BLOCK == len(slots) and (np.diff(wanted) == 1).all():
-                    return block  # the whole of it, as a million are loaded
+                    return block  # a whole block: the fast path for loading a gallery
                 rows[here] = block[wanted[here] % BLOCK]
                 continue
             for i in here:

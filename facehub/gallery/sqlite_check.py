@@ -1,4 +1,4 @@
-"""What is wrong with a gallery's file in SQLite."""
+"""Check the integrity of a gallery's SQLite file."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ LEFT JOIN block ON number = slot / :block WHERE length(templates) IS NOT :bytes
 
 
 def find_faults(db: sqlite3.Connection, size: int) -> Iterator[str]:
-    """Each fault, a sentence: of SQLite's own check, of templates, people and counts.
+    """Describe each fault of the file, templates, people and counts in a sentence.
 
     Args:
         db: within a transaction.
         size: length of a template.
     """
     damage = [text for (text,) in db.execute("PRAGMA integrity_check") if text != "ok"]
-    yield from (f"SQLite finds: {text}." for text in damage)
-    if damage:  # what is read from such a file says nothing
+    yield from (f"SQLite reports: {text}." for text in damage)
+    if damage:  # further checks of a damaged file mean nothing
         return
     if db.execute("PRAGMA foreign_key_check").fetchone() is not None:
-        yield "There are templates of people who are not there."
+        yield "Some templates belong to people who do not exist."
     for (name,) in db.execute(_EMPTY):
         yield f"{name} has no template."
     counted, count = (db.execute(query).fetchone()[0] for query in (_COUNTED, _COUNT))
     if counted != count:
-        yield f"There are {count} templates, where {counted} were counted."
+        yield f"There are {count} templates, but the stored count is {counted}."
     blocks = {"block": BLOCK, "bytes": BLOCK * 4 * size}
     missing = {number for (number,) in db.execute(_BAD_BLOCKS, blocks)}
     if missing:
@@ -50,7 +50,7 @@ def find_faults(db: sqlite3.Connection, size: int) -> Iterator[str]:
         for template, (_, name, digest, removed) in zip(templates, part, strict=True):
             if removed:
                 if template.any():
-                    yield "A template that was removed has not been overwritten."
+                    yield "A removed template has not been overwritten."
             elif name is not None:
                 fault = template_fault(name, template.astype("<f4").tobytes(), digest, size)
                 if fault is not None:

@@ -1,4 +1,4 @@
-"""Connections to SQLite, and its errors as ours."""
+"""Connect to SQLite, and translate its errors."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ WAIT = 30.0  # seconds for another process's change to end
 
 
 def connect(path: Path) -> sqlite3.Connection:
+    """Open a connection; a missing file is created, readable by its owner only."""
     if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite's other files follow it
+        # SQLite gives its other files the permissions of this one.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     db = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
     try:
         db.execute(f"PRAGMA page_size = {PAGE}")
@@ -31,8 +33,8 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def words(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours."""
+def translated_errors(path: Path) -> Iterator[None]:
+    """Translate SQLite's errors to GalleryError."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -52,4 +54,5 @@ def words(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path) -> GalleryError:
+    """Make the error for a file that is damaged or not a gallery."""
     return GalleryError(f"{path} is damaged or not a facehub gallery.")

@@ -6,8 +6,8 @@ import sqlite3
 
 FORMAT = "facehub-gallery-sqlite-1"
 
-# A template's slot is its place in the blocks. One whose person is NULL is free: it was removed.
-# `version` counts changes, so that others can tell which templates have changed since they looked.
+# A template's slot is its position in the blocks. A row without a person is free: its template was
+# removed. `version` counts changes, so other processes can tell which templates are new to them.
 _SCHEMA = """
 CREATE TABLE gallery (
     only INTEGER PRIMARY KEY CHECK (only = 1),
@@ -25,15 +25,15 @@ CREATE TABLE block (number INTEGER PRIMARY KEY, templates BLOB NOT NULL);
 
 
 def is_empty(db: sqlite3.Connection) -> bool:
-    """Whether there are no tables yet."""
+    """Whether the database has no tables yet."""
     return bool(db.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
 
 
 def create_tables(db: sqlite3.Connection, fingerprint: str, size: int) -> None:
-    """Make the tables of an empty gallery; within a transaction.
+    """Create the tables of an empty gallery, within a transaction.
 
     Args:
-        db: without tables.
+        db: a database without tables.
         fingerprint: of the weights that make the templates.
         size: length of a template.
     """

@@ -1,1 +1,1 @@
-"""What the page and the service share: pictures are decoded in processes that can be ended."""
+"""Shared by the page and the service: bounded work, and decoders that can be killed."""

@@ -1,7 +1,7 @@
-"""Processes that decode pictures, ended and replaced where one takes too long.
+"""Processes that decode pictures; one that takes too long is killed and replaced.
 
-How long a picture takes is up to its codec and to who made it, and a thread inside a codec cannot
-be ended. What comes after decoding takes a bounded time: pixels and faces are capped.
+A malicious picture can keep a codec busy, and a thread inside a codec cannot be stopped. Everything
+after decoding takes bounded time, because the numbers of pixels and faces are capped.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from facehub.hosted.decoding import ANSWER, CONTENT, ERROR, PATH, PIXELS, REQUES
 from facehub.hosted.errors import ImageTooSlowError, TimedOutError
 from facehub.io.images import MAX_BYTES, MAX_PIXELS, ImageSource, read_pixels
 
-SECONDS = 10.0  # that a picture may take to decode; one of 40 megapixels takes about one
-PATIENCE = 0.5  # seconds of a core after which a picture is slow: it gives way to others
-_SCHED = 2  # with a process's number, the id of its clock; of Linux
-_TICK = 0.05  # seconds between two looks at what runs
-_PIPE = 2**20  # bytes, where a pipe's size can be set
+SECONDS = 10.0  # time limit per picture; 40 megapixels take about one second
+PATIENCE = 0.5  # CPU seconds after which a picture counts as slow and yields to others
+_SCHED = 2  # combined with a process id, the id of its CPU clock (Linux)
+_TICK = 0.05  # seconds between two checks
+_PIPE = 2**20  # bytes in a pipe, if its size can be set
 
-# The package's own `__init__` would load all of facehub: twice the memory, three times the start.
+# The package's own `__init__` would load all of facehub: twice the memory, three times as slow.
 _MAIN = """
 import sys, types
 package = types.ModuleType("facehub")
@@ -44,14 +44,14 @@ main(int(sys.argv[2]))
 
 
 class Decoders:
-    """The processes. Safe to share between threads; they are started when they are needed.
+    """A pool of decoder processes, started on demand. Thread-safe.
 
     Args:
-        count: most processes at once; more pictures wait. When one waits, the picture that has been
-            decoded for longest is given up, once it is slow.
-        seconds: that a picture may take.
-        patience: seconds of a core after which a picture is slow: its process has the lowest
-            priority. On a busy machine, a picture that others hold up is not.
+        count: largest number of processes; more pictures wait. If a picture waits, the slow picture
+            that has been running for longest is abandoned.
+        seconds: time limit per picture.
+        patience: CPU seconds after which a picture counts as slow: its process then runs at the
+            lowest priority. Time spent waiting for a busy CPU does not count.
     """
 
     def __init__(self, count: int, *, seconds: float = SECONDS, patience: float = PATIENCE) -> None:
@@ -64,25 +64,25 @@ class Decoders:
         self._watchdog: threading.Thread | None = None
 
     def start(self, count: int) -> None:
-        """Start so many processes now, so that the first pictures need not wait for them."""
+        """Start `count` processes now, so the first pictures need not wait for them."""
         with self._changed:
             while len(self._idle) + len(self._jobs) < min(count, self._count):
                 self._idle.append(_Process(self._seconds))
 
     def read(self, source: ImageSource, until: float = float("inf")) -> np.ndarray:
-        """Decode a picture in a process; what is decoded already is only checked.
+        """Decode a picture in a process; arrays and PIL images are only checked.
 
         Args:
-            source: as `load_image` takes it.
-            until: `time.monotonic()` at which it is given up.
+            source: see `load_image`.
+            until: `time.monotonic()` at which decoding is abandoned.
 
         Returns:
-            As `read_pixels`.
+            uint8 (H, W, 3), RGB, as from `read_pixels`.
 
         Raises:
-            ImageTooSlowError: it takes too long.
+            ImageTooSlowError: decoding takes too long.
             TimedOutError: no process was free in time.
-            ImageError: it cannot be used.
+            ImageError: the picture cannot be used.
         """
         if isinstance(source, np.ndarray | Image.Image):
             return read_pixels(source)
@@ -98,7 +98,7 @@ class Decoders:
                 raise ImageDecodeError("The picture cannot be decoded.") from None
 
     def close(self) -> None:
-        """End all processes; pictures that are being decoded are given up."""
+        """Kill all processes; pictures being decoded are abandoned."""
         with self._changed:
             self._closed = True
             for job in self._jobs:
@@ -122,7 +122,7 @@ class Decoders:
                 good = not (job.broken or job.given_up or job.slow or self._closed)
                 if not good:
                     job.process.end()
-                if not self._closed:  # a priority is never raised again: a slow one is replaced
+                if not self._closed:  # a slow process cannot regain its priority: replace it
                     self._idle.append(job.process if good else _Process(self._seconds))
                 self._changed.notify_all()
 
@@ -152,7 +152,7 @@ class Decoders:
             return job
 
     def _watch(self) -> None:
-        """Give up what takes too long; ends when there is nothing to watch."""
+        """Abandon pictures that take too long; return when no job is left."""
         with self._changed:
             while self._jobs:
                 now = time.monotonic()
@@ -170,16 +170,16 @@ class Decoders:
 
 @dataclass(eq=False)
 class _Job:
-    """A picture that is being decoded.
+    """A picture being decoded.
 
     Attributes:
-        process: that does it.
-        started: `time.monotonic()`.
-        until: when it is given up.
-        before: seconds of a core that its process had used when it began; None until then.
-        slow: whether it was told to give way to others.
-        given_up: whether its process was ended.
-        broken: whether its process is of no more use.
+        process: the process that decodes it.
+        started: `time.monotonic()` of the start.
+        until: `time.monotonic()` at which it is abandoned.
+        before: CPU seconds that the process had used at the start; None until then.
+        slow: whether its priority was lowered.
+        given_up: whether its process was killed.
+        broken: whether its process is unusable.
     """
 
     process: _Process
@@ -191,13 +191,13 @@ class _Job:
     broken: bool = False
 
     def begin(self, seconds: float) -> None:
-        """Count from now on, when its process is ready."""
+        """Wait until the process is ready, then start the clock."""
         self.process.wait()
         self.until = min(self.until, time.monotonic() + seconds)
         self.before = self.process.seconds()
 
     def took(self) -> float:
-        """Seconds of a core; 0 until it has begun."""
+        """CPU seconds used so far; 0 before `begin`."""
         return 0.0 if self.before is None else self.process.seconds() - self.before
 
     def make_way(self) -> None:
@@ -234,17 +234,17 @@ class _Process:
             _widen(pipe)
 
     def wait(self) -> None:
-        """Wait until it is ready, which takes a moment after its start.
+        """Wait until the process is ready.
 
         Raises:
-            EOFError: it has ended.
+            EOFError: the process has ended.
         """
         if not self._ready:
             self._read(memoryview(bytearray(1)))
             self._ready = True
 
     def seconds(self) -> float:
-        """Of a core that it has used; where the system does not say, of the clock."""
+        """CPU seconds that the process has used; wall-clock time if the system cannot tell."""
         try:
             return time.clock_gettime(~self._popen.pid << 3 | _SCHED)
         except (OSError, AttributeError):
@@ -255,11 +255,11 @@ class _Process:
         return self._popen.poll() is not None
 
     def ask(self, kind: int, content: bytes) -> np.ndarray:
-        """Pixels, uint8 (H, W, 3), RGB.
+        """Send a request; return pixels, uint8 (H, W, 3), RGB.
 
         Raises:
-            ImageError: the process says so.
-            OSError, ValueError, EOFError: it has ended, or answers nonsense.
+            ImageError: the process reports it.
+            OSError, ValueError, EOFError: the process has ended, or its answer is invalid.
         """
         self._write(REQUEST.pack(kind, len(content)))
         self._write(content)
@@ -280,14 +280,14 @@ class _Process:
         raise ValueError("no answer")
 
     def lower_priority(self) -> None:
-        with suppress(OSError, AttributeError):  # it has ended; not Unix
+        with suppress(OSError, AttributeError):  # the process has ended, or not Unix
             os.setpriority(os.PRIO_PROCESS, self._popen.pid, 19)
 
     def kill(self) -> None:
         self._popen.kill()
 
     def end(self) -> None:
-        """Kill it if it still runs, and forget it."""
+        """Kill the process if it still runs, and release its pipes."""
         self._popen.kill()
         self._popen.wait()
         for pipe in (self._requests, self._answers):
@@ -308,7 +308,7 @@ class _Process:
 
 
 def _request(source: ImageSource) -> tuple[int, bytes]:
-    """Kind and content of what a process is asked."""
+    """Convert a source to (kind, content) of a request."""
     if isinstance(source, str | os.PathLike):
         return PATH, os.fsencode(os.path.abspath(source))
     if isinstance(source, bytes | bytearray | memoryview):
@@ -330,7 +330,7 @@ def _kinds(base: type[ImageError]) -> Iterator[type[ImageError]]:
 
 
 def _widen(pipe: RawIOBase) -> None:
-    """Fewer turns between the processes for a large picture."""
+    """Enlarge a pipe, which saves context switches for large pictures."""
     try:
         import fcntl
 

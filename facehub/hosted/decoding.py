@@ -1,9 +1,8 @@
-"""The process that decodes pictures: what it is asked, and what it answers.
+"""The decoder process and its protocol.
 
-First it says that it is ready. A request is a kind, a length, and a path or the picture itself. An
-answer is a kind and two numbers: height and width, then the pixels; or the lengths of an error's
-class and text, then both. Nothing is pickled: a picture that takes this process over must not reach
-its parent.
+First it sends `READY`. A request is a kind, a length, and a path or the picture itself. An answer
+is a kind and two numbers: height and width, then the pixels; or the lengths of an error's class and
+text, then both. Nothing is pickled: a picture that exploits a codec must not reach the parent.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ READY = b"!"
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, seconds: int) -> None:
-    """Decode what is asked for until the requests end.
+    """Answer requests until their stream ends.
 
     Args:
-        requests: to read from.
-        answers: to write to.
-        seconds: of a core after which one picture ends this process; its parent ends it sooner, if
-            it is there.
+        requests: stream of requests.
+        answers: stream of answers.
+        seconds: CPU seconds per picture after which the system kills this process; the parent, if
+            alive, kills it sooner.
     """
     answers.write(READY)
     answers.flush()
@@ -52,7 +51,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, seconds: int) -> None:
 
 
 def main(seconds: int) -> NoReturn:
-    """Serve on standard input and output, which nothing else may write to."""
+    """Serve on standard input and output; nothing else can write to them."""
     with os.fdopen(os.dup(0), "rb") as requests, os.fdopen(os.dup(1), "wb") as answers:
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1):
@@ -69,7 +68,7 @@ def _answer_error(answers: BinaryIO, error: Exception) -> None:
 
 
 def _limit_time(seconds: int) -> None:
-    """Let the system end this process some time from now, where it can."""
+    """Let the system kill this process after more CPU time, on Unix."""
     try:
         import resource
     except ImportError:  # not Unix

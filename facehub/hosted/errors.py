@@ -1,4 +1,4 @@
-"""What a host refuses for lack of time."""
+"""Errors of a host that runs out of time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from facehub.errors import FaceHubError, ImageError
 
 
 class ImageTooSlowError(ImageError):
-    """Decoding the picture takes too long: it may be made to."""
+    """Decoding takes too long; the picture may be malicious."""
 
 
 class TimedOutError(FaceHubError):
-    """The request's time was up before its work began."""
+    """The request's deadline passed before its work began."""

@@ -1,4 +1,4 @@
-"""A recogniser for requests of people whom nobody knows: its work is bounded in time."""
+"""A recogniser for untrusted requests: its work is bounded in time."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from facehub.hosted.errors import TimedOutError
 from facehub.io.images import ImageSource
 from facehub.pipeline import FaceRecognizer
 
-MANY = 10  # times the deadline, for requests with many pictures
-SPARE = 2  # decoders besides one for each worker: what is slow to decode holds up nobody
+MANY = 10  # requests with many pictures get this many times the deadline
+SPARE = 2  # extra decoders, so a slow picture does not block a worker
 
 
 class Host:
-    """What all requests share.
+    """Resources shared by all requests.
 
     Args:
-        workers: pictures searched, or batches of faces embedded, at once.
-        deadline: seconds that a request may take.
+        workers: number of pictures searched, or batches of faces embedded, at once.
+        deadline: time limit of a request, seconds.
 
     Attributes:
-        decoders: processes that decode, more than there are workers.
-        threads: that requests need in order to use all of it.
+        decoders: decoder processes, more than there are workers.
+        threads: number of request threads needed to use all workers and decoders.
     """
 
     def __init__(self, workers: int, deadline: float) -> None:
@@ -39,19 +39,19 @@ class Host:
         self._turns = threading.BoundedSemaphore(workers)
 
     def start(self) -> None:
-        """Start one decoder for each worker; the others are started when they are needed."""
+        """Start one decoder per worker; the others start on demand."""
         self.decoders.start(self.workers)
 
     def close(self) -> None:
-        """End the decoders."""
+        """Kill the decoders."""
         self.decoders.close()
 
     @contextmanager
     def turn(self, until: float) -> Iterator[None]:
-        """Compute in the body, when it is its turn.
+        """Wait for a free worker, and hold it in the `with` block.
 
         Raises:
-            TimedOutError: it is not before `until`.
+            TimedOutError: no worker is free before `until`.
         """
         left = min(until - time.monotonic(), threading.TIMEOUT_MAX)
         if left <= 0 or not self._turns.acquire(timeout=left):
@@ -64,11 +64,11 @@ class Host:
 
 @dataclass(frozen=True, eq=False)
 class HostedRecognizer(FaceRecognizer):
-    """Decodes in processes of a host, and computes when it is its turn.
+    """A recogniser that decodes in a host's processes and waits for one of its workers.
 
     Args:
-        host: see there.
-        until: `time.monotonic()` after which nothing more is begun.
+        host: see `Host`.
+        until: `time.monotonic()` after which no further work starts.
     """
 
     host: Host = None  # type: ignore[assignment]  # `of` sets it
@@ -76,24 +76,24 @@ class HostedRecognizer(FaceRecognizer):
 
     @classmethod
     def of(cls, recognizer: FaceRecognizer, host: Host) -> Self:
-        """The same recogniser on a host."""
+        """Wrap a recogniser for a host."""
         return cls(recognizer.embedder, recognizer.detector, recognizer.spec, host)
 
     def timed(self, pictures: Literal["few", "many"] = "few") -> Self:
-        """For one request, which begins now: past its deadline nothing more is begun.
+        """Return a copy for one request, with a deadline that starts now.
 
         Args:
-            pictures: "many" gives `MANY` times as long.
+            pictures: "many" multiplies the deadline by `MANY`.
         """
         seconds = self.host.deadline * (MANY if pictures == "many" else 1)
         return replace(self, until=time.monotonic() + seconds)
 
     def read(self, image: ImageSource) -> np.ndarray:
-        """As `FaceRecognizer.read`.
+        """Decode a picture; see `FaceRecognizer.read`.
 
         Raises:
             ImageError: the picture cannot be used, or takes too long.
-            TimedOutError: the request's time is up.
+            TimedOutError: the request's deadline has passed.
         """
         return self.host.decoders.read(image, self.until)
 
@@ -104,5 +104,5 @@ class HostedRecognizer(FaceRecognizer):
     def _embed(self, pictures: Any) -> Any:
         if not any(pictures):
             return super()._embed(pictures)
-        with self.host.turn(float("inf")):  # what was found in time is not lost
+        with self.host.turn(float("inf")):  # faces found in time are always embedded
             return super()._embed(pictures)

@@ -1,1 +1,1 @@
-"""Pictures and files, read and written."""
+"""Read pictures from any source; read and write files safely."""

@@ -1,4 +1,4 @@
-"""What pictures lie in: one file, a folder, a zip, a folder at an address."""
+"""Sources of encoded pictures: one file, a folder, a zip, a remote folder."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from facehub.errors import ArchiveError, ImageDecodeError, ImageError, ImageTooLargeError
-from facehub.io.formats import SUFFIXES, why_not
+from facehub.io.formats import SUFFIXES, skip_reason
 from facehub.io.images import MAX_BYTES, read_file
 from facehub.io.remote import RemotePlace
 from facehub.io.walking import is_hidden, walk
 
-OTHER_PICTURES = frozenset(  # of formats that people have photos in, but that are never read
+UNSUPPORTED_SUFFIXES = frozenset(  # photo formats that facehub does not read
     {".jp2", ".jxl", ".psd", ".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"}
 )
 
-# Why a file was left out.
+# Reasons for skipping a file.
 EMPTY_FOLDER = "an empty folder"
-HIDDEN = "hidden, or a system's own"
+HIDDEN = "a hidden or system file"
 LOOSE = "not in a sub-folder"
-NO_PICTURE = why_not("")
-SAME_NAME = "not read, as another file in the zip has the same name"
+NO_PICTURE = skip_reason("")
+SAME_NAME = "another file in the zip has the same name"
 
 
 class FileSource:
@@ -34,19 +34,19 @@ class FileSource:
         self.ignored: dict[str, str] = {}
 
     def read(self, name: str) -> bytes:
-        """The encoded picture."""
+        """Read the encoded picture."""
         return self.path.read() if isinstance(self.path, RemotePlace) else read_file(self.path)
 
 
 class FolderSource:
-    """A folder, with sub-folders.
+    """A folder and its sub-folders.
 
     Args:
         root: the folder.
         loose: see `open_source`.
 
     Raises:
-        ArchiveError: it cannot be read.
+        ArchiveError: the folder cannot be read.
     """
 
     def __init__(self, root: Path, *, loose: bool = False) -> None:
@@ -56,19 +56,19 @@ class FolderSource:
         self.ignored |= left_out
 
     def read(self, name: str) -> bytes:
-        """The encoded picture."""
+        """Read one encoded picture."""
         return read_file(self.root / name)
 
 
 class RemoteSource:
-    """A folder at an address, with sub-folders.
+    """A remote folder and its sub-folders.
 
     Args:
         place: the folder.
         loose: see `open_source`.
 
     Raises:
-        ArchiveError: it cannot be read.
+        ArchiveError: the folder cannot be read.
     """
 
     def __init__(self, place: RemotePlace, *, loose: bool = False) -> None:
@@ -78,19 +78,19 @@ class RemoteSource:
         self._sizes = {name: sizes[name] for name in self.names}
 
     def read(self, name: str) -> bytes:
-        """The encoded picture."""
+        """Read one encoded picture."""
         return self.place.read(name, self._sizes[name])
 
 
 class ZipSource:
-    """A zip, read in memory: no member's path is ever used as a path.
+    """A zip, read in memory. Member names are never used as file system paths.
 
     Args:
         path: the file.
         loose: see `open_source`.
 
     Raises:
-        ArchiveError: it cannot be read.
+        ArchiveError: the zip cannot be read.
     """
 
     def __init__(self, path: Path | RemotePlace, *, loose: bool = False) -> None:
@@ -98,13 +98,13 @@ class ZipSource:
         file = path.open() if isinstance(path, RemotePlace) else path
         try:
             self.archive = zipfile.ZipFile(file)
-        except Exception as error:  # a damaged zip makes the reader raise almost anything
+        except Exception as error:  # on a damaged zip, zipfile raises almost anything
             reason = getattr(error, "strerror", None) or error
             raise ArchiveError(f"This zip cannot be read: {reason}.") from error
         self._members: dict[str, zipfile.ZipInfo] = {}
         repeated = {}
         for member in self.archive.infolist():
-            name = member.filename.replace("\\", "/")  # as old .NET on Windows separates folders
+            name = member.filename.replace("\\", "/")  # old .NET on Windows writes backslashes
             if self._members.setdefault(name, member) is not member:
                 repeated[name] = SAME_NAME
         self.names, self.ignored = _sort_out(self._members, loose)
@@ -114,12 +114,17 @@ class ZipSource:
         return _reopen_zip, (self.path, self._loose)
 
     def read(self, name: str) -> bytes:
-        """The encoded picture."""
+        """Read one encoded picture, at most one byte more than `MAX_BYTES`.
+
+        Raises:
+            ImageTooLargeError: the member declares more than `MAX_BYTES`.
+            ImageDecodeError: the member is damaged or encrypted.
+        """
         try:
             if self._members[name].file_size > MAX_BYTES:
                 raise ImageTooLargeError("This member of the zip is too large.")
             with self.archive.open(self._members[name]) as member:
-                return member.read(MAX_BYTES + 1)  # a member may be larger than it says
+                return member.read(MAX_BYTES + 1)  # a member may be larger than it declares
         except ImageError:
             raise
         except Exception as error:  # the decompressors raise almost anything
@@ -130,19 +135,21 @@ def _reopen_zip(path: Path | RemotePlace, loose: bool) -> ZipSource:
     return ZipSource(path, loose=loose)
 
 
-def may_be_missed(entry: str, reason: str) -> bool:
-    """Whether somebody may miss what was left out: not hidden files, nor such as `notes.txt`.
+def worth_reporting(entry: str, reason: str) -> bool:
+    """Whether a user should hear about a skipped entry.
+
+    False for hidden files, empty folders and files that are not photos, such as `notes.txt`.
 
     Args:
-        entry, reason: of a source's `ignored`.
+        entry, reason: an item of `Source.ignored`.
     """
     if reason == NO_PICTURE:
-        return PurePosixPath(entry).suffix.lower() in OTHER_PICTURES
+        return PurePosixPath(entry).suffix.lower() in UNSUPPORTED_SUFFIXES
     return reason not in (HIDDEN, EMPTY_FOLDER)
 
 
 def _sort_out(entries: Iterable[str], loose: bool) -> tuple[list[str], dict[str, str]]:
-    """`names` and `ignored` of a `Source` from its files, and its folders, which end with "/"."""
+    """Split entries (folders end with "/") into `names` and `ignored` of a `Source`."""
     entries = sorted(set(entries))
     names, ignored = [], {}
     for entry, following in itertools.zip_longest(entries, entries[1:], fillvalue=""):
@@ -150,7 +157,7 @@ def _sort_out(entries: Iterable[str], loose: bool) -> tuple[list[str], dict[str,
         is_picture = PurePosixPath(entry).suffix.lower() in SUFFIXES
         hidden = any(map(is_hidden, parts))
         if entry.endswith("/"):
-            if not following.startswith(entry):  # what is in a folder comes after it
+            if not following.startswith(entry):  # a folder's contents sort right after it
                 ignored[entry] = EMPTY_FOLDER
         elif hidden:
             ignored[entry] = HIDDEN
@@ -159,5 +166,5 @@ def _sort_out(entries: Iterable[str], loose: bool) -> tuple[list[str], dict[str,
         elif is_picture:
             ignored[entry] = LOOSE
         else:
-            ignored[entry] = why_not(PurePosixPath(entry).suffix.lower())
+            ignored[entry] = skip_reason(PurePosixPath(entry).suffix.lower())
     return names, ignored

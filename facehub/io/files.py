@@ -1,4 +1,4 @@
-"""Write a file so that a crash leaves the old one or the new one, never half of one."""
+"""Atomic file writes: a crash leaves the old file or the new one, never half of one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from typing import BinaryIO, Self
 from facehub.io.locks import is_at, try_lock
 
 _PREFIX, _SUFFIX = ".facehub-", ".part"
-_NO_SYNC = (errno.EINVAL, errno.ENOTSUP)  # of file systems that keep folders in their own way
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP)  # file systems that cannot fsync a folder
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes, *, private: bool = False) -> None:
-    """Write a whole file, see `AtomicFile`.
+    """Write a whole file through `AtomicFile`.
+
+    Args:
+        path: see `AtomicFile`.
+        data: the file's new content.
+        private: see `AtomicFile`.
 
     Raises:
-        OSError: it cannot be written, or something that is no file stands there (a device, say).
+        OSError: the file cannot be written, or the path is not a regular file (a device, say).
     """
     with AtomicFile(path, private=private) as atomic:
         atomic.file.write(data)
@@ -28,23 +33,23 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, private: bool
 
 
 class AtomicFile:
-    """Written to a temporary file in the same folder; `commit` flushes it and puts it in place.
+    """A temporary file in the same folder; `commit` flushes it and moves it into place.
 
-    Without `commit`, or after an error, what was there stays as it was. What is committed survives
-    a power cut. The temporary file of a process that was killed goes with the next `AtomicFile` in
-    its folder (not on Windows).
+    Without `commit`, or after an error, the existing file stays as it was. A committed file
+    survives a power cut. If a process is killed, the next `AtomicFile` in the folder removes its
+    temporary file (not on Windows).
 
     Args:
-        path: the file, or a link to it; its folder must exist. If it is there, its permissions and
-            its group are kept.
-        private: embeddings are biometric data: only the owner may read and write the file. A file
-            that is there and shared with its group, and with nobody else, stays so.
+        path: the file, or a link to it; its folder must exist. An existing file keeps its
+            permissions and its group.
+        private: only the owner may read and write the file (embeddings are biometric data). An
+            existing file that is shared with its group, and with nobody else, stays shared.
 
     Attributes:
-        file: what to write to.
+        file: the open binary file to write to.
 
     Raises:
-        OSError: it cannot be written, or something that is no file stands there (a device, say).
+        OSError: the file cannot be written, or the path is not a regular file (a device, say).
     """
 
     def __init__(self, path: str | os.PathLike[str], *, private: bool = False) -> None:
@@ -57,18 +62,22 @@ class AtomicFile:
         self.file: BinaryIO = os.fdopen(handle, "wb")
 
     def commit(self) -> None:
-        """Put the file in place."""
+        """Flush the file and move it into place.
+
+        Raises:
+            OSError: the file cannot be written or moved.
+        """
         self.file.flush()
         os.fsync(self.file.fileno())
         self._set_permissions()
-        if os.name == "nt":  # which moves no open file
+        if os.name == "nt":  # Windows cannot move an open file
             self.file.close()
-        os.replace(self._temporary, self._target)  # still locked, so that nobody removes it
+        os.replace(self._temporary, self._target)  # still locked: nobody else removes it
         self.file.close()
         _sync_folder(self._target.parent)
 
     def _set_permissions(self) -> None:
-        """Of the file that is there; of a new one those that the umask leaves."""
+        """Keep the permissions of an existing file; apply the umask to a new one."""
         try:
             there = os.stat(self._target)
         except FileNotFoundError:
@@ -81,7 +90,7 @@ class AtomicFile:
         if self._private and mode & 0o007:
             mode = 0o600
         if not _set_group(self._temporary, there.st_gid):
-            mode &= 0o707  # what was for one group is not for another
+            mode &= 0o707  # another group must not inherit the old group's rights
         os.chmod(self._temporary, mode)
 
     def __enter__(self) -> Self:
@@ -95,15 +104,15 @@ class AtomicFile:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove the temporary files that processes left in a folder when they were killed."""
-    with suppress(OSError), os.scandir(folder) as entries:  # it may not be readable
+    """Remove the temporary files that killed processes left in a folder."""
+    with suppress(OSError), os.scandir(folder) as entries:  # the folder may be unreadable
         for entry in entries:
             if entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX):
                 _remove_part(entry.path)
 
 
 def _remove_part(path: str) -> None:
-    with suppress(OSError):  # in use, gone by now, or another user's
+    with suppress(OSError):  # in use, already gone, or another user's
         handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
         try:
             if try_lock(handle):
@@ -113,7 +122,7 @@ def _remove_part(path: str) -> None:
 
 
 def _new_part(folder: Path) -> tuple[int, str]:
-    """A new private file, and its path; locked for as long as it is open."""
+    """Create a private file, locked while it is open: (file descriptor, path)."""
     while True:
         handle, path = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=folder)
         try:
@@ -124,27 +133,27 @@ def _new_part(folder: Path) -> tuple[int, str]:
         except BaseException:
             os.close(handle)
             raise
-        os.close(handle)  # another process found it before it was locked, and removes it
+        os.close(handle)  # another process took it for a leftover before it was locked
 
 
 def _set_group(path: str, group: int) -> bool:
-    """Whether the file belongs to the group now."""
+    """Try to give the file to a group; return whether it belongs to it now."""
     if os.name == "nt" or os.stat(path).st_gid == group:
         return True
     try:
         os.chown(path, -1, group)
-    except PermissionError:  # the user is no member
+    except PermissionError:  # the user is not a member
         return False
     return True
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let a power cut not undo what happened to the names in a folder."""
+    """Make a rename in a folder survive a power cut."""
     if os.name == "nt":
         return
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # it can be written, but not read
+    except PermissionError:  # writable, but not readable
         return
     try:
         os.fsync(handle)

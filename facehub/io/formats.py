@@ -1,4 +1,4 @@
-"""The formats of pictures that facehub reads: the one list of them, for everything that asks."""
+"""The image formats that facehub reads."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from facehub.io.codecs.base import Prepared
 
 @dataclass(frozen=True)
 class Format:
-    """A format.
+    """An image format.
 
     Attributes:
-        name: Pillow's, which is the usual one.
-        suffixes: of files, in lower case.
-        media_types: of HTTP.
-        prepare: see `facehub.io.codecs`; called with the file and the largest number of pixels.
-        module: a package that reads it, where Pillow does not.
+        name: Pillow's name for it.
+        suffixes: file suffixes, in lower case.
+        media_types: HTTP media types.
+        prepare: bounds the work of decoding, see `facehub.io.codecs`; takes the file's bytes and
+            the largest number of pixels.
+        module: the package that decodes it, if Pillow does not.
     """
 
     name: str
@@ -30,7 +31,7 @@ class Format:
 
     @property
     def is_read(self) -> bool:
-        """Whether it can be read here."""
+        """Whether its decoder is installed."""
         return self.module is None or importlib.util.find_spec(self.module) is not None
 
 
@@ -68,7 +69,7 @@ _BRANDS = (
 
 
 def format_of(data: bytes) -> Format | None:
-    """Recognise a format by how the file begins; None for any other."""
+    """Recognise a format by the first bytes of a file; None if it is not in `FORMATS`."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return WEBP
     if data[4:8] == b"ftyp":
@@ -78,6 +79,6 @@ def format_of(data: bytes) -> Format | None:
     return next((each for beginning, each in _BEGINNINGS if data.startswith(beginning)), None)
 
 
-def why_not(suffix: str) -> str:
-    """Why a file of another suffix is left out."""
-    return HEIC_MISSING if suffix in HEIC.suffixes else "not the name of a picture that is read"
+def skip_reason(suffix: str) -> str:
+    """Why files with this suffix, which is not in `SUFFIXES`, are skipped."""
+    return HEIC_MISSING if suffix in HEIC.suffixes else "not a supported picture suffix"

@@ -1,4 +1,4 @@
-"""Load a picture from anywhere into RGB uint8, or say exactly why not."""
+"""Decode a picture from any source to RGB uint8, with typed errors and size limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from facehub.errors import ImageDecodeError, ImageFormatError, ImageTooLargeError
-from facehub.io.codecs.exif import orientation_of, upright
+from facehub.io.codecs.exif import apply_orientation, orientation_of
 from facehub.io.formats import FORMAT_ADVICE, HEIC, HEIC_MISSING, Format, format_of
 from facehub.io.levels import to_uint8, white_of
 
@@ -28,10 +28,10 @@ def load_image(
 ) -> np.ndarray:
     """Read a picture as RGB.
 
-    Files and bytes must hold a format of `facehub.io.formats`; of an animation the first frame is
-    taken, of several pages the first. The EXIF rotation is applied; transparent parts become white;
-    palette, grey, CMYK, 16-bit and floating-point pictures are converted, see `to_uint8`. Sizes,
-    and how much work it would be, are checked before anything is decoded.
+    Files and bytes must hold a format of `facehub.io.formats`. Only the first frame of an animation
+    and the first page of a document is read. The EXIF rotation is applied. Transparent parts become
+    white. Palette, grey, CMYK, 16-bit and floating-point pictures are converted, see `to_uint8`.
+    Sizes, and the amount of work, are checked before anything is decoded.
 
     Args:
         source: a path, encoded bytes, a binary file, a PIL image, or an array: uint8 or uint16
@@ -44,9 +44,9 @@ def load_image(
         uint8 array (H, W, 3), RGB, 0 to 255, C-contiguous; never a view of `source`.
 
     Raises:
-        ImageFormatError: another format, shape or dtype.
-        ImageDecodeError: unreadable, empty, truncated or damaged.
-        ImageTooLargeError: over a limit.
+        ImageFormatError: the format, shape or dtype is not supported.
+        ImageDecodeError: the picture is unreadable, empty, truncated or damaged.
+        ImageTooLargeError: the picture exceeds a limit.
     """
     pixels = read_pixels(source, max_bytes=max_bytes, max_pixels=max_pixels)
     shared = isinstance(source, np.ndarray) and np.may_share_memory(pixels, source)
@@ -56,7 +56,7 @@ def load_image(
 def read_pixels(
     source: ImageSource, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS
 ) -> np.ndarray:
-    """As `load_image`, for who only looks: the array may be read-only, or `source` itself."""
+    """Like `load_image`, without the copy: the array may be read-only, or `source` itself."""
     if isinstance(source, np.ndarray):
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
@@ -73,9 +73,9 @@ def read_pixels(
 def _decode_file(data: bytes, max_pixels: int) -> np.ndarray:
     format = format_of(data)
     if format is None:
-        raise ImageFormatError(f"This is not a picture that facehub reads; {FORMAT_ADVICE}.")
+        raise ImageFormatError(f"This is not a picture in a supported format; {FORMAT_ADVICE}.")
     if not format.is_read:
-        raise ImageFormatError(f"{HEIC_MISSING}; else {FORMAT_ADVICE}.")
+        raise ImageFormatError(f"{HEIC_MISSING}; otherwise {FORMAT_ADVICE}.")
     prepared = format.prepare(data, max_pixels)
     try:
         image = _open(prepared.data, format)
@@ -83,7 +83,7 @@ def _decode_file(data: bytes, max_pixels: int) -> np.ndarray:
         raise ImageTooLargeError(
             f"The picture has far more than the {max_pixels / 1e6:.0f} megapixels allowed."
         ) from error
-    except Exception as error:  # a damaged header makes Pillow raise almost anything
+    except Exception as error:  # on a damaged header, Pillow raises almost anything
         raise ImageDecodeError("The picture is damaged or incomplete.") from error
     with image:
         _check_size(*image.size, max_pixels)
@@ -98,14 +98,14 @@ def _decode_file(data: bytes, max_pixels: int) -> np.ndarray:
 
 def _open(data: bytes, format: Format) -> Image.Image:
     if format is HEIC:
-        from pillow_heif import HeifImageFile  # of an extra; registers nothing in Pillow
+        from pillow_heif import HeifImageFile  # optional; registers nothing in Pillow
 
         return HeifImageFile(io.BytesIO(data))
     return Image.open(io.BytesIO(data), formats=[format.name])
 
 
 def _read(source: str | os.PathLike[str] | bytes | BinaryIO, max_bytes: int) -> bytes:
-    """Encoded bytes, at most one more than `max_bytes` (so that the caller sees the excess)."""
+    """Read encoded bytes, at most one more than `max_bytes`, which shows the caller the excess."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
     if isinstance(source, (str, os.PathLike)):
@@ -119,14 +119,14 @@ def _read(source: str | os.PathLike[str] | bytes | BinaryIO, max_bytes: int) -> 
 
 
 def read_file(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> bytes:
-    """Read a picture's file without decoding it, at most one byte more than `max_bytes`.
+    """Read an encoded picture, at most one byte more than `max_bytes`.
 
     Raises:
-        ImageFormatError: a folder, or another thing that is no file.
+        ImageFormatError: the path is a folder or another thing that is not a regular file.
         ImageDecodeError: there is no such file, or it cannot be read.
     """
     try:
-        if os.path.isdir(path):  # unlike `Path.is_dir`, never raises
+        if os.path.isdir(path):  # never raises, unlike `Path.is_dir`
             raise ImageFormatError(f"{path} is a folder, not a picture.")
         if os.path.exists(path) and not os.path.isfile(path):
             raise ImageFormatError(f"{path} is not a regular file.")
@@ -134,7 +134,7 @@ def read_file(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> bytes
             return file.read(max_bytes + 1)
     except FileNotFoundError as error:
         raise ImageDecodeError(f"There is no file {path}.") from error
-    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+    except (OSError, ValueError) as error:  # ValueError: the path holds a null byte
         raise _unreadable(error) from error
 
 
@@ -155,14 +155,14 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 def _decode(image: Image.Image, orientation: int | None) -> np.ndarray:
-    """Decode a picture, and turn it: by its own metadata where `orientation` is None."""
+    """Decode a picture and rotate it; `orientation` None: as its own metadata says."""
     try:
         image.load()
         if orientation is not None:
-            image = upright(image, orientation)
+            image = apply_orientation(image, orientation)
         else:
-            with contextlib.suppress(Exception):  # damaged EXIF beside sound pixels: keep these
-                image = _upright(image)
+            with contextlib.suppress(Exception):  # damaged EXIF: keep the sound pixels
+                image = _apply_own_orientation(image)
         if image.mode == "F" or image.mode.startswith("I"):  # grey of 16 bits or more
             image = Image.fromarray(to_uint8(np.asarray(image)))
         if image.has_transparency_data:
@@ -178,7 +178,7 @@ def _decode(image: Image.Image, orientation: int | None) -> np.ndarray:
 
 
 def _decode_wide(data: bytes, orientation: int) -> np.ndarray:
-    """A PNG or a TIFF with several channels of 16 bits."""
+    """Decode a PNG or a TIFF with several channels of 16 bits."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise ImageDecodeError("The picture is damaged or incomplete.")
@@ -186,21 +186,21 @@ def _decode_wide(data: bytes, orientation: int) -> np.ndarray:
 
 
 def _from_bgr(pixels: np.ndarray) -> np.ndarray:
-    """Three or four channels of OpenCV in the usual order."""
+    """Convert BGR or BGRA to RGB or RGBA."""
     codes = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
     return cv2.cvtColor(pixels, codes[pixels.shape[2]])
 
 
 def _narrow(pixels: np.ndarray) -> np.ndarray:
-    """uint16 (H, W, 1), (H, W, 3) or (H, W, 4) as uint8; how much shows through keeps its range."""
+    """Scale uint16 (H, W, 1), (H, W, 3) or (H, W, 4) to uint8; alpha keeps its full range."""
     narrow = to_uint8(pixels, white_of(pixels[:, :, :3]))
     if pixels.shape[2] == 4:
         narrow[:, :, 3] = pixels[:, :, 3] >> 8
     return narrow
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF rotation; Pillow would copy a picture that needs none."""
+def _apply_own_orientation(image: Image.Image) -> Image.Image:
+    """Apply the EXIF rotation; Pillow alone would copy a picture that needs none."""
     return image if image.getexif().get(0x0112, 1) == 1 else ImageOps.exif_transpose(image)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits: which value is white."""
+"""Scale pictures of more than 8 bits to uint8: find the value that stands for white."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import math
 import cv2
 import numpy as np
 
-WHITES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32))  # of what cameras give
+WHITES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32))  # bit depths of cameras
 HIGHLIGHTS = 1e-3  # share of pixels that may be above white: dead or saturated ones
-SAMPLE = 1_000_000  # pixels looked at
+SAMPLE = 1_000_000  # pixels examined
 
 
 def to_uint8(pixels: np.ndarray, white: float | None = None) -> np.ndarray:
-    """Scale values of unknown range to 0 to 255; what is below 0 or not a number is black.
+    """Scale values of unknown range to 0 to 255; negative values and NaN become 0.
 
     Args:
         pixels: (H, W) or (H, W, C), integers or floating-point values.
-        white: the value that becomes 255; None for `white_of`.
+        white: the value that becomes 255; None: `white_of(pixels)`.
 
     Returns:
-        uint8, same shape.
+        uint8, 0 to 255, same shape.
     """
     white = white_of(pixels) if white is None else white
     if pixels.dtype == np.uint16:
@@ -36,10 +36,10 @@ def to_uint8(pixels: np.ndarray, white: float | None = None) -> np.ndarray:
 
 
 def white_of(pixels: np.ndarray) -> float:
-    """Which value is white: rarely the largest that fits.
+    """Estimate the value of white, which is rarely the largest value of the dtype.
 
-    Infrared and depth cameras store 8 to 14 bits in files of 16. White is the lowest of `WHITES`
-    (or 1, for floating-point values) that all but `HIGHLIGHTS` of the pixels reach at most.
+    Infrared and depth cameras store 8 to 14 bits in 16-bit files. White is the lowest of `WHITES`
+    (or 1, for floating-point values) that at most a share `HIGHLIGHTS` of the pixels exceeds.
 
     Args:
         pixels: as in `to_uint8`.
@@ -57,6 +57,6 @@ def white_of(pixels: np.ndarray) -> float:
 
 
 def _parts(pixels: np.ndarray) -> list[np.ndarray]:
-    """Parts of the first axis: copies of all the pixels would take gigabytes."""
+    """Split along the first axis: a float copy of the whole picture would take gigabytes."""
     rows = max(1, SAMPLE // max(1, pixels[:1].size))
     return [pixels[start : start + rows] for start in range(0, len(pixels), rows)]

@@ -1,4 +1,4 @@
-"""Locks on files and folders. They end with their process, however it ends."""
+"""Locks on files and folders. The system releases them when the process ends, even if killed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ except ImportError:  # Windows
 
 
 def try_lock(handle: int, *, wait: bool = False) -> bool:
-    """Lock what a file descriptor stands for, until it is closed.
+    """Lock an open file or folder until its descriptor is closed.
 
     Args:
         handle: the file descriptor.
-        wait: for whoever holds it.
+        wait: wait until another holder releases the lock, instead of raising.
 
     Returns:
-        Whether it is locked. False: there are no such locks on this system, or in this folder.
+        Whether it is locked. False: this system or file system has no such locks.
 
     Raises:
-        BlockingIOError: somebody else holds it.
+        BlockingIOError: another process holds the lock.
     """
     if fcntl is None:
         return False
@@ -37,25 +37,25 @@ def try_lock(handle: int, *, wait: bool = False) -> bool:
 
 
 def hold_folder(folder: str | os.PathLike[str], *, wait: bool = False) -> int | None:
-    """Lock a folder until what is returned is closed, or this process ends.
+    """Lock a folder until the returned descriptor is closed or this process ends.
 
     Args:
         folder: the folder.
-        wait: for whoever holds it.
+        wait: wait until another holder releases the lock, instead of raising.
 
     Returns:
-        A file descriptor, or None where there are no such locks.
+        A file descriptor, or None if the system has no such locks.
 
     Raises:
-        BlockingIOError: somebody else holds it.
-        FileNotFoundError: it is not there, or no longer.
+        BlockingIOError: another process holds the lock.
+        FileNotFoundError: the folder does not exist, or was removed meanwhile.
     """
     if fcntl is None:
         return None
     handle = os.open(folder, os.O_RDONLY)
     try:
         locked = try_lock(handle, wait=wait)
-        if not is_at(handle, folder):  # who held it has removed it
+        if not is_at(handle, folder):  # its holder has removed it
             raise FileNotFoundError(f"{os.fspath(folder)} has been removed")
     except BaseException:
         os.close(handle)
@@ -67,7 +67,7 @@ def hold_folder(folder: str | os.PathLike[str], *, wait: bool = False) -> int | 
 
 
 def remove_unheld(folder: str | os.PathLike[str]) -> None:
-    """Remove a folder and all in it unless somebody holds it, or it is another user's."""
+    """Remove a folder and its contents unless a process holds it or another user owns it."""
     with suppress(OSError):
         held = hold_folder(folder)
         if held is not None:
@@ -76,7 +76,7 @@ def remove_unheld(folder: str | os.PathLike[str]) -> None:
 
 
 def is_at(handle: int, path: str | os.PathLike[str]) -> bool:
-    """Whether what a file descriptor stands for is still what lies at a path."""
+    """Whether a path still refers to the file or folder that the descriptor has open."""
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:

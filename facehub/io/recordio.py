@@ -1,4 +1,4 @@
-"""InsightFace's RecordIO: `train.rec`, as MXNet wrote it."""
+"""Read InsightFace's RecordIO data sets: `train.rec`, written by MXNet."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ _HEADER = struct.Struct("<IfQQ")  # flag, label, id, id2
 
 
 class RecordSource:
-    """A `train.rec`. `property` is not needed; `train.idx` must agree where it is there.
+    """The pictures of a `train.rec`, named "LABEL/RECORD NUMBER".
 
-    Records without a payload are left out: number 0, first or last, which describes the data set,
-    and those that describe identities. Names are made: the label, and the record's number. Zeros
-    behind the last record are left out where the index says that nothing is missing.
+    The `property` file is not needed; `train.idx`, if there is one, must agree. Records without a
+    payload are skipped: record 0 (first or last in the file), which describes the data set, and
+    those that describe identities. Zeros after the last record are skipped if the index confirms
+    that no record is missing.
+
+    Args:
+        path: the `.rec` file.
 
     Raises:
-        ArchiveError: it cannot be read, or is damaged; the message says at which record and byte.
+        ArchiveError: the file cannot be read, or is damaged; the message says at which record and
+            byte.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,24 +64,28 @@ class RecordSource:
             raise _wrong_index(path, min(index), f"lists record {index[min(index)]}")
 
     def _read_record(self, file: BinaryIO, start: int, size: int) -> int:
-        """Take note of a record; returns where the next one starts."""
+        """Register one record; return the offset of the next."""
         end = self._skip(file, start, size)
         file.seek(start + 8)
         labels, number, payload = _label(file.read(64))
         if not len(labels) or not float(labels[0]).is_integer():
             label = f"the label {labels[0]}" if len(labels) else "no label"
-            raise ArchiveError(f"{label}, in place of a whole number")
+            raise ArchiveError(f"{label} instead of a whole number")
         name = f"{int(labels[0]):07d}/{number:08d}"
         if name in self.offsets:
             name += f"-{start}"
         if end - start - 8 > payload:
             self.offsets[name] = start
-        elif len(labels) == 1:  # several labels describe the data set or an identity
+        elif len(labels) == 1:  # a record with several labels describes the data set or an identity
             self.ignored[name] = "a record without a picture"
         return end
 
     def read(self, name: str) -> bytes:
-        """The encoded picture."""
+        """Read one encoded picture.
+
+        Raises:
+            ImageDecodeError: the record cannot be read.
+        """
         try:
             return self._read(name)
         except (OSError, ArchiveError) as error:
@@ -92,12 +101,12 @@ class RecordSource:
                 file.seek(-length % 4, 1)
                 if kind in (0, 3):  # whole, or the last part
                     break
-        # A record is split where its data holds the magic number, which is left out.
+        # The format splits a record wherever its data holds the magic number, and drops the number.
         data = struct.pack("<I", _MAGIC).join(parts)
         return data[_label(data)[2] :]
 
     def _skip(self, file: BinaryIO, offset: int, size: int) -> int:
-        """Where the next record starts."""
+        """Return the offset of the next record."""
         while True:
             file.seek(offset)
             kind, length = _frame(file.read(8))
@@ -109,19 +118,19 @@ class RecordSource:
 
 
 def _frame(head: bytes) -> tuple[int, int]:
-    """(kind, length) of a part: 0 a whole record, 1 its first part, 2 a middle one, 3 the last."""
+    """Parse (kind, length); kinds: 0 whole record, 1 first part, 2 middle part, 3 last part."""
     if len(head) < 8:
         raise ArchiveError("the file ends within it")
     magic, word = struct.unpack("<II", head)
     if magic != _MAGIC:
-        raise ArchiveError("it does not begin as a RecordIO record does")
+        raise ArchiveError("it does not start with RecordIO's magic number")
     return word >> 29, word & (1 << 29) - 1
 
 
 def _label(data: bytes) -> tuple[np.ndarray, int, int]:
-    """(labels, record number, where the payload starts)."""
+    """Parse (labels, record number, offset of the payload)."""
     if len(data) < _HEADER.size:
-        raise ArchiveError("it is shorter than its head")
+        raise ArchiveError("it is shorter than its header")
     flag, label, number, _ = _HEADER.unpack_from(data)
     start = _HEADER.size
     if flag == 0:
@@ -133,12 +142,12 @@ def _label(data: bytes) -> tuple[np.ndarray, int, int]:
 def _wrong_index(path: Path, offset: int, what: str) -> ArchiveError:
     return ArchiveError(
         f"{path.with_suffix('.idx')} does not belong to {path}: at byte {offset} it {what}. "
-        "Remove it to go without."
+        "Remove the index to read without it."
     )
 
 
 def _is_zeros(file: BinaryIO, offset: int) -> bool:
-    """Whether nothing else follows."""
+    """Whether the rest of the file holds only zeros."""
     file.seek(offset)
     while block := file.read(1 << 20):
         if any(block):
@@ -147,7 +156,7 @@ def _is_zeros(file: BinaryIO, offset: int) -> bool:
 
 
 def _read_index(path: Path) -> dict[int, str]:
-    """The number of each record by the byte that it starts at; empty where there is no index."""
+    """Read {byte offset: record number}; empty if there is no index."""
     try:
         text = path.read_text()
     except FileNotFoundError:
@@ -161,6 +170,6 @@ def _read_index(path: Path) -> dict[int, str]:
                 index[int(offset)] = record
             case [_, *_]:
                 raise ArchiveError(
-                    f"{path}, line {number}: not a record and its byte: {line!r:.80}"
+                    f"{path}, line {number}: expected a record number and an offset: {line!r:.80}"
                 )
     return index

@@ -1,7 +1,7 @@
-"""Folders and files at addresses: s3://bucket/people, hf://datasets/owner/name, through fsspec.
+"""Remote files and folders through fsspec: s3://bucket/people, hf://datasets/owner/name.
 
-fsspec comes with huggingface-hub and knows `hf://`, `memory://` and `file://` by itself. Others
-need a package: `s3://` s3fs, `gs://` gcsfs, `http://` and `https://` aiohttp.
+fsspec comes with huggingface-hub and supports `hf://`, `memory://` and `file://` alone. Others need
+a package: s3fs for `s3://`, gcsfs for `gs://`, aiohttp for `http://` and `https://`.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Any, BinaryIO, Self, cast
 from facehub.errors import ArchiveError, ImageDecodeError
 from facehub.io.images import MAX_BYTES
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters at least: not C:
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # at least two letters, unlike "C:"
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
 
 
 def is_address(path: str | os.PathLike[str]) -> bool:
-    """Whether this is an address rather than a path of this machine."""
+    """Whether this is a URL (`scheme://...`) rather than a local path."""
     return _ADDRESS.match(os.fspath(path)) is not None
 
 
 @dataclass(frozen=True)
 class RemotePlace:
-    """A file or folder at an address. Can be sent to another process, which connects anew.
+    """A remote file or folder. It can be pickled; another process connects anew.
 
     Attributes:
-        address: for people to read, as it was given.
-        system: the file system of fsspec.
-        path: where in it.
+        address: the URL as it was given, for messages.
+        system: fsspec's file system.
+        path: the path inside it.
     """
 
     address: str
@@ -42,11 +42,11 @@ class RemotePlace:
         """Connect to an address.
 
         Raises:
-            ArchiveError: nothing here knows such addresses, or a package is missing for it.
+            ArchiveError: the scheme is unknown, or its package is not installed.
         """
         address = os.fspath(address)
         scheme = address.partition("://")[0].lower()
-        from fsspec.core import url_to_fs  # 0.1 s: only who gives an address waits for it
+        from fsspec.core import url_to_fs  # takes 0.1 s: imported only when needed
 
         try:
             system, path = url_to_fs(address)
@@ -54,7 +54,7 @@ class RemotePlace:
             package = _PACKAGES.get(scheme)
             need = f"needs a package: pip install {package}" if package else f"({error})"
             raise ArchiveError(f"{scheme}:// {need}.") from error
-        except Exception as error:  # each file system has errors of its own
+        except Exception as error:  # each file system raises different errors
             raise ArchiveError(f"{address} cannot be opened: {_reason(error)}.") from error
         return cls(address, system, path)
 
@@ -64,18 +64,18 @@ class RemotePlace:
         return self.path.rstrip("/").rpartition("/")[2]
 
     def matches(self) -> list[Self]:
-        """The place itself, or what a pattern ("s3://bucket/*.jpg") stands for, sorted.
+        """Expand a pattern ("s3://bucket/*.jpg"), sorted; without one, the place itself.
 
         Raises:
             ArchiveError: nothing matches.
         """
-        if not any(c in self.path for c in "*["):  # a "?" begins the query of an http address
+        if not any(c in self.path for c in "*["):  # "?" starts an HTTP query
             return [self]
         try:
             found = sorted(self.system.glob(self.path))
         except Exception as error:
             raise self._unreadable(error) from error
-        found = [path for path in found if "/." not in path]  # hidden, as for other patterns
+        found = [path for path in found if "/." not in path]  # skip hidden ones, as local globs do
         if not found:
             raise ArchiveError(f"Nothing matches {self.address}.")
         return [
@@ -86,7 +86,7 @@ class RemotePlace:
         """Whether it is a folder.
 
         Raises:
-            ArchiveError: there is nothing, or it cannot be read.
+            ArchiveError: the address does not exist, or cannot be read.
         """
         try:
             if self.system.isdir(self.path):
@@ -98,10 +98,10 @@ class RemotePlace:
         raise ArchiveError(f"There is nothing at {self.address}.")
 
     def entries(self) -> dict[str, int | None]:
-        """The size in bytes, where it is known, of every file below a folder, by relative name.
+        """List every file below a folder: {relative name: size in bytes, or None if unknown}.
 
         Raises:
-            ArchiveError: it cannot be read.
+            ArchiveError: the folder cannot be read.
         """
         root = self.path.rstrip("/") + "/"
         try:
@@ -111,21 +111,21 @@ class RemotePlace:
         return {
             path.removeprefix(root): info.get("size")
             for path, info in found.items()
-            if path.startswith(root) and not path.endswith("/")  # an object that marks a folder
+            if path.startswith(root) and not path.endswith("/")  # "x/" only marks a folder
         }
 
     def read(self, name: str = "", size: int | None = None) -> bytes:
-        """A file, at most one byte more than `MAX_BYTES`.
+        """Read a file, at most one byte more than `MAX_BYTES`.
 
         Args:
-            name: relative to this folder; "" for this file.
-            size: in bytes, if it is known; that saves a request.
+            name: relative to this folder; "" for this file itself.
+            size: in bytes, if known; saves a request.
 
         Raises:
-            ImageDecodeError: it cannot be read.
+            ImageDecodeError: the file cannot be read.
         """
         path = f"{self.path.rstrip('/')}/{name}" if name else self.path
-        if size == 0:  # S3 refuses to send a range of nothing
+        if size == 0:  # S3 refuses an empty range
             return b""
         try:
             if size is not None and size <= MAX_BYTES:
@@ -136,10 +136,10 @@ class RemotePlace:
             raise ImageDecodeError(f"The file cannot be read: {_reason(error)}.") from error
 
     def open(self) -> BinaryIO:
-        """The file, to seek in; blocks of it are fetched as they are read.
+        """Open the file for random access; blocks are fetched as they are read.
 
         Raises:
-            ArchiveError: it cannot be opened.
+            ArchiveError: the file cannot be opened.
         """
         try:
             return cast(BinaryIO, self.system.open(self.path, "rb"))
@@ -151,7 +151,7 @@ class RemotePlace:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an error; none of fsspec's file systems share a base class."""
+    """The first line of an error; fsspec's file systems share no base class of errors."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     text = str(getattr(error, "strerror", None) or error).strip().splitlines()

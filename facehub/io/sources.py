@@ -1,6 +1,6 @@
-"""Pictures as people have them: files, folders, zips, InsightFace's RecordIO; one at a time.
+"""Find pictures in files, folders, zips and InsightFace's RecordIO, and read them one at a time.
 
-Folders, zips and files may lie at an address, see `facehub.io.remote`.
+Files, folders and zips may be remote, see `facehub.io.remote`.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ from facehub.io.remote import RemotePlace, is_address
 
 
 class Source(Protocol):
-    """Pictures, by name. May be sent to another process (pickled), which opens it anew.
+    """Named pictures. A source can be pickled; another process opens it anew.
 
     Attributes:
-        names: "IDENTITY/IMAGE" of every picture, sorted; "IMAGE" for one outside a sub-folder.
-        ignored: why, for each file and empty folder that was left out.
+        names: "IDENTITY/IMAGE" of every picture, sorted; "IMAGE" outside a sub-folder.
+        ignored: {file or empty folder: why it was skipped}.
     """
 
     names: list[str]
     ignored: dict[str, str]
 
     def read(self, name: str) -> bytes:
-        """The encoded picture.
+        """Read one encoded picture.
 
         Raises:
-            ImageError: it cannot be read.
+            ImageError: the picture cannot be read.
         """
 
 
 def open_source(path: str | os.PathLike[str], *, loose: bool = False) -> Source:
-    """Open a folder, a zip, or a folder or file of RecordIO.
+    """Open a folder, a zip, or a RecordIO data set.
 
     Args:
-        path: folder, `.zip`, `train.rec`, or a folder that holds `train.rec`; or the address of a
+        path: a folder, a `.zip`, a `train.rec`, a folder that holds a `train.rec`, or the URL of a
             folder or a `.zip`.
-        loose: whether pictures outside a sub-folder count, too. Data sets have one sub-folder per
+        loose: whether to include pictures outside sub-folders. Data sets have one sub-folder per
             identity.
 
     Raises:
-        ArchiveError: it is none of these, is damaged, or holds no picture.
+        ArchiveError: the path is none of these, is damaged, or holds no supported picture.
     """
     source: Source
     if is_address(path):
@@ -63,7 +63,7 @@ def open_source(path: str | os.PathLike[str], *, loose: bool = False) -> Source:
     path = Path(path)
     if path.suffix.lower() == ".rec" or os.path.isfile(path / "train.rec"):
         source = RecordSource(path if path.suffix.lower() == ".rec" else path / "train.rec")
-    elif os.path.isdir(path):  # unlike `Path.is_dir`, never raises
+    elif os.path.isdir(path):  # never raises, unlike `Path.is_dir`
         source = FolderSource(path, loose=loose)
     elif os.path.isfile(path) and zipfile.is_zipfile(path):
         source = ZipSource(path, loose=loose)
@@ -77,7 +77,7 @@ def _not_empty(source: Source, path: object, loose: bool) -> Source:
         where = "" if loose else " in a sub-folder"
         others = [name for name in source.ignored if not name.endswith("/")]
         besides = f" ({len(others)} other files, {others[0]} say)" if others else ""
-        raise ArchiveError(f"{path} holds no picture that is read{where}{besides}.")
+        raise ArchiveError(f"{path} holds no supported picture{where}{besides}.")
     return source
 
 
@@ -95,9 +95,9 @@ class Picture:
     """One picture of a source.
 
     Attributes:
-        source: where it lies.
-        name: its name there.
-        path: for people to read: "people.zip/Ada/1.jpg".
+        source: the source that holds it.
+        name: its name in the source.
+        path: its full path, for messages: "people.zip/Ada/1.jpg".
     """
 
     source: Source
@@ -105,19 +105,19 @@ class Picture:
     path: str
 
     def read(self) -> bytes:
-        """The encoded picture.
+        """Read the encoded picture.
 
         Raises:
-            ImageError: it cannot be read.
+            ImageError: the picture cannot be read.
         """
         return self.source.read(self.name)
 
 
 def find_pictures(paths: Iterable[str | os.PathLike[str]]) -> list[Picture]:
-    """All pictures of files, folders, zips and patterns ("people/*.jpg"), or of their addresses.
+    """List the pictures of files, folders, zips and patterns ("people/*.jpg"), local or remote.
 
     Args:
-        paths: a file is taken whatever its suffix says.
+        paths: a file is taken whatever its suffix.
 
     Raises:
         ArchiveError: a folder or zip holds no picture.
@@ -131,14 +131,15 @@ def find_sources(
     paths: Iterable[str | os.PathLike[str]],
     on_error: Callable[[str, ArchiveError], None] | None = None,
 ) -> list[tuple[Source, str]]:
-    """As `find_pictures`: each file, folder and zip, and its path or address.
+    """Open each file, folder and zip of `paths`: (source, path or URL).
 
     Args:
         paths: see `find_pictures`.
-        on_error: told of a path that cannot be used, or is without a picture; the rest is found.
+        on_error: called with each path that cannot be opened or holds no picture, and the error;
+            the search then goes on.
 
     Raises:
-        ArchiveError: a folder or zip holds no picture, and there is no `on_error`.
+        ArchiveError: a folder or zip holds no picture, and `on_error` is None.
     """
     found: list[tuple[Source, str]] = []
     for path in paths:
@@ -173,7 +174,7 @@ def _tell(
 
 
 def pictures_of(source: Source, path: str) -> list[Picture]:
-    """All pictures of a source that was opened at this path or address."""
+    """List the pictures of a source that was opened from this path or URL."""
     if isinstance(source, FileSource):
         return [Picture(source, name, path) for name in source.names]
     if is_address(path):
@@ -182,27 +183,27 @@ def pictures_of(source: Source, path: str) -> list[Picture]:
 
 
 def read_picture(source: Source, name: str) -> np.ndarray:
-    """Decode a picture: uint8 (H, W, 3), RGB.
+    """Read and decode a picture: uint8 (H, W, 3), RGB, 0 to 255.
 
     Raises:
-        ImageError: it cannot be read or decoded.
+        ImageError: the picture cannot be read or decoded.
     """
     return load_image(source.read(name))
 
 
 def identity_of(name: str) -> str:
-    """The folder part of a picture's name."""
+    """The identity of a picture: the folder part of its name."""
     return name.rpartition("/")[0]
 
 
 def empty_identities(source: Source, kept: Iterable[str]) -> dict[str, str]:
-    """Reasons for "IDENTITY/": those of which not one picture was kept."""
+    """List the identities of which no picture was kept: {"IDENTITY/": reason}."""
     everyone = {identity_of(name) for name in (*source.names, *source.ignored)} - {""}
     return {f"{i}/": "no picture left" for i in sorted(everyone - {identity_of(n) for n in kept})}
 
 
 def _is_archive(path: Path) -> bool:
-    """Whether a file is a data set; a picture is a picture whatever its suffix says."""
+    """Whether a file is a RecordIO data set or a zip."""
     suffix = path.suffix.lower()
     return suffix == ".rec" or (
         suffix == ".zip" and os.path.isfile(path) and zipfile.is_zipfile(path)
@@ -210,7 +211,7 @@ def _is_archive(path: Path) -> bool:
 
 
 def _matches(path: str | os.PathLike[str]) -> Iterator[Path | RemotePlace]:
-    """The path itself, or what a pattern stands for where no such file is there."""
+    """Expand a pattern, unless a file of that very name exists."""
     if is_address(path):
         yield from RemotePlace.at(path).matches()
     elif os.path.lexists(path) or not glob.has_magic(os.fspath(path)):

@@ -1,4 +1,4 @@
-"""What lies below a folder, links followed: every folder is read once, so that no link loops."""
+"""List a folder recursively and follow links; each folder is read once, so no link loops."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from facehub.errors import ArchiveError
 
 SYSTEM_NAMES = frozenset({"__MACOSX", "@eaDir", "Thumbs.db", "ehthumbs.db", "desktop.ini"})
 
-# Why a file or folder was left out.
+# Reasons for skipping a file or folder.
 LINK_AGAIN = "a link to a folder that is read under another name"
-LINK_NOWHERE = "a link that leads nowhere"
-LINK_UP = "a link to a folder that this one lies in"
+LINK_NOWHERE = "a broken link"
+LINK_UP = "a link to a parent folder"
 NO_FILE = "not a regular file"
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is hidden, or a system's own."""
+    """Whether a file or folder is hidden or made by the operating system."""
     return name.startswith(".") or name in SYSTEM_NAMES
 
 
 def walk(root: Path) -> tuple[list[str], dict[str, str]]:
     """List a folder and all folders below it.
 
-    Folders that lie there come before those that only a link leads to, and hidden ones last: where
-    two are one folder, the later is left out.
+    Real folders are read first, then those behind links, then hidden ones. If two paths lead to
+    the same folder, the later is skipped.
 
     Args:
         root: the folder.
 
     Returns:
-        Files, and folders with a "/" at their ends, relative to `root`; and why, for all that was
-        left out.
+        (entries, skipped): files, and folders with a trailing "/", relative to `root`; and
+        {entry: reason} for everything skipped.
 
     Raises:
-        ArchiveError: the folder itself cannot be read.
+        ArchiveError: `root` itself cannot be read.
     """
     entries: list[str] = []
     left_out: dict[str, str] = {}
@@ -65,7 +65,7 @@ def walk(root: Path) -> tuple[list[str], dict[str, str]]:
             continue
         for member in members:
             name = folder + member.name
-            if os.path.isdir(member.path):  # unlike `DirEntry.is_dir`, never raises
+            if os.path.isdir(member.path):  # never raises, unlike `DirEntry.is_dir`
                 is_link = member.is_symlink() or queue is links
                 below = hidden if queue is hidden or is_hidden(member.name) else real
                 (links if is_link and below is real else below).append(name + "/")
@@ -79,7 +79,7 @@ def walk(root: Path) -> tuple[list[str], dict[str, str]]:
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """The same for one folder by all its paths; None where it is gone."""
+    """(device, inode), the same for all paths of a folder; None if it no longer exists."""
     try:
         found = os.stat(folder)
     except OSError:

@@ -1,4 +1,4 @@
-"""Make a weight folder of any face network in ONNX."""
+"""Make a weight folder from any face network in ONNX."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from facehub.model.spec import MAX_EMBEDDING, ModelSpec, Preprocessing
 from facehub.model.store import CONFIG_FILE, Weights, write_spec
 from facehub.template import AlignmentTemplate
 
-BATCH_TOLERANCE = 1e-3  # cosine that an embedding may lose when faces are embedded together
+BATCH_TOLERANCE = 1e-3  # largest loss of cosine similarity between batched and single faces
 
 
 def add_network(
@@ -35,35 +35,35 @@ def add_network(
 ) -> ModelSpec:
     """Write `config.json` and a copy of an ONNX network into a folder.
 
-    The copy takes batches of any size where the network can; weights that are listed among its
-    inputs, as in OpenCV's zoo, are taken off that list. The network is run once, so that what does
-    not fit is found out now.
+    The copy accepts batches of any size if the network can. Weights listed among the graph's
+    inputs, as in OpenCV's zoo, are removed from the inputs. The network is run once, so an unfit
+    network fails here.
 
     Args:
         network: ONNX file with one input, float32 (N, 3, H, W) or (N, H, W, 3), and one output,
             float32 (N, embedding_size).
-        folder: made if missing.
-        template: how the network wants faces to be aligned; its size must be the input's.
-        preprocessing: from the aligned uint8 crop to the input.
-        flip: flip test-time augmentation.
-        threshold: cosine similarity from which two faces count as one person; None if it is not
-            known: then `verify` answers "uncalibrated" until `python -m train calibrate` has run.
-        overwrite: whether the folder may hold weights already, which are replaced.
+        folder: created if missing.
+        template: alignment that the network expects; its size must equal the input's.
+        preprocessing: from the aligned uint8 crop to the network's input.
+        flip: whether to use flip test-time augmentation (flip TTA).
+        threshold: cosine similarity from which two faces count as one person; None if unknown:
+            `verify` then answers "uncalibrated" until `python -m train calibrate` has run.
+        overwrite: whether to replace weights that the folder already holds.
 
     Returns:
-        What was written to `config.json`.
+        The spec, as written to `config.json`.
 
     Raises:
-        WeightsError: it is not an ONNX file, does not fit the template, or cannot be run; or the
-            folder cannot be written, or holds weights already.
+        WeightsError: the file is not ONNX, does not fit the template or cannot be run; or the
+            folder cannot be written or already holds weights.
     """
     if not overwrite and os.path.lexists(folder / CONFIG_FILE):
-        raise WeightsError(f"{folder} holds weights already.")
+        raise WeightsError(f"{folder} already holds weights.")
     try:
         model = onnx.load(network)
     except FileNotFoundError as error:
         raise WeightsError(f"There is no file {network}.") from error
-    except Exception as error:  # protobuf's own kinds
+    except Exception as error:  # protobuf's errors have no public base class
         raise WeightsError(f"{network} is not an ONNX file.") from error
     _check_input(model, network, template, preprocessing)
     name = re.sub(r"[^\w.-]", "-", network.stem).lstrip("-.") or "network"
@@ -77,7 +77,7 @@ def add_network(
         template=template,
         threshold=threshold,
     )
-    content, answer = _that_runs(model, any_batch, spec, folder)
+    content, answer = _check_batches(model, any_batch, spec, folder)
     spec = replace(spec, known_answer=known_answer(answer), fingerprint=fingerprint(content, spec))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,9 +102,9 @@ def _check_input(
     shape = [d.dim_value for d in inputs[0].type.tensor_type.shape.dim] if len(inputs) == 1 else []
     if len(shape) != 4 or shape[1 if channels_first else 3] not in (0, 3) or len(graph.output) != 1:
         layout = "(N, 3, height, width)" if channels_first else "(N, height, width, 3)"
-        raise WeightsError(f"{path} does not take {layout} and give one output.")
+        raise WeightsError(f"{path} needs one input {layout} and one output.")
     if inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
-        raise WeightsError(f"{path} does not take float32.")
+        raise WeightsError(f"{path} needs a float32 input.")
     size = shape[2:] if channels_first else shape[1:3]
     if any(found not in (0, asked) for found, asked in zip(size, wanted, strict=True)):
         raise WeightsError(
@@ -114,7 +114,7 @@ def _check_input(
 
 
 def _with_batch(model: onnx.ModelProto, size: str | int) -> bytes:
-    """The network for a batch of any size ("faces"), or of a fixed one."""
+    """Serialise the network for batches of any size ("faces") or of a fixed one."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     for value in (*copy.graph.input, *copy.graph.output):
@@ -123,7 +123,7 @@ def _with_batch(model: onnx.ModelProto, size: str | int) -> bytes:
             dimensions[0].dim_param = size
         elif dimensions:
             dimensions[0].dim_value = int(size)
-    del copy.graph.value_info[:]  # it may repeat the old batch size
+    del copy.graph.value_info[:]  # may hold the old batch size
     content: bytes = copy.SerializeToString()
     return content
 
@@ -131,7 +131,7 @@ def _with_batch(model: onnx.ModelProto, size: str | int) -> bytes:
 def _embedding_size(
     content: bytes, template: AlignmentTemplate, preprocessing: Preprocessing
 ) -> int:
-    """Run the network on one crop; the output's declared shape may say less, or nothing."""
+    """Run the network on one crop, as the output's declared shape may be incomplete."""
     probe = ModelSpec(
         architecture="onnx", file="x.onnx", template=template, preprocessing=preprocessing
     )
@@ -142,14 +142,14 @@ def _embedding_size(
     except Exception as error:  # ONNX Runtime's errors have no common base
         raise WeightsError(f"The network cannot be run: {error}") from error
     if found.ndim != 2 or len(found) != 1 or not 1 <= found.shape[1] <= MAX_EMBEDDING:
-        raise WeightsError(f"The network gives {found.shape} for one face, not a vector.")
+        raise WeightsError(f"The network returns {found.shape} for one face, not one vector.")
     return int(found.shape[1])
 
 
-def _that_runs(
+def _check_batches(
     model: onnx.ModelProto, any_batch: bytes, spec: ModelSpec, folder: Path
 ) -> tuple[bytes, np.ndarray]:
-    """The network for batches where it gives the same as one by one; and its known answer."""
+    """Compare batched with single inference; return the network to store and its known answer."""
     crops = synthetic_crops(spec.template)
     single = _with_batch(model, 1)
     one_by_one = OnnxEmbedder(Weights(spec, single, folder), device="cpu").embed(crops)

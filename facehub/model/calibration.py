@@ -1,4 +1,4 @@
-"""Error rates behind a threshold: from similarities to rates and back."""
+"""Error rates of a threshold: from similarities to rates and back."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ import numpy as np
 
 from facehub.model.tail import Tail
 
-BEYOND = 100  # times below the lowest measured rate: as far as a tail is followed
-BEYOND_MEASURED = "beyond what was measured"  # said wherever an extrapolated rate is shown
+BEYOND = 100  # a tail is extrapolated to this fraction of the lowest measured rate
+BEYOND_MEASURED = "beyond what was measured"  # label of extrapolated rates
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Error rates behind a threshold, measured on labelled faces.
+    """Error rates of a threshold, measured on labelled faces.
 
     Attributes:
-        dataset: which faces, and whether the weights saw them in training.
-        target_fmr: the false match rate the threshold was chosen for; None: it was given.
+        dataset: which faces, and whether the weights were trained on them.
+        target_fmr: false match rate (FMR) that the threshold was chosen for; None: the threshold
+            was given.
         fmr: measured false match rate at the threshold (share of impostor pairs accepted).
         fnmr: measured false non-match rate at the threshold (share of genuine pairs rejected).
         impostor_pairs: number of pairs of different people.
         genuine_pairs: number of pairs of one person.
         curve: (similarity, fmr, fnmr) at rising similarities.
-        tail: of the impostor scores; gives the rates from its start on, also those that are beyond
-            what was measured. None where it was not fitted.
-        left_out: pictures that were not used, as another person's pictures claim them.
+        tail: fitted to the impostor scores; gives the rates from its start on, including those
+            beyond what was measured. None if it was not fitted.
+        left_out: number of pictures excluded because another person's pictures resemble them more.
     """
 
     dataset: str
@@ -41,7 +42,7 @@ class Calibration:
     left_out: int = 0
 
     def __post_init__(self) -> None:
-        # JSON has no tuples: make what was read from a config equal to what was written.
+        # JSON has no tuples: convert lists back.
         curve = tuple((float(s), float(fmr), float(fnmr)) for s, fmr, fnmr in self.curve)
         object.__setattr__(self, "curve", curve)
         if not isinstance(self.dataset, str):
@@ -67,24 +68,33 @@ class Calibration:
 
     @property
     def lowest_fmr(self) -> float:
-        """The lowest false match rate that so many impostor pairs can show."""
+        """The lowest FMR that this number of impostor pairs can measure."""
         return 1 / max(self.impostor_pairs, 1)
 
     @property
     def reach(self) -> float:
-        """The lowest rate that is stated: a hundredth of `lowest_fmr` where there is a tail."""
+        """The lowest FMR ever reported: a hundredth of `lowest_fmr` with a tail."""
         return self.lowest_fmr if self.tail is None else self.lowest_fmr / BEYOND
 
     def was_measured(self, fmr: float) -> bool:
-        """Whether the impostor pairs can show such a rate; a lower one is extrapolated."""
-        return fmr >= self.lowest_fmr * (1 - 1e-9)  # the logarithm's rounding
+        """Whether the impostor pairs can measure this FMR; a lower one is extrapolated.
+
+        Args:
+            fmr: 0 to 1.
+        """
+        return fmr >= self.lowest_fmr * (1 - 1e-9)  # allows for rounding of logarithms
 
     def fmr_at(self, similarity: float) -> float | None:
-        """Share of pairs of different people that are at least so similar.
+        """FMR at a threshold: the share of impostor pairs that are at least this similar.
 
-        From the tail where it has begun; before it, and without one, from the curve, between whose
-        points the rate's logarithm is interpolated. Never below `reach`. None where there is no
-        curve.
+        The tail gives the rate from its start on; below that, or without a tail, the logarithm of
+        the rate is interpolated on the curve. The result is never below `reach`.
+
+        Args:
+            similarity: cosine similarity, -1 to 1.
+
+        Returns:
+            0 to 1; None without a curve.
 
         Raises:
             ValueError: the similarity is not a number.
@@ -99,19 +109,21 @@ class Calibration:
         return fmr if self.tail is None else max(fmr, self.tail.fmr)
 
     def fpir_at(self, similarity: float, comparisons: int) -> float | None:
-        """A candidate's odds: how many strangers reach this similarity with somebody.
+        """A candidate's odds: the share of strangers that reach this similarity with someone.
 
-        The false positive identification rate of a gallery whose threshold is this similarity:
-        1 - (1 - FMR) ** comparisons. It takes comparisons as independent, so that it is too high
-        rather than too low where people have several templates, or where some strangers resemble
-        everybody.
+        This is the false positive identification rate (FPIR) of a gallery searched at this
+        threshold: 1 - (1 - FMR) ** comparisons. It assumes independent comparisons, so it is
+        conservative if people have several templates or some strangers resemble everyone.
 
         Args:
             similarity: of the candidate.
             comparisons: number of templates in the gallery.
 
         Returns:
-            0 to 1; None where there is no curve.
+            0 to 1; None without a curve.
+
+        Raises:
+            ValueError: the similarity is not a number.
         """
         fmr = self.fmr_at(similarity)
         if fmr is None:
@@ -119,7 +131,13 @@ class Calibration:
         return float(comparisons > 0) if fmr >= 1 else -math.expm1(comparisons * math.log1p(-fmr))
 
     def fnmr_at(self, similarity: float) -> float | None:
-        """Share of pairs of one person that are less similar; None where there is no curve.
+        """False non-match rate (FNMR) at a threshold: the share of genuine pairs less similar.
+
+        Args:
+            similarity: cosine similarity, -1 to 1.
+
+        Returns:
+            0 to 1; None without a curve.
 
         Raises:
             ValueError: the similarity is not a number.
@@ -131,9 +149,13 @@ class Calibration:
         return float(np.interp(similarity, limits, rates))
 
     def similarity_at(self, fmr: float) -> float | None:
-        """The threshold that has this false match rate: the inverse of `fmr_at`, as far as it goes.
+        """The threshold with this FMR: the inverse of `fmr_at`.
 
-        Rates below `reach` get the threshold of that. None where there is no curve.
+        Args:
+            fmr: 0 to 1; rates below `reach` count as `reach`.
+
+        Returns:
+            Cosine similarity; None without a curve.
 
         Raises:
             ValueError: the rate is not a number.
@@ -149,7 +171,7 @@ class Calibration:
         return found if self.tail is None else min(found, self.tail.start)
 
     def _log_curve(self) -> tuple[np.ndarray, np.ndarray]:
-        """Similarities, and the logarithms of their false match rates, up to where those end."""
+        """Similarities and log FMRs, down to `lowest_fmr`."""
         floor = np.log(self.lowest_fmr)
         limits, rates = [], []
         for similarity, fmr, _ in self.curve:

@@ -1,4 +1,4 @@
-"""What turns aligned crops into embeddings."""
+"""The interface of a face network: aligned crops in, embeddings out."""
 
 from __future__ import annotations
 
@@ -16,27 +16,31 @@ class Embedder(Protocol):
 
     @property
     def spec(self) -> ModelSpec:
-        """How it is used, with its fingerprint."""
+        """How to use the network, with its fingerprint."""
 
     @property
     def description(self) -> str:
-        """What runs it, for people to read."""
+        """The runtime and device, for display."""
 
     def fingerprint(self) -> str:
-        """Identifies the embedding space of the weights as they are now."""
+        """Fingerprint of the embedding space, from the current weights."""
 
-    def made_by(self, fingerprint_v1: str) -> bool:
-        """Whether these weights had this fingerprint of version 1, as older galleries carry it."""
+    def has_fingerprint_v1(self, fingerprint_v1: str) -> bool:
+        """Whether this version 1 fingerprint, from an older gallery, is of these weights.
+
+        Args:
+            fingerprint_v1: "sha256:" and 64 hexadecimal digits.
+        """
 
     def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
         """Embed aligned crops.
 
         Args:
             crops: uint8 (N, height, width, 3), RGB, aligned with `spec.template`; N may be 0.
-            batch_size: crops in one pass.
+            batch_size: number of crops per forward pass.
 
         Returns:
-            float32 (N, embedding_size), unit rows: cosine similarity is the dot product.
+            float32 (N, embedding_size), L2-normalised rows: cosine similarity is the dot product.
 
         Raises:
             ImageFormatError: another shape or dtype.
@@ -44,10 +48,10 @@ class Embedder(Protocol):
 
 
 def check_crops(crops: np.ndarray, template: AlignmentTemplate) -> np.ndarray:
-    """The crops as an array.
+    """Convert crops to an array and check it.
 
     Raises:
-        ImageFormatError: not uint8 (N, height, width, 3).
+        ImageFormatError: the array is not uint8 (N, height, width, 3).
     """
     crops = np.asarray(crops)
     if crops.shape[1:] != (template.height, template.width, 3) or crops.dtype != np.uint8:

@@ -1,4 +1,4 @@
-"""Identify an embedding space: equal exactly for equal weights and equal ways to use them."""
+"""Fingerprint an embedding space: equal if and only if weights and their use are equal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from facehub.template import AlignmentTemplate
 
 PREFIX, PREFIX_V1 = "v2:", "sha256:"
 
-# What changes an embedding. The precision, the threshold and the calibration do not.
+# Fields that change embeddings. Precision, threshold and calibration do not.
 _FIELDS = (
     "architecture",
     "stem",
@@ -30,15 +30,15 @@ _FIELDS = (
 
 
 def fingerprint(weights: Mapping[str, np.ndarray] | bytes, spec: ModelSpec) -> str:
-    """The fingerprint of weights, version 2.
+    """Compute the fingerprint of weights, version 2.
 
-    It is the SHA-256 of canonical JSON (sorted keys, fields that have their default left out, every
+    It is the SHA-256 of canonical JSON (sorted keys, fields with default values omitted, every
     number of a float field as a float) and of the weights. A field that a later version adds with a
     default changes no fingerprint.
 
     Args:
         weights: tensors by name, or the content of an ONNX file. float16 and float32 copies of the
-            same values count as equal; integers (a counter of training batches) do not count.
+            same values are equal; integer tensors (batch counters) are ignored.
         spec: how the weights are used.
 
     Returns:
@@ -58,7 +58,7 @@ def fingerprint(weights: Mapping[str, np.ndarray] | bytes, spec: ModelSpec) -> s
 
 
 def canonical(spec: ModelSpec) -> str:
-    """The spec as version 2 hashes it."""
+    """Serialise the spec as version 2 hashes it."""
     values = _without_defaults(spec, ModelSpec())
     chosen: dict[str, Any] = {name: values[name] for name in _FIELDS if name in values}
     return json.dumps({"fingerprint": 2, **chosen}, sort_keys=True, separators=(",", ":"))
@@ -67,13 +67,13 @@ def canonical(spec: ModelSpec) -> str:
 def is_fingerprint_v1(text: str, tensors: Mapping[str, np.ndarray], spec: ModelSpec) -> bool:
     """Whether facehub 0.1 gave these weights this fingerprint.
 
-    Version 1 hashed Python's `repr` of three dataclasses, which is why it is spelled out here. It
-    told 128 from 128.0, so both are tried.
+    Version 1 hashed Python's `repr` of three dataclasses, which is spelled out here. It
+    distinguished 128 from 128.0, so both are tried.
 
     Args:
         text: "sha256:" and 64 hexadecimal digits.
         tensors: weights by name.
-        spec: how they are used.
+        spec: how the weights are used.
     """
     p, t = spec.preprocessing, spec.template
     if not text.startswith(PREFIX_V1) or spec.architecture != "resnet18" or t.nose is not None:
@@ -107,7 +107,7 @@ def is_fingerprint_v1(text: str, tensors: Mapping[str, np.ndarray], spec: ModelS
 
 
 def fits_half(array: np.ndarray) -> bool:
-    """Whether float16 holds every value exactly."""
+    """Whether float16 represents every value exactly."""
     if array.dtype.kind != "f" or array.dtype == np.float16:
         return True
     with np.errstate(over="ignore"):

@@ -1,4 +1,4 @@
-"""The ResNet18 as an ONNX graph, in float32 or int8: uint8 crops in, unit embeddings out."""
+"""The ResNet18 as an ONNX graph (float32 or int8): uint8 crops in, L2-normalised embeddings out."""
 
 from __future__ import annotations
 
@@ -28,25 +28,26 @@ def to_onnx(
     """Write the network as ONNX, with its preprocessing, flip and L2 normalisation.
 
     The input `crops` is uint8 (N, height, width, 3), RGB, aligned; the output `embeddings` is
-    float32 (N, embedding_size), unit rows. The metadata carry fingerprint, threshold and precision.
+    float32 (N, embedding_size), L2-normalised rows. The metadata hold fingerprint, threshold and
+    precision.
 
     Args:
-        tensors: weights by name, as `check_tensors` wants them.
-        spec: how they are used.
+        tensors: weights by name, checked by `check_tensors`.
+        spec: how the weights are used.
         precision: "int8" quantises the convolutions (QDQ, per channel) by `spec.activation_ranges`;
-            "float32" stores weights as float16 where that loses nothing.
-        with_activations: of a float32 graph: give every activation out too, by its name in
+            "float32" stores weights as float16 if that is lossless.
+        with_activations: add every activation of a float32 graph to its outputs, named as in
             `activations`.
 
     Raises:
-        WeightsError: int8 is asked for, and an activation's range is missing.
+        WeightsError: precision is "int8" and an activation's range is missing.
     """
     graph = GraphBuilder()
     x = "crops"
     if spec.flip:
-        x = graph.add("Concat", x, graph.mirrored(x, axis=2), axis=0)
+        x = graph.add("Concat", x, graph.flip(x, axis=2), axis=0)
     x = _preprocess(graph, x, spec)
-    given: dict[str, str] = {}
+    activation_names: dict[str, str] = {}
     if precision == "int8":
         missing = set(activations(spec)) - spec.activation_ranges.keys()
         if missing:
@@ -57,17 +58,17 @@ def to_onnx(
         x = _network(Int8Layers(graph, tensors, spec.activation_ranges), x, spec)
     else:
         layers = Float32Layers(graph, tensors)
-        x, given = _network(layers, x, spec), layers.activations
-    x = graph.unit_rows(x)
+        x, activation_names = _network(layers, x, spec), layers.activations
+    x = graph.normalize_rows(x)
     if spec.flip:
-        graph.add_named("Split", [x], ["crop", "mirrored"], axis=0)
-        x = graph.unit_rows(graph.add("Add", "crop", "mirrored"))
+        graph.add_named("Split", [x], ["crop", "flipped"], axis=0)
+        x = graph.normalize_rows(graph.add("Add", "crop", "flipped"))
     graph.add_named("Identity", [x], ["embeddings"])
 
     t = spec.template
     outputs = [wire.value_info("embeddings", wire.FLOAT, ["faces", spec.embedding_size])]
     if with_activations:
-        for name, value in given.items():
+        for name, value in activation_names.items():
             graph.add_named("Identity", [value], [name])
             outputs.append(wire.value_info(name, wire.FLOAT, None))
     return graph.finish(
@@ -82,7 +83,7 @@ def to_onnx(
 
 
 def _network(layers: Layers[Value], crops: str, spec: ModelSpec) -> str:
-    """From the preprocessed crops to embeddings of any length, float32 (N, embedding_size)."""
+    """From preprocessed crops to float32 (N, embedding_size), before L2 normalisation."""
     x = layers.convolve(layers.enter(crops, spec.preprocessing), stem(spec))
     if spec.stem == "imagenet":
         x = layers.max_pool(x)

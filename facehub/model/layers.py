@@ -1,6 +1,6 @@
-"""The layers of a face network as ONNX nodes: what they are, and in float32.
+"""The layers of a face network as ONNX nodes: their interface, and float32 layers.
 
-A network is written once, against `Layers`; `facehub.model.quantized` has them in int8.
+The network is written once, against `Layers`; `facehub.model.quantized` has the int8 layers.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ Value = TypeVar("Value")
 
 
 class Layers(Protocol[Value]):
-    """What a network is made of. `Value` is an activation in the graph."""
+    """The layers that a network is built from. `Value` is an activation in the graph."""
 
     def enter(self, x: str, preprocessing: Preprocessing) -> Value:
-        """From the graph's float32 input to the layers' own kind of value."""
+        """Convert the graph's float32 input to a `Value`."""
 
     def convolve(self, x: Value, convolution: Convolution) -> Value:
-        """Convolution, its batch norm and its activation function."""
+        """Add a convolution, its batch norm and its activation function."""
 
     def normalize(self, x: Value, norm: str, name: str) -> Value:
-        """Batch norm on its own, by the prefix of its tensors."""
+        """Add a batch norm without a convolution; `norm` is the prefix of its tensors."""
 
     def max_pool(self, x: Value) -> Value:
-        """3 x 3, stride 2."""
+        """Add a 3 x 3 max-pool with stride 2."""
 
     def add(self, x: Value, y: Value, name: str, *, relu: bool) -> Value:
-        """Sum, and ReLU where asked for."""
+        """Add a sum, and a ReLU if `relu`."""
 
     def embed(self, x: Value, head: Head) -> str:
-        """The head: from the last map to embeddings of any length, float32 (N, embedding_size)."""
+        """Add the head: from the last feature map to float32 (N, embedding_size)."""
 
 
 class Float32Layers:
     """Layers in float32. Values are the names of tensors.
 
     Args:
-        graph: to add nodes to.
+        graph: receives the nodes.
         tensors: weights by name.
 
     Attributes:
-        activations: names of the tensors in the graph, by layer.
+        activations: names of the activations in the graph, by layer.
     """
 
     def __init__(self, graph: GraphBuilder, tensors: Mapping[str, np.ndarray]) -> None:
@@ -56,11 +56,11 @@ class Float32Layers:
         self.activations: dict[str, str] = {}
 
     def enter(self, x: str, preprocessing: Preprocessing) -> str:
-        """From the graph's float32 input to the layers' own kind of value."""
+        """Return the input unchanged."""
         return x
 
     def convolve(self, x: str, convolution: Convolution) -> str:
-        """Convolution, its batch norm and its activation function."""
+        """Add a convolution, its batch norm and its activation function."""
         kernel = self.tensors[f"{convolution.kernel}.weight"]
         x = self.graph.add(
             "Conv", x, self.graph.weight(kernel), **conv_attributes(kernel, convolution)
@@ -75,7 +75,7 @@ class Float32Layers:
         return x
 
     def normalize(self, x: str, norm: str, name: str) -> str:
-        """Batch norm on its own, by the prefix of its tensors."""
+        """Add a batch norm without a convolution; `norm` is the prefix of its tensors."""
         self.activations[name] = self._normalize(x, norm)
         return self.activations[name]
 
@@ -84,17 +84,17 @@ class Float32Layers:
         return self.graph.add("BatchNormalization", x, *parts, epsilon=EPSILON)
 
     def max_pool(self, x: str) -> str:
-        """3 x 3, stride 2."""
+        """Add a 3 x 3 max-pool with stride 2."""
         return self.graph.add("MaxPool", x, **POOL)
 
     def add(self, x: str, y: str, name: str, *, relu: bool) -> str:
-        """Sum, and ReLU where asked for."""
+        """Add a sum, and a ReLU if `relu`."""
         total = self.graph.add("Add", x, y)
         self.activations[name] = self.graph.add("Relu", total) if relu else total
         return self.activations[name]
 
     def embed(self, x: str, head: Head) -> str:
-        """The head: from the last map to embeddings of any length, float32 (N, embedding_size)."""
+        """Add the head: from the last feature map to float32 (N, embedding_size)."""
         if head == "depthwise":
             x = self.graph.add("Mul", x, self.graph.weight(self.tensors["pool.weight"]))
             axes = self.graph.constant(np.array([2, 3], np.int64))
@@ -108,7 +108,7 @@ class Float32Layers:
 
 
 def conv_attributes(kernel: np.ndarray, convolution: Convolution) -> dict[str, Attribute]:
-    """Attributes of ONNX's "Conv"."""
+    """Attributes of ONNX's "Conv" operator."""
     return {
         "kernel_shape": list(kernel.shape[2:]),
         "strides": [convolution.stride] * 2,

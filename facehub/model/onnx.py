@@ -27,27 +27,27 @@ PRECISION_VARIABLE = "FACEHUB_PRECISION"
 
 
 class OnnxEmbedder:
-    """A face network in ONNX Runtime: ours, built from its tensors, or any that `spec` describes.
+    """A face network in ONNX Runtime: facehub's ResNet18 built from tensors, or any ONNX file.
 
-    Safe to share between threads.
+    Thread-safe.
 
     Args:
         weights: network and spec, see `read_weights`.
         device: see `choose_device`.
-        precision: "int8" or "float32" for our network; "auto" takes int8 on a CPU with fast 8-bit
-            instructions where the weights carry activation ranges, else float32. An ONNX file has
-            the precision that it has: "auto".
-        threads: of one pass on a CPU, see `open_session`.
+        precision: for a ResNet18, "int8", "float32" or "auto": int8 on a CPU with fast 8-bit
+            instructions if the weights have activation ranges, else float32. An ONNX file runs in
+            its own precision and accepts only "auto".
+        threads: CPU threads per forward pass, see `open_session`.
 
     Attributes:
         spec: how the network is used, with its fingerprint.
         precision: "float32", "int8", or "file" for an ONNX file.
-        device: where it runs.
+        device: the device in use.
         source: the weight folder.
 
     Raises:
-        DeviceError: the device is not to be had.
-        WeightsError: the network cannot be run, gives another result than its publisher's, or has
+        DeviceError: the device is not available.
+        WeightsError: the network cannot be run, its result differs from the publisher's, or it has
             no int8 form.
     """
 
@@ -67,7 +67,7 @@ class OnnxEmbedder:
         except FaceHubError:
             if device != "auto" or chosen == "cpu":
                 raise
-            self._open(weights, "cpu", precision, threads)  # it works, but not for this network
+            self._open(weights, "cpu", precision, threads)  # the device cannot run this network
 
     def _open(self, weights: Weights, device: str, precision: str, threads: int | None) -> None:
         self.device = device
@@ -105,12 +105,12 @@ class OnnxEmbedder:
             name: folder, `owner/name` or `owner/name@revision`; None for the default weights
                 (`FACEHUB_MODEL`, else those that come with facehub).
             revision: branch, tag or commit on the Hub.
-            sha256: that the weight file must have, in hex, or None.
-            device, precision, threads: as above.
+            sha256: expected SHA-256 of the weight file, in hex; None: not checked.
+            device, precision, threads: see `OnnxEmbedder`.
 
         Raises:
-            WeightsError: they are missing, damaged or not usable.
-            DeviceError: the device is not to be had.
+            WeightsError: the weights are missing, damaged or unusable.
+            DeviceError: the device is not available.
         """
         folder = weights_folder(default_weights() if name is None else name, revision=revision)
         weights = read_weights(folder, sha256=sha256)
@@ -118,23 +118,25 @@ class OnnxEmbedder:
 
     @property
     def description(self) -> str:
-        """What runs it, for people to read: "ONNX Runtime 1.32.0 on cpu, int8"."""
+        """Runtime, device and precision, for display: "ONNX Runtime 1.32.0 on cpu, int8"."""
         precision = "" if self.precision == "file" else f", {self.precision}"
         return f"ONNX Runtime {runtime_version()} on {self.device}{precision}"
 
     def fingerprint(self) -> str:
-        """Identifies the embedding space; see `facehub.model.fingerprint`."""
+        """Fingerprint of the embedding space, see `facehub.model.fingerprint`."""
         return self.spec.fingerprint or ""
 
-    def made_by(self, fingerprint_v1: str) -> bool:
-        """Whether these weights had this fingerprint in facehub 0.1; see `Embedder.made_by`."""
-        if not fingerprint_v1.startswith(PREFIX_V1):  # no need to read the weights again
+    def has_fingerprint_v1(self, fingerprint_v1: str) -> bool:
+        """Whether this fingerprint of facehub 0.1 is of these weights."""
+        if not fingerprint_v1.startswith(PREFIX_V1):  # saves reading the weights again
             return False
         try:
             weights = read_weights(self.source)
-        except WeightsError:  # they are gone since
+        except WeightsError:  # removed since
             return False
-        return weights.spec.fingerprint == self.fingerprint() and weights.was(fingerprint_v1)
+        return weights.spec.fingerprint == self.fingerprint() and weights.has_fingerprint_v1(
+            fingerprint_v1
+        )
 
     def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
         """Embed aligned crops; see `Embedder.embed`.
@@ -152,7 +154,7 @@ class OnnxEmbedder:
             rows.append(self._run(batch) if self.precision != "file" else self._run_file(batch))
         embeddings = np.concatenate(rows)
         if not np.isfinite(embeddings).all():
-            raise WeightsError("The network gave an embedding that is not finite.")
+            raise WeightsError("The network returned an embedding that is not finite.")
         return embeddings
 
     def _run(self, x: np.ndarray) -> np.ndarray:
@@ -163,21 +165,24 @@ class OnnxEmbedder:
 
     def _run_file(self, crops: np.ndarray) -> np.ndarray:
         x = preprocess(crops, self.spec)
-        rows = self._unit_rows(x)
+        rows = self._normalized_rows(x)
         if self.spec.flip:
             columns = 3 if self.spec.preprocessing.layout == "NCHW" else 2
-            rows = _unit(rows + self._unit_rows(np.ascontiguousarray(np.flip(x, columns))))
+            flipped = self._normalized_rows(np.ascontiguousarray(np.flip(x, columns)))
+            rows = _normalize(rows + flipped)
         return rows
 
-    def _unit_rows(self, x: np.ndarray) -> np.ndarray:
+    def _normalized_rows(self, x: np.ndarray) -> np.ndarray:
         rows, wanted = self._run(x), (len(x), self.spec.embedding_size)
         if rows.shape != wanted or rows.dtype.kind != "f":
-            raise WeightsError(f"The network gave {rows.dtype} {rows.shape}, not float {wanted}.")
-        return _unit(rows.astype(np.float32))
+            raise WeightsError(
+                f"The network returned {rows.dtype} {rows.shape}, not float {wanted}."
+            )
+        return _normalize(rows.astype(np.float32))
 
 
 def preprocess(crops: np.ndarray, spec: ModelSpec) -> np.ndarray:
-    """From uint8 (N, H, W, 3) RGB crops to the network's float32 input."""
+    """Convert uint8 (N, H, W, 3) RGB crops to the network's float32 input."""
     p = spec.preprocessing
     x = crops[..., ::-1] if p.colour == "BGR" else crops
     x = (x.astype(np.float32) - np.array(p.mean, np.float32)) / np.array(p.std, np.float32)
@@ -187,17 +192,18 @@ def preprocess(crops: np.ndarray, spec: ModelSpec) -> np.ndarray:
 def choose_precision(
     spec: ModelSpec, device: str, precision: str = "auto"
 ) -> Literal["float32", "int8", "file"]:
-    """The precision to run in; see `OnnxEmbedder`.
+    """Choose the precision to run in; see `OnnxEmbedder`.
 
     Args:
         spec: of the weights.
-        device: where they are to run.
-        precision: "auto" asks `FACEHUB_PRECISION` first, for our network.
+        device: the device to run on.
+        precision: "auto", "float32" or "int8"; for a ResNet18, "auto" reads `FACEHUB_PRECISION`
+            first.
 
     Raises:
-        WeightsError: these weights do not have it.
-        DeviceError: the variable names another precision.
-        ValueError: the argument does.
+        WeightsError: these weights do not have this precision.
+        DeviceError: `FACEHUB_PRECISION` names an unknown precision.
+        ValueError: the argument is an unknown precision.
     """
     if precision not in get_args(Precision):
         raise ValueError(f"precision must be one of {get_args(Precision)}, not {precision!r}")
@@ -215,5 +221,5 @@ def choose_precision(
     return "int8" if precision == "int8" else "float32"
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+def _normalize(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

@@ -13,16 +13,16 @@ from facehub.model.resnet18 import EPSILON, NORM, Convolution
 from facehub.model.spec import Head, Preprocessing, Range
 from facehub.model.wire import Attribute
 
-MAX_BIAS = 2**30  # leaves a sum of products room in int32
+MAX_BIAS = 2**30  # leaves room in int32 for a sum of products
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """A uint8 tensor of the graph: (value - zero) * scale.
+    """A uint8 tensor of the graph, which represents (value - zero) * scale.
 
     Attributes:
-        name: of the tensor.
-        scale, zero: names of its constants.
+        name: name of the tensor.
+        scale, zero: names of the constants.
         step: value of the scale.
     """
 
@@ -35,13 +35,12 @@ class Quantized:
 class Int8Layers:
     """Layers with uint8 activations and int8 kernels (per output channel), batch norms folded in.
 
-    The nodes follow the QDQ convention, which ONNX Runtime fuses into integer kernels. A ReLU costs
-    nothing: after it, zero is the lowest uint8 value, so that quantising cuts negative values off.
-    What acts on each channel alone is a depthwise convolution of one place: a batch norm that no
-    convolution comes before, and a PReLU's slopes.
+    The nodes follow the QDQ convention, which ONNX Runtime fuses into integer kernels. A ReLU is
+    free: its zero is the lowest uint8 value, so quantisation clips negative values. Per-channel
+    operations (a batch norm without a convolution, PReLU slopes) are 1 x 1 depthwise convolutions.
 
     Args:
-        graph: to add nodes to.
+        graph: receives the nodes.
         tensors: weights by name.
         ranges: lowest and highest value of each activation.
     """
@@ -60,7 +59,7 @@ class Int8Layers:
         return self._quantize(x, (float((-mean / std).min()), float(((255 - mean) / std).max())))
 
     def convolve(self, x: Quantized, convolution: Convolution) -> Quantized:
-        """Convolution with its batch norm folded in, and its activation function."""
+        """Add a convolution with its batch norm folded in, and its activation function."""
         kernel, bias = fold(self.tensors, convolution)
         y = self._convolve(x, kernel, bias, conv_attributes(kernel, convolution))
         low, high = self.ranges[convolution.name]
@@ -70,27 +69,27 @@ class Int8Layers:
         return self._prelu(found, convolution) if convolution.activation == "prelu" else found
 
     def normalize(self, x: Quantized, norm: str, name: str) -> Quantized:
-        """Batch norm on its own, by the prefix of its tensors."""
+        """Add a batch norm without a convolution; `norm` is the prefix of its tensors."""
         return self._quantize(self._scale(x, *affine(self.tensors, norm)), self.ranges[name])
 
     def max_pool(self, x: Quantized) -> Quantized:
-        """3 x 3, stride 2; the quantisation stays."""
+        """Add a 3 x 3 max-pool with stride 2; scale and zero stay the same."""
         y = self.graph.add("MaxPool", self._float(x), **POOL)
         return Quantized(
             self.graph.add("QuantizeLinear", y, x.scale, x.zero), x.scale, x.zero, x.step
         )
 
     def add(self, x: Quantized, y: Quantized, name: str, *, relu: bool) -> Quantized:
-        """Sum, and ReLU where asked for."""
+        """Add a sum, and a ReLU if `relu`."""
         total = self.graph.add("Add", self._float(x), self._float(y))
         low, high = self.ranges[name]
         return self._quantize(total, (0.0 if relu else low, high))
 
     def embed(self, x: Quantized, head: Head) -> str:
-        """The head: from the last map to embeddings of any length, float32 (N, embedding_size).
+        """Add the head: from the last feature map to float32 (N, embedding_size).
 
-        The linear layer of a flattened map has so many weights that it is int8, with the batch norm
-        before it folded in. The other heads are float32.
+        The linear layer of the "flatten" head is large, so it runs in int8 with the preceding batch
+        norm folded in. The other heads run in float32.
         """
         if head != "flatten":
             return Float32Layers(self.graph, self.tensors).embed(self._float(x), head)
@@ -102,14 +101,14 @@ class Int8Layers:
         row = replace(x, name=self.graph.add("Flatten", x.name))
         weights = self._constant(whole.reshape(weight.shape).T, steps, axis=1)
         y = self.graph.add("MatMul", self._float(row), weights)
-        # An Add would be fused with the product, which then runs in float32.
+        # ONNX Runtime would fuse an Add with the product and run both in float32.
         norm = {part: self.tensors[f"norm.{part}"].astype(np.float32) for part in NORM}
         norm["running_mean"] = norm["running_mean"] - bias.astype(np.float32)
         parts = [self.graph.constant(norm[part]) for part in NORM]
         return self.graph.add("BatchNormalization", y, *parts, epsilon=EPSILON)
 
     def _prelu(self, x: Quantized, convolution: Convolution) -> Quantized:
-        """The positive part, and the negative one times the slopes.
+        """Add a PReLU as the sum of the positive part and the scaled negative part.
 
         ONNX Runtime has no integer kernel for PRelu; in float32 it takes longer than the
         convolutions.
@@ -129,7 +128,7 @@ class Int8Layers:
         return self._quantize(total, (low, high))
 
     def _scale(self, x: Quantized, factor: np.ndarray, shift: np.ndarray) -> str:
-        """Each channel times a factor, plus a shift."""
+        """Multiply each channel by a factor and add a shift."""
         kernel = factor.astype(np.float32)[:, None, None, None]
         return self._convolve(x, kernel, shift, {"kernel_shape": [1, 1], "group": len(factor)})
 
@@ -154,7 +153,7 @@ class Int8Layers:
         return self.graph.add("DequantizeLinear", x.name, x.scale, x.zero)
 
     def _quantize(self, x: str, limits: Range) -> Quantized:
-        low, high = min(limits[0], 0.0), max(limits[1], 1e-6)  # zero has to be a value of its own
+        low, high = min(limits[0], 0.0), max(limits[1], 1e-6)  # 0 must be exactly representable
         step = float(np.float32((high - low) / 255))
         scale = self.graph.constant(np.float32(step))
         zero = self.graph.constant(np.uint8(np.clip(round(-low / step), 0, 255)))
@@ -171,7 +170,7 @@ class Int8Layers:
 
 
 def affine(tensors: Mapping[str, np.ndarray], norm: str) -> tuple[np.ndarray, np.ndarray]:
-    """A batch norm at inference: factor and shift of each channel, float64 (channels,).
+    """Reduce a batch norm at inference to factor and shift per channel, float64 (channels,).
 
     Args:
         tensors: weights by name.
@@ -196,7 +195,7 @@ def fold(
 
 
 def _whole(weights: np.ndarray, least: np.ndarray | float = 0) -> tuple[np.ndarray, np.ndarray]:
-    """int8 weights, and the step of each output channel, float32 (out,), `least` or more."""
+    """Quantise weights: (int8 weights, step per output channel, float32 (out,), >= `least`)."""
     largest = np.abs(weights).max(axis=tuple(range(1, weights.ndim)))
     steps = np.maximum(np.maximum(largest, 1e-12) / 127, least).astype(np.float32)
     return np.rint(weights / steps.reshape(-1, *[1] * (weights.ndim - 1))).astype(np.int8), steps

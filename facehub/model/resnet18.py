@@ -1,7 +1,7 @@
 """ResNet18: its layers, and the names and shapes of its tensors.
 
-The module for training is `facehub.encoder.FaceEncoder`; both use torchvision's names, and
-InsightFace's within the iresnet stem. `facehub.model.graph` writes the network as ONNX.
+`facehub.encoder.FaceEncoder` is the PyTorch module for training. Both use torchvision's names, and
+InsightFace's for the iresnet stem. `facehub.model.graph` writes the network as ONNX.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ NORM = ("weight", "bias", "running_mean", "running_var")
 
 @dataclass(frozen=True)
 class Convolution:
-    """One convolution, the batch norm after it, and its activation function.
+    """A convolution, the batch norm after it, and its activation function.
 
     Attributes:
-        name: of its activation: "conv1", "layer2.0.conv1", "layer2.0.downsample", ...
-        kernel: prefix of its kernel's name.
-        norm: prefix of its batch norm's names.
+        name: name of its activation: "conv1", "layer2.0.conv1", "layer2.0.downsample", ...
+        kernel: prefix of the kernel's tensor name.
+        norm: prefix of the batch norm's tensor names.
         shape: (out, in, height, width) of the kernel.
         stride: in pixels.
         dilation: 1 for none.
-        activation: what follows the batch norm.
-        slopes: prefix of the PReLU's slopes, one a channel.
+        activation: the function after the batch norm.
+        slopes: prefix of the PReLU's slopes, one per channel.
     """
 
     name: str
@@ -47,20 +47,20 @@ class Convolution:
 
     @property
     def padding(self) -> int:
-        """Zeros on each side that keep the map's size at stride 1."""
+        """Zero padding on each side that keeps the map's size at stride 1."""
         return self.dilation * (self.shape[2] // 2)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A residual block: two convolutions, and one for the shortcut where the shape changes.
+    """A residual block: two convolutions, and one in the shortcut if the shape changes.
 
     Attributes:
-        name: of its activation, the sum: "layer2.0".
+        name: name of its output activation, the sum: "layer2.0".
         first, second: the convolutions.
-        shortcut: convolution of the block's input; None for the input itself.
-        norm: prefix of the batch norm before the first convolution, whose activation is named
-            "layer2.0.bn1"; "" for none.
+        shortcut: convolution in the shortcut; None for the identity.
+        norm: prefix of the batch norm before the first convolution; its activation is named
+            "layer2.0.bn1". "" for none.
         relu: whether a ReLU follows the sum.
     """
 
@@ -125,7 +125,7 @@ def _basic_block(
 
 
 def _improved_block(name: str, before: int, width: int, stride: int) -> Block:
-    """InsightFace's IBasicBlock: a batch norm first, PReLU, the stride last, no ReLU at the end."""
+    """InsightFace's IBasicBlock: batch norm first, PReLU, stride in the second convolution."""
     prefix = f"trunk.{name}"
     first = Convolution(
         f"{name}.conv1",
@@ -150,7 +150,7 @@ def _shortcut(name: str, before: int, width: int, stride: int) -> Convolution:
 
 
 def convolutions(spec: ModelSpec) -> Iterator[Convolution]:
-    """All convolutions, from the input on."""
+    """All convolutions, from input to output."""
     yield stem(spec)
     for block in blocks(spec):
         yield block.first
@@ -160,10 +160,10 @@ def convolutions(spec: ModelSpec) -> Iterator[Convolution]:
 
 
 def activations(spec: ModelSpec) -> list[str]:
-    """Names of the activations that int8 inference needs ranges of.
+    """Names of the activations whose ranges int8 inference needs.
 
-    A convolution's is that after its ReLU. A PReLU's has a name of its own, "conv1.prelu" after
-    "conv1".
+    A convolution's activation is taken after its ReLU. A PReLU's output has its own name
+    ("conv1.prelu" after "conv1").
     """
     found = [c.name for c in convolutions(spec)]
     found += [f"{c.name}.prelu" for c in convolutions(spec) if c.slopes]
@@ -172,7 +172,7 @@ def activations(spec: ModelSpec) -> list[str]:
 
 
 def map_size(spec: ModelSpec, height: int, width: int) -> tuple[int, int]:
-    """(height, width) of the last map for an input of this size, in pixels."""
+    """(height, width) of the last feature map for an input of this size, in pixels."""
     stride = stem(spec).stride * (2 if spec.stem == "imagenet" else 1)  # the max-pool's
     for block in blocks(spec):
         stride *= block.first.stride * block.second.stride
@@ -180,12 +180,12 @@ def map_size(spec: ModelSpec, height: int, width: int) -> tuple[int, int]:
 
 
 def places(spec: ModelSpec) -> tuple[int, int]:
-    """(height, width) of the last map for the template's crops."""
+    """(height, width) of the last feature map for the template's crops."""
     return map_size(spec, spec.template.height, spec.template.width)
 
 
 def shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all tensors that `spec` asks for."""
+    """Names and shapes of all tensors of a network with this spec."""
     found: dict[str, tuple[int, ...]] = {}
 
     def add_norm(prefix: str, width: int) -> None:
@@ -211,15 +211,15 @@ def shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
 
 
 def check_tensors(tensors: Mapping[str, np.ndarray], spec: ModelSpec, where: object) -> None:
-    """Compare names, shapes and kinds; counters of training batches may be there or not.
+    """Check names, shapes and dtypes; batch counters are optional.
 
     Args:
         tensors: weights by name.
-        spec: what they must fit.
-        where: the file, for the messages.
+        spec: the spec that they must match.
+        where: the file, for error messages.
 
     Raises:
-        WeightsError: they do not fit, or a variance is negative.
+        WeightsError: a tensor does not match, or a variance is negative.
     """
     wanted = shapes(spec)
     misfit = f"{where} does not fit its config.json"
@@ -235,4 +235,4 @@ def check_tensors(tensors: Mapping[str, np.ndarray], spec: ModelSpec, where: obj
             raise WeightsError(f"{where} is damaged: {name} has a negative variance.")
     extra = {n for n in tensors.keys() - wanted.keys() if not n.endswith(".num_batches_tracked")}
     if extra:
-        raise WeightsError(f"{misfit}: it also has {min(extra)}.")
+        raise WeightsError(f"{misfit}: {min(extra)} is unexpected.")

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: which device, which precision, how many threads."""
+"""Open ONNX Runtime sessions: device, precision, threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 THREADS_VARIABLE = "FACEHUB_THREADS"
 MAX_THREADS = 1024
 
-# Execution providers by device name, and the packages that bring them.
+# Execution provider and package by device name.
 _PROVIDERS = {
     "cpu": ("CPUExecutionProvider", "onnxruntime"),
     "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
@@ -28,24 +28,24 @@ _PROVIDERS = {
     "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
     "coreml": ("CoreMLExecutionProvider", "onnxruntime"),
 }
-# "auto" takes the first of these that works. Core ML comes with every macOS wheel and
-# computes in float16, so it is used only when it is asked for.
+# "auto" takes the first of these that works. Core ML comes with every macOS wheel but computes in
+# float16, so it must be requested.
 _AUTO = ("cuda", "migraphx", "directml", "openvino", "cpu")
 
 
 def choose_device(device: str = "auto") -> str:
-    """The device to run on.
+    """Choose the device to run on.
 
     Args:
         device: "cpu", "cuda", "migraphx", "directml", "openvino" or "coreml"; "auto" takes a GPU
-            where its execution provider is installed and works.
+            if its execution provider is installed and works.
 
     Returns:
         The name of a device whose execution provider is installed.
 
     Raises:
-        DeviceError: another name, or its provider is not installed; the message says what to
-            install.
+        DeviceError: the name is unknown, or its provider is not installed; the message says what
+            to install.
     """
     available = _runtime().get_available_providers()
     if device == "auto":
@@ -67,7 +67,7 @@ def choose_device(device: str = "auto") -> str:
 
 @functools.cache
 def works(device: str) -> bool:
-    """Whether a device runs a network of one node; a package for GPUs needs a GPU and a driver."""
+    """Whether a device runs a one-node network; a GPU package alone does not mean a GPU."""
     graph = wire.model(
         nodes=[wire.node("Add", ["x", "x"], ["y"], {})],
         weights=[],
@@ -91,24 +91,24 @@ def open_session(
 
     Args:
         model: content or path of the ONNX file.
-        device: as `choose_device` returns it.
-        threads: of one pass on a CPU; None for `FACEHUB_THREADS`, else one per core that this
+        device: a name from `choose_device`.
+        threads: CPU threads per forward pass; None: `FACEHUB_THREADS`, else one per core that this
             process may use.
 
     Raises:
         DeviceError: the device does not work.
-        Exception: of ONNX Runtime, where it cannot read the network.
+        Exception: ONNX Runtime's own error if it cannot read the network.
     """
     runtime = _runtime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = _checked(threads, "threads") if threads else default_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave cores idle
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # no busy waiting
     options.log_severity_level = 3
     provider = _PROVIDERS[device][0]
     session: InferenceSession = runtime.InferenceSession(
         model if isinstance(model, bytes) else str(model), options, providers=[provider]
     )
-    if provider not in session.get_providers():  # ONNX Runtime falls back to the CPU on its own
+    if provider not in session.get_providers():  # ONNX Runtime falls back to the CPU silently
         raise DeviceError(f"{device} does not work here: ONNX Runtime could not start it.")
     return session
 
@@ -117,7 +117,7 @@ def default_threads() -> int:
     """`FACEHUB_THREADS`, else the number of cores that this process may use.
 
     Raises:
-        DeviceError: the variable is no sensible number.
+        DeviceError: the variable is not a whole number from 1 to `MAX_THREADS`.
     """
     text = os.environ.get(THREADS_VARIABLE, "").strip()
     if not text:
@@ -141,7 +141,7 @@ def runtime_version() -> str:
 
 @functools.cache
 def has_int8_instructions() -> bool:
-    """Whether this CPU multiplies 8-bit numbers quickly: VNNI (x86), dot product (Arm).
+    """Whether this CPU has fast 8-bit dot products: VNNI (x86), DotProd (Arm).
 
     Without them int8 can be slower than float32.
     """

@@ -1,4 +1,4 @@
-"""Find out at load whether a network computes what its publisher's did."""
+"""Check at load time that a network computes the same as at its publisher."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from facehub.model.runtime import has_int8_instructions
 from facehub.model.spec import ModelSpec
 from facehub.template import AlignmentTemplate
 
-# Cosine to the known answer, by precision. Another CPU may compute an 8-bit network a little
-# differently, one without fast 8-bit instructions a good deal.
+# Lowest cosine similarity to the known answer, by precision. int8 results differ slightly between
+# CPUs, and more on one without fast 8-bit instructions.
 MIN_AGREEMENT = {"float32": 0.999, "file": 0.99, "int8": 0.97}
 MIN_AGREEMENT_SLOW_INT8 = 0.9
-MAX_ALIKE = 0.99999  # cosine of two different crops
+MAX_ALIKE = 0.99999  # highest cosine similarity of two different crops
 
 
 def synthetic_crops(template: AlignmentTemplate) -> np.ndarray:
-    """Two drawings that look a little like two faces, the same on every machine.
+    """Draw two simple faces, identical on every machine.
 
     Args:
-        template: gives their size and where the eyes are.
+        template: gives the size and the positions of the eyes.
 
     Returns:
-        uint8 (2, height, width, 3), RGB.
+        uint8 (2, height, width, 3), RGB, 0 to 255.
     """
     t = template
     y, x = np.mgrid[: t.height, : t.width].astype(np.float64)
@@ -32,7 +32,7 @@ def synthetic_crops(template: AlignmentTemplate) -> np.ndarray:
     eye_y = (t.left_eye[1] + t.right_eye[1]) / 2
 
     def spot(centre_x: float, centre_y: float, wide: float, high: float) -> np.ndarray:
-        """1 in the middle of an ellipse, falling to 0 at its edge; axes in units of `inter_eye`."""
+        """An ellipse, 1 in the centre and 0 at the edge; axes in units of `inter_eye`."""
         distance = ((x - centre_x) / (wide * unit)) ** 2 + ((y - centre_y) / (high * unit)) ** 2
         return np.asarray(np.clip(1.5 - 1.5 * distance, 0, 1))[..., None]
 
@@ -60,28 +60,28 @@ def synthetic_crops(template: AlignmentTemplate) -> np.ndarray:
 
 
 def known_answer(embedding: np.ndarray) -> tuple[float, ...]:
-    """What `config.json` keeps of the first crop's embedding: five digits; nothing if it is bad."""
+    """Round the first crop's embedding to five digits for `config.json`; () if not finite."""
     if not np.isfinite(embedding).all():
         return ()
     return tuple(round(float(value), 5) for value in embedding)
 
 
 def check_answers(embeddings: np.ndarray, spec: ModelSpec, precision: str) -> None:
-    """Compare the embeddings of `synthetic_crops` with what they must be.
+    """Check the embeddings of `synthetic_crops`.
 
     Args:
-        embeddings: float32 (2, embedding_size), unit rows.
-        spec: carries the known answer, if there is one.
-        precision: "float32", "file" or "int8"; int8 agrees less closely.
+        embeddings: float32 (2, embedding_size), L2-normalised rows.
+        spec: holds the known answer, if there is one.
+        precision: "float32", "file" or "int8"; sets the tolerance.
 
     Raises:
-        WeightsError: values that are not finite, all zero, one embedding for different crops, or
-            another embedding than the publisher's.
+        WeightsError: an embedding is not finite or zero, both are equal, or the first differs from
+            the known answer.
     """
     if not np.isfinite(embeddings).all():
         raise WeightsError("The weights are damaged: embeddings are not finite.")
     if not np.allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-3):
-        raise WeightsError("The weights are damaged: an embedding has length 0.")
+        raise WeightsError("The weights are damaged: an embedding is zero.")
     if float(embeddings[0] @ embeddings[1]) > MAX_ALIKE:
         raise WeightsError("The weights are damaged: different faces get the same embedding.")
     if spec.known_answer:
@@ -91,6 +91,6 @@ def check_answers(embeddings: np.ndarray, spec: ModelSpec, precision: str) -> No
             wanted = MIN_AGREEMENT_SLOW_INT8
         if not float(embeddings[0] @ known) >= wanted:
             raise WeightsError(
-                "The weights are damaged: the embedding of a test picture is not the one that "
-                "config.json carries."
+                "The weights are damaged: the embedding of a test picture differs from the one in "
+                "config.json."
             )

@@ -1,4 +1,4 @@
-"""What travels with a face network in `config.json`."""
+"""The description of a face network, stored in `config.json`."""
 
 from __future__ import annotations
 
@@ -42,9 +42,12 @@ class Preprocessing:
     Attributes:
         colour: channel order, "RGB" or "BGR".
         layout: axis order of the network's input, "NCHW" or "NHWC".
-        mean: grey level (0 to 255) that becomes 0; one number, or one a channel in `colour`'s
+        mean: grey level (0 to 255) that becomes 0; one number, or one per channel in `colour`'s
             order.
-        std: grey levels per unit; one number, or one a channel.
+        std: grey levels per unit; one number, or one per channel.
+
+    Raises:
+        ValueError: an attribute is out of range.
     """
 
     colour: Literal["RGB", "BGR"] = "RGB"
@@ -66,35 +69,37 @@ class ModelSpec:
     """A face network and how to use it.
 
     Attributes:
-        architecture: "resnet18" (its tensors lie in `model.safetensors`) or "onnx" (any network,
-            in `file`).
+        architecture: "resnet18" (tensors in `model.safetensors`) or "onnx" (any network, in
+            `file`).
         stem: of a ResNet18: "imagenet" (7x7 stride 2, max-pool: cheap), "face" (3x3 stride 1, no
-            pool: accurate, for a GPU) or "iresnet" (InsightFace's IResNet18: 3x3 stride 1 before
-            residual blocks of its own, with PReLU and a stride in every stage).
-        head: of a ResNet18, from the last map to the linear layer: "average" (over all places),
-            "depthwise" (a weighted sum over the places, with weights of each channel's own, as in
-            MobileFaceNet) or "flatten" (batch norm, dropout, all places, as in IResNet).
-            `USUAL_HEAD` names each stem's usual one.
-        dilated: of a ResNet18: whether the last stage keeps the map's size, its convolutions
-            dilated in place of a stride (output stride 16 in place of 32): more accurate, a little
-            slower.
+            pool: accurate, for a GPU) or "iresnet" (InsightFace's IResNet18: 3x3 stride 1, then
+            IBasicBlocks with PReLU and a stride in every stage).
+        head: of a ResNet18, from the last feature map to the linear layer: "average" (global
+            average pooling), "depthwise" (a weighted sum over positions, with separate weights per
+            channel, as in MobileFaceNet) or "flatten" (batch norm, dropout, all positions, as in
+            IResNet). `USUAL_HEAD` names each stem's usual head.
+        dilated: of a ResNet18: whether the last stage uses dilation instead of stride (output
+            stride 16 instead of 32): more accurate, slightly slower.
         file: name of the ONNX file beside `config.json`; None for a ResNet18.
         embedding_size: length of the embedding.
-        flip: flip test-time augmentation: an embedding is the sum of those of the crop and of its
-            mirror image, L2-normalised. More accurate, at twice the time.
+        flip: flip test-time augmentation (flip TTA): an embedding is the L2-normalised sum of those
+            of the crop and of its horizontal flip. More accurate, at twice the time.
         preprocessing: from the aligned crop to the network's input.
-        template: how crops must be aligned.
-        threshold: cosine similarity from which two faces count as one person; None where it is
-            not known: such weights compare faces, but decide nothing.
-        threshold_given: whether somebody gave the threshold by hand, see `with_threshold`: then it
-            is the one applied, however many comparisons there are.
+        template: alignment that crops must have.
+        threshold: cosine similarity (-1 to 1) from which two faces count as one person; None if
+            unknown: such weights compare faces, but decide nothing.
+        threshold_given: whether the threshold was set by hand, see `with_threshold`; it is then
+            applied unchanged, whatever the number of comparisons.
         uncertain_margin: similarities less than this below the threshold are "uncertain".
-        calibration: error rates at the threshold, or None if they were never measured.
-        activation_ranges: of a ResNet18: lowest and highest value of each activation on training
-            faces, by layer; empty where they were not measured. int8 inference needs them.
+        calibration: error rates at the threshold; None if never measured.
+        activation_ranges: of a ResNet18: (lowest, highest) value of each activation on training
+            faces, by layer; empty if not measured. int8 inference needs them.
         known_answer: embedding of the first of `facehub.model.selftest.synthetic_crops`, float
-            (embedding_size,); empty where it is not known. Compared when the network is loaded.
+            (embedding_size,); empty if unknown. It is checked when the network is loaded.
         fingerprint: identifies the embedding space, see `facehub.model.fingerprint`; set on saving.
+
+    Raises:
+        ValueError: an attribute is invalid.
     """
 
     architecture: Architecture = "resnet18"
@@ -152,33 +157,36 @@ class ModelSpec:
             raise ValueError("only a resnet18 has a stem, a head and a dilated stage")
 
     def with_threshold(self, threshold: float) -> ModelSpec:
-        """The same with a threshold given by hand: it is applied as it is, never raised.
+        """Return a copy with a threshold set by hand, which is applied unchanged.
 
         Args:
             threshold: cosine similarity, -1 to 1.
 
         Raises:
-            ValueError: it is not.
+            ValueError: the threshold is out of range.
         """
         if threshold is None:
             raise ValueError("a threshold must be given")
         return dataclasses.replace(self, threshold=threshold, threshold_given=True)
 
     def threshold_for(self, comparisons: int, fpir: float = FPIR) -> float | None:
-        """The threshold for the best of several comparisons, as with a gallery's templates.
+        """The threshold for the best of several comparisons, as in a gallery search.
 
-        The best of many impostor scores is higher than the best of a few. It rises as far as the
-        calibration goes (`Calibration.reach`), beyond what was measured where that has a tail. A
-        threshold that was given by hand does not rise.
+        The best of many impostor scores is higher than the best of a few, so the threshold rises
+        with the number of comparisons, as far as the calibration goes (`Calibration.reach`). A
+        threshold set by hand does not rise.
 
         Args:
             comparisons: number of templates that a face is compared with.
-            fpir: highest share of strangers to be taken for somebody (false positive
-                identification rate), were their comparisons independent.
+            fpir: highest acceptable false positive identification rate (share of strangers taken
+                for someone), assuming independent comparisons.
 
         Returns:
-            The weights' own threshold, or a higher one where the calibration says so; None where
-            the weights have none.
+            The weights' own threshold, or a higher one from the calibration; None if the weights
+            have none.
+
+        Raises:
+            ValueError: `fpir` is not between 0 and 1.
         """
         if not 0 < fpir < 1:
             raise ValueError(f"fpir must be a number between 0 and 1, not {fpir!r}")
@@ -192,11 +200,10 @@ class ModelSpec:
     def to_json(self) -> str:
         """The text of `config.json`: all fields, lists of numbers on one line each."""
         values = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
-        # Left out where there is nothing to say:
         for name in ("file", "activation_ranges", "known_answer", "threshold_given"):
             if not values[name]:
                 del values[name]
-        if self.head == "average":  # as before there were others
+        if self.head == "average":  # the only head of earlier versions
             del values["head"]
         if self.architecture == "onnx":
             del values["stem"], values["dilated"]
@@ -205,10 +212,13 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, text: str) -> ModelSpec:
-        """Read `config.json`; keys that facehub does not know are ignored.
+        """Parse `config.json`; unknown keys are ignored.
+
+        Args:
+            text: content of the file.
 
         Raises:
-            WeightsError: not JSON, or not a configuration this version can use.
+            WeightsError: the text is not JSON, or not a configuration that this version can use.
         """
         try:
             spec: ModelSpec = _build(cls, json.loads(text))
@@ -245,7 +255,7 @@ def _build(cls: type, values: Any) -> Any:
     known = {f.name for f in dataclasses.fields(cls)}
     kwargs = {name: value for name, value in values.items() if name in known}
     if cls is ModelSpec and values["architecture"] == "onnx":
-        kwargs.setdefault("threshold", None)  # nobody knows it: ours is a ResNet18's
+        kwargs.setdefault("threshold", None)  # the default threshold is the ResNet18's
     for name in kwargs.keys() & _NESTED.keys():
         if name not in _OPTIONAL or kwargs[name] is not None:
             kwargs[name] = _build(_NESTED[name], kwargs[name])
@@ -253,7 +263,7 @@ def _build(cls: type, values: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it; a template's absent points are left out."""
+    """Convert a field for JSON; a template's missing points are omitted."""
     if isinstance(value, AlignmentTemplate):
         return {name: v for name, v in dataclasses.asdict(value).items() if v is not None}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -262,10 +272,10 @@ def _plain(value: Any) -> Any:
 
 
 def check_threshold(threshold: float | None) -> float | None:
-    """A threshold as a float; None stays None.
+    """Convert a threshold to float; None stays None.
 
     Raises:
-        ValueError: it is no number from -1 to 1, as cosine similarities are; or not a number.
+        ValueError: the threshold is not a number from -1 to 1.
     """
     return None if threshold is None else _number(threshold, "threshold", -1, 1)
 

@@ -1,6 +1,6 @@
 """Find, read, check and write weight folders, local or on the Hub.
 
-A folder holds `config.json` and either `model.safetensors` or the ONNX file that it names.
+A folder holds `config.json` and either `model.safetensors` or the ONNX file that the config names.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def default_weights() -> str:
-    """`FACEHUB_MODEL` (a folder, or `owner/name@revision`), else the weights carried here."""
+    """`FACEHUB_MODEL` (a folder, or `owner/name@revision`), else the bundled weights."""
     chosen = os.environ.get(MODEL_VARIABLE, "").strip()
     if chosen:
         return chosen
     package = Path(__file__).parents[1]
-    carried = package / "assets" / "weights"  # in an installed wheel; else beside the package
-    return str(carried if carried.is_dir() else package.parent / "weights")
+    bundled = package / "assets" / "weights"  # in an installed wheel; else beside the package
+    return str(bundled if bundled.is_dir() else package.parent / "weights")
 
 
 def weights_folder(
@@ -57,21 +57,21 @@ def weights_folder(
     force_download: bool = False,
     local_files_only: bool = False,
 ) -> Path:
-    """A local folder with the weights; from the Hub, downloaded or taken from the cache.
+    """Find the local folder of some weights; download them from the Hub if necessary.
+
+    `runs/first` may be a folder or a repository. If there is a folder `runs`, it is taken for a
+    folder unless it has a revision (`runs/first@main`), so a mistyped folder fails at once,
+    without a request to the Hub.
 
     Args:
         name: a folder, `owner/name` or `owner/name@revision`.
         revision: branch, tag or commit on the Hub.
         token, cache_dir, force_download, local_files_only: as in `hf_hub_download`.
 
-    `runs/first` may be a folder or a repository. Where there is a folder `runs`, it is meant as a
-    folder, unless a revision says otherwise (`runs/first@main`): a mistyped one is found out at
-    once, and nobody is asked for it.
-
     Raises:
         WeightsError: there is no such folder or repository, or it cannot be reached.
     """
-    if os.path.isdir(name):  # unlike `Path.is_dir`, never raises
+    if os.path.isdir(name):  # never raises, unlike `Path.is_dir`
         return Path(name)
     repo, _, pinned = str(name).partition("@")
     if not _HUB_ID.fullmatch(repo) or repo.startswith("."):
@@ -79,14 +79,14 @@ def weights_folder(
             f"There is no folder {name}, and it is not a Hub repository id (owner/name)."
         )
     if revision and pinned and revision != pinned:
-        raise WeightsError(f"{name} and the revision {revision} name two revisions; choose one.")
+        raise WeightsError(f"{name} and revision={revision} name two revisions; choose one.")
     revision = revision or pinned or None
     if revision is None and os.path.isdir(repo.partition("/")[0]):
         raise WeightsError(
             f"There is no folder {name}. For a Hub repository of that name, write {name}@main."
         )
     where = f"{repo}@{revision}" if revision else repo
-    from huggingface_hub import hf_hub_download  # slow to import, and seldom needed
+    from huggingface_hub import hf_hub_download  # slow to import, rarely needed
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
@@ -107,7 +107,7 @@ def weights_folder(
         )
         return Path(path)
 
-    # What may be a mistyped folder must not wait for the client's retries.
+    # A name without a revision may be a mistyped folder: do not wait for the client's retries.
     offline = local_files_only or (revision is None and not _hub_answers())
     file = CONFIG_FILE
     try:
@@ -135,14 +135,14 @@ def weights_folder(
 
 
 def _hub_answers() -> bool:
-    """Whether a connection to the Hub is to be had; its client would try for half a minute."""
+    """Whether the Hub accepts a connection; its client alone would retry for half a minute."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return False
     address = urlsplit(constants.ENDPOINT)
     if address.scheme in getproxies() and not proxy_bypass(address.hostname or ""):
-        return True  # only the proxy knows
+        return True  # the proxy decides
     port = address.port or (443 if address.scheme == "https" else 80)
     try:
         socket.create_connection((address.hostname or "", port), _CONNECT).close()
@@ -155,7 +155,7 @@ def read_spec(folder: Path) -> ModelSpec:
     """Read `config.json`.
 
     Raises:
-        WeightsError: it is missing or not usable.
+        WeightsError: the file is missing or not usable.
     """
     path = folder / CONFIG_FILE
     try:
@@ -165,17 +165,17 @@ def read_spec(folder: Path) -> ModelSpec:
 
 
 def read_tensors(folder: Path, *, sha256: str | None = None) -> dict[str, np.ndarray]:
-    """Read and check `model.safetensors`; nothing else, and never a pickle, is tried.
+    """Read and check `model.safetensors`; no other format, and never a pickle, is tried.
 
     Args:
         folder: weight folder.
-        sha256: that the file must have, in hex, or None.
+        sha256: expected SHA-256 of the file, in hex; None: not checked.
 
     Returns:
-        Tensors by name: float16 and integers as they are, all others as float32.
+        Tensors by name: float16 and integers unchanged, all others as float32.
 
     Raises:
-        WeightsError: the file is missing, damaged, not the expected one, or holds values that are
+        WeightsError: the file is missing, damaged or not the expected one, or holds values that are
             not finite.
     """
     path = folder / WEIGHTS_FILE
@@ -202,26 +202,26 @@ def _read_file(path: Path, sha256: str | None = None) -> bytes:
     except OSError as error:
         raise WeightsError(f"{path} cannot be read.") from error
     if sha256 is not None and sha256.lower() != (found := hashlib.sha256(data).hexdigest()):
-        raise WeightsError(f"{path} has the sha256 {found}, not {sha256 or 'an empty one'}.")
+        raise WeightsError(f"{path} has the SHA-256 {found}, not {sha256 or 'an empty one'}.")
     return data
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """What a weight folder holds, checked.
+    """The checked content of a weight folder.
 
     Attributes:
-        spec: the content of `config.json`; its fingerprint is that of version 2.
+        spec: the content of `config.json`, with the version 2 fingerprint.
         content: tensors by name, or the content of the ONNX file.
-        folder: where they lie.
+        folder: the weight folder.
     """
 
     spec: ModelSpec
     content: Mapping[str, np.ndarray] | bytes = field(repr=False)
     folder: Path
 
-    def was(self, fingerprint_v1: str) -> bool:
-        """Whether these weights had this fingerprint of version 1 (an older gallery carries it)."""
+    def has_fingerprint_v1(self, fingerprint_v1: str) -> bool:
+        """Whether this version 1 fingerprint, from an older gallery, is of these weights."""
         if isinstance(self.content, bytes):  # version 1 had no ONNX networks
             return False
         return is_fingerprint_v1(fingerprint_v1, self.content, self.spec)
@@ -232,10 +232,10 @@ def read_weights(folder: Path, *, sha256: str | None = None) -> Weights:
 
     Args:
         folder: see `weights_folder`.
-        sha256: that the weight file must have, in hex, or None.
+        sha256: expected SHA-256 of the weight file, in hex; None: not checked.
 
     Raises:
-        WeightsError: a file is missing or damaged, or they do not fit each other.
+        WeightsError: a file is missing or damaged, or the files do not belong together.
     """
     spec = read_spec(folder)
     content: Mapping[str, np.ndarray] | bytes
@@ -247,7 +247,7 @@ def read_weights(folder: Path, *, sha256: str | None = None) -> Weights:
     found = fingerprint(content, spec)
     known = spec.fingerprint
     weights = Weights(replace(spec, fingerprint=found), content, folder)
-    if known is not None and known != found and not weights.was(known):
+    if known is not None and known != found and not weights.has_fingerprint_v1(known):
         raise WeightsError(
             f"{folder / (spec.file or WEIGHTS_FILE)} does not belong to the {CONFIG_FILE} beside "
             f"it, or one of them is damaged (fingerprint {found[:19]}, expected {known[:19]})."
@@ -259,12 +259,12 @@ def write_weights(folder: Path, tensors: Mapping[str, np.ndarray], spec: ModelSp
     """Write `model.safetensors` and `config.json`, each atomically.
 
     Args:
-        folder: made if missing.
-        tensors: weights by name; stored as float16 where that loses nothing.
-        spec: how they are used; its fingerprint is set.
+        folder: created if missing.
+        tensors: weights by name; stored as float16 if that is lossless.
+        spec: how the weights are used; its fingerprint is set.
 
     Returns:
-        The spec as it was written.
+        The written spec.
 
     Raises:
         WeightsError: the weights have values that are not finite.
@@ -283,21 +283,23 @@ def write_weights(folder: Path, tensors: Mapping[str, np.ndarray], spec: ModelSp
 
 
 def write_spec(folder: Path, spec: ModelSpec) -> None:
-    """Write `config.json`, atomically."""
+    """Write `config.json` atomically."""
     write_atomically(folder / CONFIG_FILE, spec.to_json().encode())
 
 
-def made_by(fingerprint_v1: str, folder: Path) -> bool:
-    """As `Weights.was`, of the weights in a folder; they are read only if it can be true.
+def has_fingerprint_v1(fingerprint_v1: str, folder: Path) -> bool:
+    """`Weights.has_fingerprint_v1` for a folder; the weights are read only if it can be True.
 
     Raises:
-        WeightsError: the folder's weights cannot be read any more.
+        WeightsError: the folder's weights can no longer be read.
     """
-    return fingerprint_v1.startswith(PREFIX_V1) and read_weights(folder).was(fingerprint_v1)
+    return fingerprint_v1.startswith(PREFIX_V1) and read_weights(folder).has_fingerprint_v1(
+        fingerprint_v1
+    )
 
 
 def fingerprint_of(folder: Path) -> str:
-    """The fingerprint of a folder's weights; they are read only if `config.json` has an older one.
+    """The version 2 fingerprint of a folder's weights; computed only if `config.json` lacks it.
 
     Raises:
         WeightsError: the folder holds no usable weights.

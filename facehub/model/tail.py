@@ -1,4 +1,4 @@
-"""The tail of the impostor scores: false match rates that no pair was there to show."""
+"""The tail of the impostor scores: false match rates below those that can be measured."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ import numpy as np
 class Tail:
     """A generalised Pareto distribution of the highest impostor scores (peaks over threshold).
 
-    From `start` on, FMR(s) = fmr * (1 + shape * (s - start) / scale) ** (-1 / shape); where the
-    shape is 0, fmr * exp(-(s - start) / scale). After Pickands 1975; Coles 2001, chapter 4.
+    From `start` on, FMR(s) = fmr * (1 + shape * (s - start) / scale) ** (-1 / shape); for shape 0,
+    fmr * exp(-(s - start) / scale). See Pickands 1975; Coles 2001, chapter 4.
 
     Attributes:
         start: cosine similarity where the tail begins.
-        fmr: measured share of impostor pairs above it.
-        shape: below 0 for scores that end somewhere, above 0 for a heavy tail.
+        fmr: measured share of impostor pairs above `start`.
+        shape: below 0 for bounded scores, above 0 for a heavy tail.
         scale: in units of similarity.
-        pairs: impostor pairs above the start, to which the distribution was fitted.
-        intervals: (fmr, low, high) at falling rates: the similarity at this rate lies between low
-            and high, a 95 % interval over samples of the people.
-        check: (fmr, predicted, deviation, measured), or empty: the similarity at this rate,
+        pairs: number of impostor pairs above `start`, to which the distribution was fitted.
+        intervals: (fmr, low, high) at falling rates: a 95 % confidence interval of the similarity
+            at this rate, over samples of the people.
+        check: (fmr, predicted, deviation, measured), or empty: the similarity at this rate as
             predicted by tails of a tenth of the pairs (mean and standard deviation over random
-            choices of people), and measured on all of them.
+            choices of people), and as measured on all pairs.
+
+    Raises:
+        ValueError: an attribute is out of range.
     """
 
     start: float
@@ -42,10 +45,10 @@ class Tail:
             if isinstance(value, bool) or not math.isfinite(value):
                 raise ValueError(f"a tail's {name} must be a number")
         if not (-1 <= self.start < 1 and 0 < self.fmr < 1 and -1 < self.shape < 1):
-            raise ValueError("a tail needs a start, an fmr and a shape that are possible")
+            raise ValueError("a tail's start, fmr or shape is out of range")
         if not self.scale > 0 or type(self.pairs) is not int or self.pairs < 1:
             raise ValueError("a tail needs a scale above 0, and pairs")
-        # JSON has no tuples: make what was read from a config equal to what was written.
+        # JSON has no tuples: convert lists back.
         intervals = tuple((float(f), float(low), float(high)) for f, low, high in self.intervals)
         object.__setattr__(self, "intervals", intervals)
         object.__setattr__(self, "check", tuple(float(value) for value in self.check))
@@ -58,7 +61,11 @@ class Tail:
             raise ValueError("a tail's check has four numbers, or none")
 
     def fmr_at(self, similarity: float) -> float:
-        """Share of impostor pairs at least so similar; `fmr` below the start."""
+        """FMR at a threshold.
+
+        Args:
+            similarity: cosine similarity, -1 to 1; values below `start` give `fmr`.
+        """
         excess = max(similarity - self.start, 0.0) / self.scale
         if abs(self.shape) < 1e-9:
             return self.fmr * math.exp(-excess)
@@ -66,15 +73,26 @@ class Tail:
         return 0.0 if base <= 0 else self.fmr * base ** (-1 / self.shape)
 
     def similarity_at(self, fmr: float) -> float:
-        """The similarity that has this false match rate, from `start` to 1."""
+        """The threshold with this FMR.
+
+        Args:
+            fmr: above 0; values above the tail's `fmr` give `start`.
+
+        Returns:
+            Cosine similarity, `start` to 1.
+        """
         decades = math.log(self.fmr / min(fmr, self.fmr))
         grown = decades if abs(self.shape) < 1e-9 else math.expm1(self.shape * decades) / self.shape
         return min(self.start + self.scale * grown, 1.0)
 
     def interval_at(self, fmr: float) -> tuple[float, float] | None:
-        """A 95 % interval of the similarity at a rate, interpolated in the rate's logarithm.
+        """A 95 % confidence interval of the threshold at an FMR, interpolated in log FMR.
 
-        None outside the rates for which there are intervals.
+        Args:
+            fmr: above 0.
+
+        Returns:
+            (low, high); None outside the rates of `intervals`.
         """
         if not self.intervals or not self.intervals[-1][0] <= fmr <= self.intervals[0][0]:
             return None

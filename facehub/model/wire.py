@@ -1,7 +1,7 @@
-"""ONNX messages as bytes, in Protocol Buffers' wire format.
+"""Serialise ONNX messages in Protocol Buffers' wire format.
 
-Inference writes one small graph at each start. The `onnx` package would do it too, at 34 MB and a
-tenth of a second. The tests read every graph back with it, and check it with its checker.
+Inference writes one small graph at each start. The `onnx` package could do it too, at a cost of
+34 MB and a tenth of a second. The tests read every graph back with it and run its checker.
 
 Field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 """
@@ -25,7 +25,7 @@ def node(
     outputs: Iterable[str],
     attributes: Mapping[str, Attribute],
 ) -> bytes:
-    """A NodeProto."""
+    """Serialise a NodeProto."""
     parts = [_text(1, name) for name in inputs] + [_text(2, name) for name in outputs]
     parts.append(_text(4, operator))
     parts += [_message(5, _attribute(name, value)) for name, value in attributes.items()]
@@ -33,7 +33,7 @@ def node(
 
 
 def tensor(name: str, value: np.ndarray) -> bytes:
-    """A TensorProto."""
+    """Serialise a TensorProto."""
     value = value.astype(value.dtype.newbyteorder("<"), copy=False)
     parts = [_number(1, size) for size in value.shape]
     parts += [_number(2, _TYPES[value.dtype.str[1:]]), _text(8, name)]
@@ -41,7 +41,7 @@ def tensor(name: str, value: np.ndarray) -> bytes:
 
 
 def value_info(name: str, kind: int, shape: Sequence[int | str] | None) -> bytes:
-    """A ValueInfoProto of a tensor; text in a shape names a size that is not fixed."""
+    """Serialise a tensor's ValueInfoProto; a string in a shape names a dynamic size."""
     tensor_type = _number(1, kind)
     if shape is not None:
         sizes = [_text(2, s) if isinstance(s, str) else _number(1, s) for s in shape]
@@ -59,12 +59,12 @@ def model(
     opset: int,
     ir_version: int,
 ) -> bytes:
-    """A ModelProto: the content of an `.onnx` file.
+    """Serialise a ModelProto: the content of an `.onnx` file.
 
     Args:
-        nodes: as `node` writes them, in an order in which they can run.
-        weights: as `tensor` writes them.
-        inputs, outputs: as `value_info` writes them.
+        nodes: from `node`, in topological order.
+        weights: from `tensor`.
+        inputs, outputs: from `value_info`.
         metadata: `metadata_props`.
         opset: version of the operators.
         ir_version: version of the format.

@@ -101,7 +101,7 @@ def opened(
                 address,
                 recognizer.fingerprint,
                 recognizer.spec.embedding_size,
-                also=recognizer.embedder.made_by,
+                compatible=recognizer.embedder.has_fingerprint_v1,
             )
             galleries[name] = stack.enter_context(gallery)
         yield galleries

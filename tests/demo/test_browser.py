@@ -420,7 +420,7 @@ def test_two_people_before_the_webcam(page: Page) -> None:
     take_snapshot(page)
     page.fill("#name input, #name textarea", "Me")
     page.click("#enrol")
-    expect(page.locator("#notice")).to_contain_text("2 faces were found where exactly one")
+    expect(page.locator("#notice")).to_contain_text("2 faces were found, but exactly one")
     expect(page.locator("#name input, #name textarea")).to_have_value("Me")  # to try again
 
 

@@ -104,8 +104,8 @@ def test_zip_with_a_folder_per_person(
     (failure,) = report.failures
     assert failure.startswith("Nobody/bad.jpg: This is not a picture")
     assert report.left_out == [
-        "people.zip: 1 left out, hidden, or a system's own: people/._1.jpg.",
-        "people.zip: 1 left out, not the name of a picture that is read: people/notes.txt.",
+        "people.zip: 1 left out, a hidden or system file: people/._1.jpg.",
+        "people.zip: 1 left out, not a supported picture suffix: people/notes.txt.",
     ]
     assert list(tmp_path.iterdir()) == [path]
 
@@ -272,8 +272,8 @@ def test_what_is_left_out_of_a_zip_is_told(
         0,
         [],
         left_out=[
-            f"people.zip: 7 left out, not the name of a picture that is read: {raws} and 2 more.",
-            "people.zip: 1 left out, hidden, or a system's own: people/._1.jpg.",
+            f"people.zip: 7 left out, not a supported picture suffix: {raws} and 2 more.",
+            "people.zip: 1 left out, a hidden or system file: people/._1.jpg.",
             "people.zip: 1 left out, an empty folder: people/Bob.",
         ],
     )
@@ -290,7 +290,7 @@ def test_a_zip_without_a_picture_says_what_it_holds(
         1,
         0,
         [f"camera.zip: {texts.EMPTY_ZIP}"],
-        left_out=["camera.zip: 1 left out, not the name of a picture that is read: Ada/1.cr2."],
+        left_out=["camera.zip: 1 left out, not a supported picture suffix: Ada/1.cr2."],
     )
 
 

@@ -49,7 +49,7 @@ def test_zips_and_folders_and_what_failed(examples: Path, tmp_path: Path) -> Non
     assert photos(found) == [["one/1.jpg"] * 2, ["one/1.jpg"]]
     failure, left_out = found.failures
     assert failure.startswith("one/bad.jpg: This is not a picture")
-    assert left_out.startswith("holiday.zip: 1 left out, not the name of a picture")
+    assert left_out.startswith("holiday.zip: 1 left out, not a supported picture suffix")
     assert left_out.endswith("that is read: one/2.CR2.")
 
 

@@ -9,8 +9,8 @@ import pytest
 from facehub import AlignmentTemplate, align
 from facehub.align import similarity_matrix, warp
 from facehub.detect.base import FaceLandmarks
+from facehub.rotated import align_faces
 from facehub.template import DEFAULT_TEMPLATE
-from facehub.turned import align_faces
 
 FACE = (224.0, 102.0)  # between the astronaut's pupils
 

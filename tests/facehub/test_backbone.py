@@ -118,7 +118,7 @@ def test_the_flatten_head_s_last_norm_has_a_fixed_weight() -> None:
 @pytest.mark.parametrize("head", ["depthwise", "flatten"])
 def test_another_input_size_is_refused(head: Head) -> None:
     encoder = FaceEncoder(ModelSpec(head=head, embedding_size=8)).eval()
-    with pytest.raises(ValueError, match="a last map of 4 x 3 places, not 2 x 2"):
+    with pytest.raises(ValueError, match="a last feature map of 4 x 3, not 2 x 2"):
         encoder(torch.zeros(1, 3, 64, 56))
 
 

@@ -1,5 +1,6 @@
 """The public names, and what importing them does not load."""
 
+import inspect
 import subprocess
 import sys
 
@@ -12,6 +13,19 @@ import facehub
 def test_every_public_name_can_be_imported(name: str) -> None:
     assert getattr(facehub, name).__name__ == name
     assert name in dir(facehub)
+
+
+@pytest.mark.parametrize("name", [n for n in facehub.__all__ if n != "__version__"])
+def test_every_public_name_has_docstrings(name: str) -> None:
+    """Methods of the `Gallery` protocol are described there, once."""
+    public = getattr(facehub, name)
+    assert inspect.getdoc(public)
+    methods = vars(public) if inspect.isclass(public) else {}
+    for method in (m for m in methods if not m.startswith("_")):
+        member = getattr(public, method)
+        if callable(member) or isinstance(member, property):
+            described = inspect.getdoc(member) or inspect.getdoc(getattr(facehub.Gallery, method))
+            assert described, f"{name}.{method}"
 
 
 def test_a_star_import_needs_no_pytorch() -> None:

@@ -44,7 +44,7 @@ COVERINGS = {QualityIssue.COVERED_EYES, QualityIssue.COVERED_MOUTH}
 
 
 def assessed(face: Face, shape: tuple[int, ...], n_faces: int = 1) -> tuple[QualityIssue, ...]:
-    """All but coverings, of which a crop that shows no face says nothing (`test_covering.py`)."""
+    """All but occlusions, of which a crop that shows no face says nothing (`test_occlusion.py`)."""
     return tuple(issue for issue in assess(face, shape, n_faces) if issue not in COVERINGS)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 FACE, FACES, NONE, ANY = "face", "faces", "none", "any"
 OUTCOMES = (FACE, FACES, NONE, ANY)
 DAMAGED = "damaged or incomplete"
-NO_PICTURE = "not a picture that facehub reads"
+NO_PICTURE = "not a picture in a supported format"
 NO_GALLERY = "damaged or not a facehub gallery"
 LIMIT_BYTES = 2_000_000_000  # resident, at the peak
 

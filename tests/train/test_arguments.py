@@ -30,7 +30,7 @@ def test_every_typed_argument_is_among_them() -> None:
         ("calibrate", "--uncertain-fmr"),
         ("evaluate", "--alignment"),
         ("quantize", "--count"),
-        ("covering", "--epochs"),
+        ("occlusion", "--epochs"),
         ("upright", "--steps"),
         ("publish", "OWNER/NAME"),
         ("space", "--model"),

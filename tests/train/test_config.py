@@ -36,18 +36,18 @@ def test_overrides_win_and_are_typed() -> None:
         ("epochs=many", "epochs must be of type int"),
         ("epochs=0", "epochs must be positive"),
         ("augmentation=some", "augmentation must be none, flip or full"),
-        ("augmentation_probability=2", "between 0 and 1"),
+        ("augmentation_probability=2", "from 0 to 1"),
         ("optimizer=lion", "sgd or adamw"),
         ("schedule=cosine", "plateau or steps"),
         ("margin_type=sphereface", "arcface, cosface or adaface"),
-        ("milestones=[5,3]", "must rise"),
-        ("cooldown_to=0.01", "not be above what the schedule ends at, 0.001"),
+        ("milestones=[5,3]", "must be ascending"),
+        ("cooldown_to=0.01", "must not exceed the schedule.s last share, 0.001"),
         ("partial_fc=2", "0 to 1"),
         ("partial_fc=0.1", "needs clip_centres = false"),
         ("steps=-1", "not be negative"),
         ("amp=fp8", "amp must be fp16, bf16 or off"),
-        ("teachers=['x.npz']", "teachers need projection_weight or relation_weight, and they them"),
-        ("relation_weight=1", "teachers need projection_weight or relation_weight, and they them"),
+        ("teachers=['x.npz']", "teachers need projection_weight or relation_weight above 0"),
+        ("relation_weight=1", "teachers need projection_weight or relation_weight above 0"),
         ("margin_max=2", "less than 1.6"),
         ("learning_rate=nan", "learning_rate must be a number, not nan"),
         ("ema=inf", "ema must be a number, not inf"),
@@ -73,9 +73,9 @@ def test_each_stem_has_a_usual_head() -> None:
 
 def test_heads_that_keep_places_take_one_size() -> None:
     small = ((0, 64, 56), (3, 112, 96))
-    with pytest.raises(ValueError, match="flatten head of the iresnet stem takes 112 x 96 alone"):
+    with pytest.raises(ValueError, match="flatten head of the iresnet stem needs 112 x 96"):
         TrainConfig(data="x", stem="iresnet", sizes=small)
-    with pytest.raises(ValueError, match="of the face stem takes 112 x 96 alone, not 64 x 56"):
+    with pytest.raises(ValueError, match="of the face stem needs 112 x 96, not 64 x 56"):
         TrainConfig(data="x", head="depthwise", sizes=small)
     with pytest.raises(ValueError, match="iresnet stem cannot be dilated"):
         TrainConfig(data="x", stem="iresnet", dilated=True)

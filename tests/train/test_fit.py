@@ -289,11 +289,11 @@ def test_it_says_what_it_will_do(
         "processes   1",
         "faces       48 of 8 identities",
         "held out    8 identities, 48 faces (48 scored)",
-        "steps       2 an epoch, batches of 16",
+        "steps       2 per epoch, batches of 16",
         "begins      anew",
     ]
     fit(config, tmp_path)
-    assert "begins      goes on after epoch 0, step 1 of 2" in capsys.readouterr().out
+    assert "begins      resumed after epoch 0, step 1 of 2" in capsys.readouterr().out
 
 
 def test_steps_shorten_an_epoch(config: TrainConfig, tmp_path: Path) -> None:
@@ -301,12 +301,12 @@ def test_steps_shorten_an_epoch(config: TrainConfig, tmp_path: Path) -> None:
     state = load_checkpoint(tmp_path)
     assert state is not None
     assert state["modules"]["encoder.trunk.bn1.num_batches_tracked"] == 2
-    with pytest.raises(ValueError, match="has faces for 3 steps an epoch only"):
+    with pytest.raises(ValueError, match="has faces for only 3 steps per epoch"):
         fit(dataclasses.replace(config, steps=4), tmp_path / "other")
 
 
 def test_fp16_on_a_cpu_is_refused(config: TrainConfig, tmp_path: Path, on_cpu: None) -> None:
-    with pytest.raises(ValueError, match="add amp=bf16 or amp=off"):
+    with pytest.raises(ValueError, match="use amp=bf16 or amp=off"):
         fit(dataclasses.replace(config, amp="fp16"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -327,7 +327,7 @@ def test_processes_that_do_not_share_the_run_folder_are_refused(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Processes, "agree", lambda self, *numbers: False)
-    with pytest.raises(ValueError, match="must share it"):
+    with pytest.raises(ValueError, match="must read the same checkpoint"):
         fit(config, tmp_path)
 
 
@@ -439,7 +439,7 @@ def test_sigterm_writes_a_checkpoint_and_ends(
     assert state["step"] > 0
     where = f"epoch {state['epoch'] + 1}, step {state['step']} of 3"
     assert stderr.splitlines()[-1] == (
-        f"stopped by SIGTERM after {where}; the same command goes on from there"
+        f"stopped by SIGTERM after {where}; run the same command to resume"
     )
 
 
@@ -512,7 +512,7 @@ def test_an_elastic_run_survives_a_killed_worker_and_follows_the_curve_of_one(
     assert run.returncode == 0, run.stderr[-20000:]
     begins = [line for line in run.stdout.splitlines() if line.startswith("begins")]
     assert begins[0] == "begins      anew"
-    assert begins[1].startswith("begins      goes on after epoch ")
+    assert begins[1].startswith("begins      resumed after epoch ")
     for one, two in zip(curve(tmp_path / "one"), curve(tmp_path / "two"), strict=True):
         assert one == pytest.approx(two, rel=1e-3)
 

@@ -47,7 +47,7 @@ def test_evaluate(
         f"at threshold {recognizer.spec.threshold:.3f}  "
         "FMR 0.0000 [0.0000, 0.0038], FNMR 0.0000 [0.0000, 0.0038]"
     )
-    assert lines.pop(4) == "listed again        1,998 pairs, 0 with the other label"
+    assert lines.pop(4) == "repeated pairs      1,998, 0 with the other label"
     assert lines[4] == "FNMR at FMR 0.01    0.0000 [0.0000, 0.0038]"
     assert lines[5] == "FNMR at FMR 0.001   0.0000 [0.0000, 0.0038]"
     assert lines[6:] == [
@@ -146,18 +146,13 @@ def test_calibrate_leaves_out_what_others_claim(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(
-        calibration, "claimed_by_others", lambda _, labels: np.arange(len(labels)) == 3
-    )
+    monkeypatch.setattr(calibration, "mislabelled", lambda _, labels: np.arange(len(labels)) == 3)
     arguments = ["calibrate", str(weights), str(faces), "--dataset", "noise", "--fmr", "0.1"]
     assert main(arguments) == 0
     found = read_spec(weights).calibration
     assert (found.genuine_pairs, found.impostor_pairs, found.left_out) == (16, 120, 1)
     fourth = heldout_names(open_source(faces))[3]
-    assert (
-        f"left out, as another person's pictures claim them: {fourth}"
-        in capsys.readouterr().out.splitlines()
-    )
+    assert f"excluded as probably mislabelled: {fourth}" in capsys.readouterr().out.splitlines()
     assert main([*arguments, "--as-labelled"]) == 0
     found = read_spec(weights).calibration
     assert (found.genuine_pairs, found.impostor_pairs, found.left_out) == (18, 135, 0)
@@ -175,7 +170,10 @@ def test_calibrate_keeps_the_threshold(weights: Path, faces: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"--fmr": "0.001"}, "135 impostor pairs cannot show a false match rate of 0.001"),
+        (
+            {"--fmr": "0.001"},
+            "135 impostor pairs are too few to measure a false match rate of 0.001",
+        ),
         ({"faces": "nothing.zip"}, "nothing.zip is not a folder, a zip or a RecordIO data set"),
         ({"faces": "text.zip"}, "text.zip is not a folder, a zip or a RecordIO data set"),
         ({"weights": "nothing"}, "There is no folder"),
@@ -273,7 +271,7 @@ def test_evaluate_with_groups(
     assert main([*command, "tome"]) == 1
     assert "a.csv has no column 'tome', but: tone, age" in capsys.readouterr().err
     assert main(["evaluate", str(lfw), "--columns", "age"]) == 1
-    assert "--columns are those of a file of --groups" in capsys.readouterr().err
+    assert "--columns needs --groups" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -292,7 +290,8 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(
     options = ["--media", "m", "--pairs", "p"] if command == "evaluate-templates" else []
     assert main([command, "nothing", *options, "--output", str(tmp_path / "file")]) == 1
     assert (
-        capsys.readouterr().err == f"error: --output names a folder, and {tmp_path}/file is none\n"
+        capsys.readouterr().err
+        == f"error: --output must be a folder, and {tmp_path}/file is not one\n"
     )
 
 
@@ -300,8 +299,8 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(
 def test_a_teacher_s_file_is_checked_before_the_work(
     target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["teach", "nothing", "nothing", str(tmp_path / target)]) == 1
-    assert "should be an .npz file in a folder that is there" in capsys.readouterr().err
+    assert main(["embed-teacher", "nothing", "nothing", str(tmp_path / target)]) == 1
+    assert "must be an .npz file in an existing folder" in capsys.readouterr().err
 
 
 def test_what_align_and_pack_leave_out_is_counted_and_named(

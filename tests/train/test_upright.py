@@ -22,11 +22,11 @@ from train.upright import (
     Crops,
     _normalised,
     _tensors,
-    find_turned,
+    detect_rotated,
     fit_upright,
     make_network,
-    misplaced,
-    placed,
+    misalign,
+    paste_face,
 )
 
 
@@ -56,7 +56,7 @@ def test_placed_face_has_its_pupils_there(crops: np.ndarray) -> None:
     rng = np.random.default_rng(0)
     near = 0
     for _ in range(8):
-        picture, pupils = placed(crops[0], rng)
+        picture, pupils = paste_face(crops[0], rng)
         assert picture.shape == (SIDE, SIDE, 3)
         assert picture.dtype == np.uint8
         assert pupils[0, 0] < pupils[1, 0]
@@ -68,21 +68,21 @@ def test_placed_face_has_its_pupils_there(crops: np.ndarray) -> None:
 
 def test_found_upright_or_elsewhere(crops: np.ndarray) -> None:
     rngs = np.random.default_rng(0).spawn(6)
-    found = find_turned(np.repeat(crops, 3, axis=0), default_detector(), rngs)
+    found = detect_rotated(np.repeat(crops, 3, axis=0), default_detector(), rngs)
     assert found.pixels.shape == (len(found.upright), 112, 96, 3)
     assert 6 <= found.upright.sum() < 24  # at least the six that lean a little
     assert not found.upright.all()
 
 
-def test_misplaced_crops_are_no_upright_faces(crops: np.ndarray) -> None:
-    wrong = misplaced(np.repeat(crops, 20, axis=0), np.random.default_rng(0))
+def test_misaligned_crops_are_not_upright(crops: np.ndarray) -> None:
+    wrong = misalign(np.repeat(crops, 20, axis=0), np.random.default_rng(0))
     assert (upright_scores(list(wrong)) < upright.SURE).mean() > 0.9
 
 
 def test_learns(crops: np.ndarray) -> None:
     """Two faces from all that is cut out of them wrongly."""
     right = np.repeat(crops, 8, axis=0)
-    wrong = misplaced(right, np.random.default_rng(1))
+    wrong = misalign(right, np.random.default_rng(1))
     labels = np.repeat([True, False], len(right))
     found = Crops(np.concatenate([right, wrong]), labels)
     network = fit_upright(right, found, steps=100)

@@ -1,1 +1,1 @@
-"""Training faces: alignment, packing, augmentation, teachers."""
+"""Training data: alignment, packing, augmentation, teacher embeddings."""

@@ -20,9 +20,9 @@ from facehub.detect.mediapipe import MediaPipeDetector
 from facehub.errors import ImageError, NoFaceError
 from facehub.io.files import write_atomically
 from facehub.io.sources import Source, empty_identities, open_source, read_picture
+from facehub.rotated import align_faces
 from facehub.select import select_face
 from facehub.template import DEFAULT_TEMPLATE, AlignmentTemplate
-from facehub.turned import align_faces
 
 FAILURES = "failures.csv"
 QUALITY = 95  # of the WebP files
@@ -32,7 +32,7 @@ _NO_FACE = "no face"
 
 @dataclass(frozen=True)
 class _Worker:
-    """What a worker process keeps between chunks."""
+    """State of a worker process."""
 
     pictures: Source
     detector: FaceDetector
@@ -40,7 +40,7 @@ class _Worker:
     template: AlignmentTemplate
 
 
-_worker: _Worker | None = None  # in a worker process
+_worker: _Worker | None = None  # set in worker processes
 
 
 def align(
@@ -49,16 +49,16 @@ def align(
     workers: int | None = None,
     template: AlignmentTemplate = DEFAULT_TEMPLATE,
 ) -> dict[str, int]:
-    """Write `target/IDENTITY/IMAGE.webp` for every picture; resumes after an interruption.
+    """Write `target/IDENTITY/IMAGE.webp` for every picture; an interrupted call can be resumed.
 
-    Of several faces the one nearest the middle is taken. What failed or was left out is listed,
-    with the reason, in `target/failures.csv`; what failed is tried again by the next call.
+    Of several faces, the one nearest the centre is used. `target/failures.csv` lists failed and
+    skipped pictures with the reason; the next call retries failed ones.
 
     Args:
         source: folder, zip or RecordIO, see `open_source`.
-        target: folder to make.
-        workers: processes; None for one per core.
-        template: where the landmarks go in the crop.
+        target: folder to create.
+        workers: number of processes; None: one per core.
+        template: positions of the landmarks in the crop.
 
     Returns:
         Counts: aligned, already_there, no_face, unreadable, ignored (by name; and empty folders),
@@ -111,7 +111,7 @@ def _start_worker(source: Path, target: Path, template: AlignmentTemplate) -> No
 
 
 def _align_chunk(pairs: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], int]:
-    """Align (picture, file to write) pairs; returns what failed, and how many there were."""
+    """Align (picture, output file) pairs; return failures with reasons, and the number of pairs."""
     assert _worker is not None
     failures = []
     for name, output in pairs:
@@ -129,7 +129,7 @@ def _align_chunk(pairs: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], i
 
 
 def _central_crop(worker: _Worker, name: str) -> bytes:
-    """The aligned face nearest the middle, as WebP."""
+    """Align the face nearest the centre, and encode it as WebP."""
     image = read_picture(worker.pictures, name)
     faces = align_faces(image, worker.detector, template=worker.template)
     crop = faces[select_face(faces, image.shape, "central")].crop
@@ -139,7 +139,7 @@ def _central_crop(worker: _Worker, name: str) -> bytes:
 
 
 def _outputs(names: list[str]) -> dict[str, str]:
-    """The file to write for each picture: 1.webp, or 1.jpg.webp where there is a 1.png too."""
+    """The output file of each picture: 1.webp, or 1.jpg.webp if there is also a 1.png."""
     stems = {name: str(PurePosixPath(name).with_suffix("")) for name in names}
     count = Counter(stems.values())
     return {name: f"{stem if count[stem] == 1 else name}.webp" for name, stem in stems.items()}

@@ -1,7 +1,7 @@
-"""Random changes to a batch of crops, on the training device, which the host never waits for.
+"""Augment a batch of crops on the training device, without synchronisation with the host.
 
-All random numbers of a batch are drawn on the CPU at once and copied at once. Shapes depend on the
-number of faces only, but for the size of coarsened ones, which is drawn on the CPU too.
+All random numbers of a batch are drawn on the CPU and copied together. Shapes depend only on the
+number of faces, except the size of low-resolution faces, which is also drawn on the CPU.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ SCALE, ROTATION, SHIFT = 0.05, 5.0, 0.03  # standard deviations: share, degrees,
 Numbers = dict[str, Tensor]  # float32 (N,) each
 
 _UNIFORM = (  # from 0 to 1
-    *("flip", "move", "recolour", "grey", "low_resolution", "blur", "cover"),  # whether
+    *("flip", "move", "recolour", "grey", "low_resolution", "blur", "erase"),  # whether
     *("sigma", "height", "width", "top", "left", "level"),  # how much
-    *("factor", "low_resolution_rest", "blur_rest"),  # of the whole batch: the first one counts
+    *("factor", "low_resolution_rest", "blur_rest"),  # per batch: only the first number is used
 )
 _NORMAL = (  # mean 0, variance 1
     *("scale", "angle", "right", "down"),
@@ -32,13 +32,13 @@ _NORMAL = (  # mean 0, variance 1
 def augment(
     x: Tensor, size: tuple[int, int], generator: torch.Generator, changes: Augmentation = FULL
 ) -> Tensor:
-    """Resize faces; flip, move, recolour, coarsen, blur and cover some, each in its own way.
+    """Resize faces and augment each one independently.
 
     Args:
         x: float32 (N, 3, 112, 96), RGB, -1 to 1.
         size: (height, width) of the result.
-        generator: source of all randomness, on the CPU.
-        changes: which, and how often.
+        generator: random generator, on the CPU.
+        changes: probability of each change.
 
     Returns:
         float32 (N, 3, height, width), RGB, -1 to 1.
@@ -52,7 +52,7 @@ def augment(
     numbers = dict(zip(_UNIFORM + _NORMAL, block.unbind(), strict=True))
     factor, low_rest, blur_rest = host[len(_UNIFORM) - 3 : len(_UNIFORM), 0].tolist()
     if changes.move:
-        x = _move(x, numbers, changes)  # and flip
+        x = _move(x, numbers, changes)  # includes the flip
     elif changes.flip:
         x = torch.where(_column(numbers["flip"] < changes.flip), x.flip(3), x)
     if changes.recolour:
@@ -62,18 +62,18 @@ def augment(
         x = _low_resolution(x, some, 0.35 + 0.4 * factor)
     if changes.blur:
         x = _blur(x, _some(numbers["blur"], changes.blur, blur_rest), 0.5 + numbers["sigma"])
-    if changes.cover:
-        x = _cover(x, numbers, changes.cover)
+    if changes.erase:
+        x = _erase(x, numbers, changes.erase)
     return x.clamp(-1, 1)
 
 
 def draw(n: int, generator: torch.Generator, *, pinned: bool = False) -> Tensor:
-    """All random numbers of a batch: a row of n for each of `_UNIFORM`, then of `_NORMAL`.
+    """Draw all random numbers of a batch: n for each of `_UNIFORM`, then for each of `_NORMAL`.
 
     Args:
-        n: faces.
-        generator: on the CPU.
-        pinned: whether in memory that a GPU copies from by itself.
+        n: number of faces.
+        generator: random generator, on the CPU.
+        pinned: whether to use pinned memory.
 
     Returns:
         float32 (25, n) on the CPU.
@@ -90,15 +90,15 @@ def _column(values: Tensor) -> Tensor:
 
 
 def _some(order: Tensor, share: float, rest: float) -> tuple[Tensor, Tensor]:
-    """Choose a share of the faces without the host waiting for which.
+    """Choose a share of the faces without synchronisation with the host.
 
     Args:
-        order: uniform random (N,); the faces with the lowest are chosen.
-        share: of the faces, over many batches exactly.
-        rest: uniform random, decides on the fraction of a face that remains.
+        order: uniform random (N,); faces with the lowest numbers are chosen.
+        share: share of the faces, exact on average.
+        rest: uniform random number that decides whether to round up.
 
     Returns:
-        int64 (M,), positions; bool (M,), whether really: of the last one it may be false.
+        int64 (M,), indices; bool (M,), whether each is chosen: the last may be False.
     """
     expected = share * len(order)
     count = math.ceil(expected)
@@ -112,7 +112,7 @@ def _replace(x: Tensor, some: tuple[Tensor, Tensor], old: Tensor, new: Tensor) -
 
 
 def _move(x: Tensor, numbers: Numbers, changes: Augmentation) -> Tensor:
-    """Flip half of them; jitter scale, rotation and position as an imprecise aligner would."""
+    """Flip; jitter scale, rotation and position, like an imprecise aligner."""
     n, _, height, width = x.shape
     amount = (numbers["move"] < changes.move).float()
     scale = torch.exp(SCALE * amount * numbers["scale"])
@@ -128,21 +128,21 @@ def _move(x: Tensor, numbers: Numbers, changes: Augmentation) -> Tensor:
 
 
 def _recolour(x: Tensor, numbers: Numbers, share: float) -> Tensor:
-    """Brightness, contrast and tint; grey for one in ten. One product of matrices for each face."""
+    """Change brightness, contrast and tint; grey for one in ten. One matrix product per face."""
     amount = (numbers["recolour"] < share).float()
     contrast = torch.exp(0.2 * amount * numbers["contrast"])
     tint = torch.stack([numbers[name] for name in ("red", "green", "blue")], 1)
     shift = amount[:, None] * (0.15 * numbers["brightness"][:, None] + 0.05 * tint)
     grey = (amount * (numbers["grey"] < 0.1))[:, None, None]
     colours = torch.eye(3, device=x.device)
-    luma = 0.299 * colours[0] + 0.587 * colours[1] + 0.114 * colours[2]  # nothing is copied there
+    luma = 0.299 * colours[0] + 0.587 * colours[1] + 0.114 * colours[2]  # no copy from the host
     mix = colours + grey * (luma - colours)
     moved = torch.baddbmm(mix @ shift[:, :, None], contrast[:, None, None] * mix, x.flatten(2))
     return moved.view(x.shape)
 
 
 def _low_resolution(x: Tensor, some: tuple[Tensor, Tensor], factor: float) -> Tensor:
-    """Some as from a small picture, smaller by this factor."""
+    """Downsample some faces by `factor` and upsample them again."""
     old = x[some[0]]
     small = [max(8, round(side * factor)) for side in x.shape[2:]]
     low = functional.interpolate(old, small, mode="bilinear", antialias=True)
@@ -151,21 +151,21 @@ def _low_resolution(x: Tensor, some: tuple[Tensor, Tensor], factor: float) -> Te
 
 
 def _blur(x: Tensor, some: tuple[Tensor, Tensor], sigma: Tensor) -> Tensor:
-    """Some out of focus: a Gaussian of `sigma` (N,) pixels, half a pixel to one and a half."""
+    """Blur some faces with a Gaussian of `sigma` (N,) pixels, 0.5 to 1.5."""
     old = x[some[0]]
     rows, columns = (_gaussian(side, sigma[some[0]]) for side in x.shape[2:])
     return _replace(x, some, old, rows @ old @ columns.transpose(2, 3))
 
 
 def _gaussian(side: int, sigma: Tensor) -> Tensor:
-    """(n, 1, side, side) matrices that blur a line of pixels, each with its own sigma."""
+    """Matrices (n, 1, side, side) that blur a line of pixels, one per sigma."""
     at = torch.arange(side, device=sigma.device)
     weights = torch.exp(-0.5 * ((at - at[:, None]) / _column(sigma)).square())
     return weights / weights.sum(3, keepdim=True)
 
 
-def _cover(x: Tensor, numbers: Numbers, share: float) -> Tensor:
-    """Some with a rectangle of one grey, a tenth of the area or so."""
+def _erase(x: Tensor, numbers: Numbers, share: float) -> Tensor:
+    """Fill a rectangle of about a tenth of the area with one grey level (random erasing)."""
     h, w = 0.15 + 0.3 * numbers["height"], 0.15 + 0.3 * numbers["width"]
     top, left = numbers["top"] * (1 - h), numbers["left"] * (1 - w)
     ys = torch.linspace(0, 1, x.shape[2], device=x.device)[None, :, None]
@@ -175,6 +175,6 @@ def _cover(x: Tensor, numbers: Numbers, share: float) -> Tensor:
         & (ys < (top + h)[:, None, None])
         & (xs >= left[:, None, None])
         & (xs < (left + w)[:, None, None])
-        & (numbers["cover"] < share)[:, None, None]
+        & (numbers["erase"] < share)[:, None, None]
     )
     return torch.where(inside[:, None], _column(2 * numbers["level"] - 1), x)

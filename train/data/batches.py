@@ -1,4 +1,4 @@
-"""The batches of a run: which faces, in which order, with which random numbers."""
+"""The batches of a run: faces, order and random generators."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CROP = (DEFAULT_TEMPLATE.height, DEFAULT_TEMPLATE.width, 3)
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """A part of a batch, which goes through the network at once.
+    """A part of a batch, for one forward pass.
 
     Attributes:
         pixels: uint8 (B, 112, 96, 3), RGB, on the training device.
-        labels: int64 (B,), training identities, there too.
-        indices: int64 (B,), positions among the training faces, rising, there too.
-        generator: for the random changes to these faces; on the CPU.
+        labels: int64 (B,), classes, on the training device.
+        indices: int64 (B,), ascending indices of the training faces, on the training device.
+        generator: random generator for augmentation, on the CPU.
         is_last: whether it is this process's last part of the batch.
     """
 
@@ -35,20 +35,20 @@ class Batch:
 
 
 class Batches:
-    """Batches that depend on seed, epoch, step and part alone, so a run resumes at any of them.
+    """Batches that depend only on seed, epoch, step and part, so a run can resume anywhere.
 
-    On CUDA they lie in pinned memory and are copied while the host goes on.
+    On CUDA, batches are copied asynchronously from pinned memory.
 
     Args:
         faces: the data set.
-        training: int (N,), positions of its faces to train on.
-        labels: int64 (N,), their training identities.
-        batch_size: faces in a step, over all processes; a multiple of `n_parts`.
-        seed: of everything random.
-        device: to copy the batches to.
-        n_parts: parts of a batch, over all processes.
-        rank: of this process.
-        processes: how many there are; this one gets the parts `rank`, `rank + processes`, ...
+        training: int (N,), rows of the training faces.
+        labels: int64 (N,), their classes.
+        batch_size: faces per step, over all processes; a multiple of `n_parts`.
+        seed: random seed.
+        device: the training device.
+        n_parts: number of parts of a batch, over all processes.
+        rank: rank of this process.
+        processes: number of processes; this one gets the parts `rank`, `rank + processes`, ...
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class Batches:
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def __len__(self) -> int:
-        """Steps in an epoch; the faces that remain wait for the next one."""
+        """Number of steps per epoch; remaining faces are dropped until the next epoch."""
         return len(self._training) // self._batch_size
 
     def step(self, epoch: int, step: int) -> Iterator[Batch]:
-        """This process's parts of one batch; the next part is read ahead meanwhile."""
+        """Yield this process's parts of one batch; the next part is prefetched."""
         for part in self._parts:
             is_last = part == self._parts[-1]
             following = (step + 1, self._parts[0]) if is_last else (step, part + self._parts.step)
             if following[0] < len(self):
-                self._faces.will_read(self._training[self._chosen(epoch, *following)])
+                self._faces.prefetch(self._training[self._chosen(epoch, *following)])
             chosen = self._chosen(epoch, step, part)
             shape = (len(chosen), *CROP)
             pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=self._is_cuda)
@@ -93,7 +93,7 @@ class Batches:
             )
 
     def _chosen(self, epoch: int, step: int, part: int) -> np.ndarray:
-        """Positions among the training faces, in the file's order: quicker to read."""
+        """Indices of the training faces, in file order, which is faster to read."""
         if self._order[0] != epoch:
             order = torch.randperm(len(self._training), generator=generator(self._seed, epoch))
             self._order = epoch, order.numpy()
@@ -111,6 +111,6 @@ class Batches:
 
 
 def generator(*numbers: int) -> torch.Generator:
-    """Randomness that depends on these numbers only, so a resumed run repeats it exactly."""
+    """Make a random generator that depends only on these numbers, so resumed runs are exact."""
     seed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(seed >> np.uint64(1)))

@@ -1,4 +1,4 @@
-"""Which random changes faces undergo in training, and how often."""
+"""Settings of the data augmentation."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The share of the faces that undergo each change, 0 to 1; the default is "full".
+    """The probability of each random change, 0 to 1; the default is "full".
 
     Attributes:
-        flip: mirrored.
-        move: scaled, turned and shifted as by an imprecise aligner.
-        recolour: other brightness, contrast and tint; one in ten of them grey.
-        low_resolution: as from a small picture.
-        blur: out of focus.
-        cover: a rectangle of one grey, a tenth of the area or so.
+        flip: horizontal flip.
+        move: jitter of scale, rotation and position, like an imprecise aligner.
+        recolour: change of brightness, contrast and tint; one in ten becomes grey.
+        low_resolution: downsampling and upsampling.
+        blur: Gaussian blur.
+        erase: random erasing: a grey rectangle of about a tenth of the area.
     """
 
     flip: float = 0.5
@@ -23,24 +23,24 @@ class Augmentation:
     recolour: float = 1.0
     low_resolution: float = 0.1
     blur: float = 0.1
-    cover: float = 0.2
+    erase: float = 0.2
 
     @staticmethod
     def of(kind: str, probability: float = 0.0) -> Augmentation:
-        """What a configuration asks for.
+        """Make the augmentation of a configuration.
 
         Args:
-            kind: "none", "flip" (half of the faces mirrored, nothing else) or "full".
-            probability: share for each change of "full" but the flip, or 0 for each one's default.
-                CVLface, for one, takes 0.2.
+            kind: "none", "flip" (half of the faces are flipped, nothing else) or "full".
+            probability: of each change of "full" except the flip; 0: each one's default. CVLface,
+                for example, uses 0.2.
 
         Raises:
-            ValueError: there is no such kind, or the probability does not fit it.
+            ValueError: the kind is unknown, or the probability is invalid for it.
         """
         if kind not in ("none", "flip", "full"):
             raise ValueError(f"augmentation must be none, flip or full, not {kind!r}")
         if not 0 <= probability <= 1:
-            raise ValueError("augmentation_probability must lie between 0 and 1")
+            raise ValueError("augmentation_probability must be from 0 to 1")
         if kind != "full":
             if probability:
                 raise ValueError('augmentation_probability needs augmentation = "full"')

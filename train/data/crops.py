@@ -1,4 +1,4 @@
-"""Aligned crops on their way to a face network: fitted to its input, embedded many at a time."""
+"""Embed many aligned crops with any face network, at its input size or alignment."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from facehub.template import DEFAULT_TEMPLATE, AlignmentTemplate
 from train.data.landmarks import find_landmarks
 from train.data.realign import realign_crops
 
-CHUNK = 512  # crops that are read, fitted and embedded before the next ones
+CHUNK = 512  # crops that are read and embedded together
 
 
 class CropEmbedder(Protocol):
-    """As much of `facehub.model.embedder.Embedder` as embedding many crops takes."""
+    """The part of `facehub.model.embedder.Embedder` that embedding crops needs."""
 
     @property
     def spec(self) -> ModelSpec:
         """How the network is used."""
 
     def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
-        """From uint8 (N, height, width, 3) crops to float32 (N, embedding_size), unit rows."""
+        """Embed uint8 (N, height, width, 3) crops: float32 (N, embedding_size), L2-normalised."""
 
 
-def fit_crops(crops: np.ndarray, template: AlignmentTemplate) -> np.ndarray:
-    """Give crops a network's size: their border is reflected, the crop stays in the middle.
+def pad_crops(crops: np.ndarray, template: AlignmentTemplate) -> np.ndarray:
+    """Pad crops to a network's input size by reflection, with the crop in the centre.
 
-    Our 96 x 112 template with 8 more columns on either side is the 112 x 112 of ArcFace, SFace and
-    others, for faces that look into the camera: the pupils lie where theirs do, to 0.2 pixels.
+    For frontal faces, facehub's 96 x 112 template with 8 more columns on either side equals the
+    112 x 112 template of ArcFace, SFace and others: the pupils agree to 0.2 pixels.
 
     Args:
         crops: uint8 (N, H, W, 3).
-        template: of the network; gives the size only.
+        template: of the network; only its size is used.
 
     Returns:
         uint8 (N, template.height, template.width, 3).
@@ -46,18 +46,18 @@ def fit_crops(crops: np.ndarray, template: AlignmentTemplate) -> np.ndarray:
     rows, columns = template.height - height, template.width - width
     if min(rows, columns) < 0:
         raise ValueError(
-            f"the network takes {template.width} x {template.height} pixels, less than a crop "
-            f"of {width} x {height}"
+            f"the network's input of {template.width} x {template.height} pixels is smaller than "
+            f"a crop of {width} x {height}"
         )
     border = ((0, 0), (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2), (0, 0))
     return np.pad(crops, border, mode="reflect")
 
 
-def middle_columns(crop: np.ndarray, width: int) -> np.ndarray:
-    """The middle of a crop that is wider than `width`; a narrower one as it is.
+def centre_columns(crop: np.ndarray, width: int) -> np.ndarray:
+    """Cut the centre columns out of a crop wider than `width`; a narrower crop is unchanged.
 
-    The middle 96 columns of ArcFace's 112 x 112 have the eyes where our template has, for faces
-    that look into the camera.
+    For frontal faces, the centre 96 columns of ArcFace's 112 x 112 crops have the eyes where
+    facehub's template has them.
     """
     return crop[:, max(0, (crop.shape[1] - width) // 2) :][:, :width]
 
@@ -67,26 +67,26 @@ def embed_crops(
     crops: np.ndarray,
     *,
     landmarks: np.ndarray | None = None,
-    mirrored: bool = False,
+    flip: bool = False,
 ) -> np.ndarray:
-    """Embed many crops, aligned as the network wants them, with progress bars on a terminal.
+    """Embed many crops with the network's own alignment; shows progress on a terminal.
 
-    Where its template has five points, crops get its own alignment by `realign_crops`, else its
-    size by `fit_crops`.
+    If the network's template has five points, crops are re-aligned by `realign_crops`, else padded
+    by `pad_crops`.
 
     Args:
         embedder: any face network.
         crops: uint8 (N, H, W, 3), RGB, N at least 1; may be memory-mapped. Of the network's size,
             or aligned by facehub's template.
-        landmarks: float32 (N, 5, 2), where they are known, see `find_landmarks`.
-        mirrored: whether the mirror image's embedding is added, and the sum L2-normalised.
+        landmarks: float32 (N, 5, 2), if known, see `find_landmarks`.
+        flip: whether to use flip test-time augmentation (flip TTA).
 
     Returns:
-        float32 (N, embedding_size), unit rows.
+        float32 (N, embedding_size), L2-normalised rows.
 
     Raises:
-        ValueError: see `fit_crops`.
-        WeightsError: the network does not give finite embeddings.
+        ValueError: see `pad_crops`.
+        WeightsError: the network returns embeddings that are not finite.
     """
     template = embedder.spec.template
     is_ours = crops.shape[1:3] == (DEFAULT_TEMPLATE.height, DEFAULT_TEMPLATE.width)
@@ -100,9 +100,9 @@ def embed_crops(
             if realigned and landmarks is not None:
                 fitted = realign_crops(chunk, landmarks[start : start + CHUNK], template)
             else:
-                fitted = fit_crops(chunk, template)
+                fitted = pad_crops(chunk, template)
             vectors = embedder.embed(fitted)
-            if mirrored:
+            if flip:
                 vectors = vectors + embedder.embed(fitted[:, :, ::-1])
                 vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
             rows.append(vectors)

@@ -1,4 +1,4 @@
-"""What training asks of a data set, wherever its faces lie."""
+"""The interface of a training data set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class FaceSet(Protocol):
-    """Aligned faces that are read by position. Names and labels are known before any is read."""
+    """Aligned faces, read by row. Names and labels are known in advance."""
 
     @property
     def names(self) -> np.ndarray:
@@ -20,22 +20,22 @@ class FaceSet(Protocol):
 
     @property
     def heldout(self) -> np.ndarray:
-        """bool (N,), whether the identity is kept out of training."""
+        """bool (N,), whether the identity is held out of training."""
 
     def read(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Read some faces.
 
         Args:
-            rows: int (M,), positions; quickest in rising order.
-            out: uint8 (M, 112, 96, 3) to read them into.
+            rows: int (M,); fastest in ascending order.
+            out: uint8 (M, 112, 96, 3), output array, or None.
 
         Returns:
-            uint8 (M, 112, 96, 3), RGB; `out` if it was given.
+            uint8 (M, 112, 96, 3), RGB; `out` if given.
         """
 
-    def will_read(self, rows: np.ndarray) -> None:
-        """Say what will be read soon, so that it is fetched meanwhile; returns at once.
+    def prefetch(self, rows: np.ndarray) -> None:
+        """Start to read faces in the background; returns at once.
 
         Args:
-            rows: int (M,), positions in rising order.
+            rows: int (M,), in ascending order.
         """

@@ -1,4 +1,4 @@
-"""Held-out identities of an aligned data set: where checkpoints and thresholds are chosen."""
+"""Held-out identities of an aligned data set, for choosing checkpoints and thresholds."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from facehub.io.sources import Source, identity_of, open_source, read_picture
 
-HELDOUT_SHARE = 20  # one identity in so many
+HELDOUT_SHARE = 20  # one identity in 20
 
 
 def is_heldout(identity: str) -> bool:
-    """Whether an identity is kept out of training: fixed for all time by a hash of its name.
+    """Whether an identity is held out of training: determined permanently by a hash of its name.
 
-    Of "faces/00001" only the last part counts: with or without a folder above, it is the same.
+    Only the last part of "faces/00001" counts, so a parent folder makes no difference.
     """
     return zlib.crc32(identity.rpartition("/")[2].encode()) % HELDOUT_SHARE == 0
 
@@ -29,8 +29,8 @@ def read_heldout(faces: Path, *, everyone: bool = False) -> tuple[np.ndarray, np
     """Read the held-out faces of a data set.
 
     Args:
-        faces: aligned, all of one size, see `open_source`.
-        everyone: whether all identities count as held out, as for a network that saw none of them.
+        faces: aligned faces of one size, see `open_source`.
+        everyone: whether all identities count as held out: for a network not trained on them.
 
     Returns:
         crops, uint8 (N, H, W, 3), RGB; labels, int (N,), one number per identity.

@@ -1,4 +1,4 @@
-"""Where eyes, nose and mouth lie in packed faces: what another network's alignment asks for."""
+"""Find the five landmarks of packed faces, for networks with a five-point alignment."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from facehub.detect.mediapipe import default_detector
 from facehub.io.files import write_atomically
 
 LANDMARKS = "landmarks.npy"  # in the pack's folder
-BORDER = 1 / 4  # share of a crop's side, reflected beyond it: the face is no close-up
-ENLARGEMENT = 3  # so that the detector's landmarks fall between a crop's pixels
+BORDER = 1 / 4  # reflected border, as a share of the side, so the face does not fill the picture
+ENLARGEMENT = 3  # gives landmarks with sub-pixel precision
 _CHUNK = 512
 
 
 def landmarks_of(
     faces: Path, crops: np.ndarray, detector: FaceDetector | None = None
 ) -> np.ndarray:
-    """The landmarks of a packed data set; found at the first call, which takes a while, and kept.
+    """The landmarks of a packed data set; the first call, which takes a while, stores them.
 
     Args:
         faces: folder of the data set.
         crops: its faces.
-        detector: finds them; None for MediaPipe.
+        detector: finds the landmarks; None: MediaPipe.
 
     Returns:
         float32 (N, 5, 2), see `find_landmarks`.
@@ -52,11 +52,11 @@ def find_landmarks(crops: np.ndarray, detector: FaceDetector | None = None) -> n
 
     Args:
         crops: uint8 (N, 112, 96, 3), RGB, aligned by facehub's template; may be memory-mapped.
-        detector: finds them; from several threads. None for MediaPipe.
+        detector: a thread-safe detector; None: MediaPipe.
 
     Returns:
-        float32 (N, 5, 2), (x, y) in pixels of the crop, in the order of `AlignmentTemplate.points`.
-        NaN where no face is found.
+        float32 (N, 5, 2), (x, y) in pixels of the crop, in the order of `AlignmentTemplate.points`;
+        NaN if no face is found.
     """
     finder = detector or default_detector()
     found = np.empty((len(crops), 5, 2), np.float32)
@@ -72,7 +72,7 @@ def find_landmarks(crops: np.ndarray, detector: FaceDetector | None = None) -> n
 
 
 def _find(finder: FaceDetector, crop: np.ndarray) -> np.ndarray:
-    """float64 (5, 2), of the face nearest the middle of a crop."""
+    """Landmarks of the face nearest the centre of a crop, float64 (5, 2)."""
     rows, columns = (round(BORDER * side) for side in crop.shape[:2])
     wide = cv2.copyMakeBorder(crop, rows, rows, columns, columns, cv2.BORDER_REFLECT_101)
     large = cv2.resize(wide, None, fx=ENLARGEMENT, fy=ENLARGEMENT, interpolation=cv2.INTER_LINEAR)
@@ -85,5 +85,5 @@ def _find(finder: FaceDetector, crop: np.ndarray) -> np.ndarray:
     points = np.concatenate(
         [faces[0].pupils, faces[0].points[[NOSE_TIP, LEFT_MOUTH, RIGHT_MOUTH]]]
     ).astype(np.float64)
-    placed: np.ndarray = (points + 0.5) / ENLARGEMENT - 0.5 - (columns, rows)  # of pixel centres
-    return placed
+    in_crop: np.ndarray = (points + 0.5) / ENLARGEMENT - 0.5 - (columns, rows)  # pixel centres
+    return in_crop

@@ -1,4 +1,4 @@
-"""Networks in OpenVINO's form (IR) as teachers: those that are handed round in no other."""
+"""Teacher networks in OpenVINO's format (IR), for those that exist in no other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facehub.template import AlignmentTemplate
 from train.records import MissingLibraryError
 
 # face-reidentification-retail-0095 of the Open Model Zoo (Apache-2.0): its documentation gives the
-# places of pupils, nose and mouth corners as shares of the input's side.
+# positions of pupils, nose and mouth corners as fractions of the input's side.
 _SIDE = 128
 _POINTS = (
     (0.31556875, 0.46157411),
@@ -29,10 +29,10 @@ BATCH_SIZE = 32
 class OpenVinoEmbedder:
     """face-reidentification-retail-0095, or a network with its input: BGR, 0 to 255, 128 x 128.
 
-    For training only: it has no fingerprint, so it makes no galleries.
+    For training only: without a fingerprint, it cannot be used with galleries.
 
     Args:
-        path: the `.xml`; its `.bin` lies beside it.
+        path: the `.xml`; its `.bin` must be beside it.
 
     Raises:
         MissingLibraryError: OpenVINO is not installed.
@@ -40,7 +40,7 @@ class OpenVinoEmbedder:
     """
 
     def __init__(self, path: Path) -> None:
-        # Its import would report to its makers; without this module it has nothing to do that with.
+        # Importing OpenVINO sends telemetry; without this module it cannot.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         try:
             import openvino
@@ -61,7 +61,7 @@ class OpenVinoEmbedder:
         )
         self.spec = ModelSpec(
             architecture="onnx",
-            file="network.onnx",  # an IR has no form of its own in a spec
+            file="network.onnx",  # a spec cannot describe an IR
             embedding_size=size,
             preprocessing=Preprocessing(colour="BGR", mean=0, std=1),
             template=AlignmentTemplate(

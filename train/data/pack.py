@@ -1,4 +1,4 @@
-"""Pack an aligned data set into one memory-mapped array, so that reading never limits training."""
+"""Pack an aligned data set into one memory-mapped array for fast reading."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from facehub.errors import ImageError
 from facehub.io.files import write_atomically
 from facehub.io.sources import empty_identities, identity_of, open_source, read_picture
 from facehub.template import DEFAULT_TEMPLATE
-from train.data.crops import middle_columns
+from train.data.crops import centre_columns
 from train.data.heldout import is_heldout
 from train.data.readahead import read_ahead
 
@@ -25,10 +25,10 @@ class PackedFaces:
     """A packed data set, a `FaceSet`.
 
     Attributes:
-        crops: uint8 (N, 112, 96, 3), RGB, memory-mapped, pictures of one identity side by side.
+        crops: uint8 (N, 112, 96, 3), RGB, memory-mapped, grouped by identity.
         names: (N,) "IDENTITY/IMAGE.webp".
         labels: int64 (N,), number of the identity, in the order of names.
-        heldout: bool (N,), whether the identity is kept out of training.
+        heldout: bool (N,), whether the identity is held out of training.
     """
 
     crops: np.ndarray
@@ -40,22 +40,22 @@ class PackedFaces:
         """See `FaceSet.read`."""
         if out is None:
             return np.asarray(self.crops[rows])
-        np.take(self.crops, rows, axis=0, out=out, mode="clip")  # "raise" would copy them twice
+        np.take(self.crops, rows, axis=0, out=out, mode="clip")  # mode "raise" would copy twice
         return out
 
-    def will_read(self, rows: np.ndarray) -> None:
-        """See `FaceSet.will_read`."""
+    def prefetch(self, rows: np.ndarray) -> None:
+        """See `FaceSet.prefetch`."""
         read_ahead(self.crops, rows)
 
 
-def pack(source: Path, target: Path, *, middle: bool = False) -> dict[str, int]:
+def pack(source: Path, target: Path, *, centre_crop: bool = False) -> dict[str, int]:
     """Decode every picture of a data set into `target`.
 
     Args:
         source: aligned faces, 96 x 112, see `open_source`.
-        target: folder to make: `crops.npy`, `index.json` with the names and what was left out.
-        middle: take the middle of crops of another width. ArcFace's 112 x 112 have the eyes where
-            ours have, 8 columns further right, for faces that look into the camera.
+        target: folder to create: `crops.npy`, and `index.json` with names and skipped pictures.
+        centre_crop: whether to cut the centre out of wider crops. For frontal faces, the eyes of
+            ArcFace's 112 x 112 crops are where facehub's are, 8 columns further right.
 
     Returns:
         Counts: pictures, identities, unreadable, wrong_size, ignored (by name; and empty folders),
@@ -81,8 +81,8 @@ def pack(source: Path, target: Path, *, middle: bool = False) -> dict[str, int]:
         except ImageError as error:
             left_out[name] = str(error)
             continue
-        if middle:
-            crop = middle_columns(crop, t.width)
+        if centre_crop:
+            crop = centre_columns(crop, t.width)
         if crop.shape != (t.height, t.width, 3):
             left_out[name] = f"{crop.shape[1]} x {crop.shape[0]} pixels; align the pictures first"
             wrong_size += 1
@@ -95,7 +95,7 @@ def pack(source: Path, target: Path, *, middle: bool = False) -> dict[str, int]:
         name, reason = next(iter(left_out.items()))
         raise ValueError(f"{source} holds no picture to pack ({name}: {reason})")
     empty = empty_identities(pictures, names)
-    (target / INDEX).unlink(missing_ok=True)  # if killed: no pack, not the wrong names
+    (target / INDEX).unlink(missing_ok=True)  # if killed here: no pack rather than wrong names
     temporary.replace(target / "crops.npy")
     index = {"names": names, "left_out": {**pictures.ignored, **empty, **left_out}}
     write_atomically(target / INDEX, json.dumps(index).encode())

@@ -1,4 +1,4 @@
-"""Have the kernel read parts of a memory-mapped file before they are needed."""
+"""Let the kernel read parts of a memory-mapped file ahead of time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 
 def read_ahead(array: np.ndarray, rows: np.ndarray) -> None:
-    """Start to read rows of a memory-mapped array into the file cache; returns at once.
+    """Start to read rows of a memory-mapped array into the page cache; returns at once.
 
-    A process that touches rows that are not in the cache waits for one after the other; asked for
-    all of them beforehand, the kernel has many in flight. Without Linux, or without a file behind
-    the array, nothing happens: it is only a hint.
+    A process that touches uncached rows waits for them one after the other. When it requests all of
+    them in advance, the kernel reads many in parallel. This is only a hint: outside Linux, or
+    without a file behind the array, nothing happens.
 
     Args:
         array: (N, ...), memory-mapped from its file's first row on.
-        rows: int (M,), positions in rising order.
+        rows: int (M,), in ascending order.
     """
     if not (isinstance(array, np.memmap) and array.filename and hasattr(os, "posix_fadvise")):
         return

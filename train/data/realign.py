@@ -1,4 +1,4 @@
-"""Aligned crops aligned anew, for a network whose template asks for more than the pupils."""
+"""Re-align crops for a network with a five-point template."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from facehub.template import DEFAULT_TEMPLATE, AlignmentTemplate
 def realign_crops(
     crops: np.ndarray, landmarks: np.ndarray, template: AlignmentTemplate
 ) -> np.ndarray:
-    """Align crops by pupils, nose and mouth.
+    """Re-align crops by pupils, nose and mouth.
 
-    A turned head is too large where only the pupils were aligned; nose and mouth put that right. A
-    crop without landmarks is aligned by the pupils, which lie where facehub's template has them.
+    Aligned by the pupils alone, a head turned sideways is too large; nose and mouth correct that. A
+    crop without landmarks is aligned by its pupils, whose positions facehub's template gives.
 
     Args:
         crops: uint8 (N, 112, 96, 3), RGB, aligned by facehub's template.
-        landmarks: float32 (N, 5, 2), as `find_landmarks` returns them: NaN where there are none.
+        landmarks: float32 (N, 5, 2) from `find_landmarks`; NaN if unknown.
         template: of the network, with five points.
 
     Returns:

@@ -12,19 +12,19 @@ from train.data.pack import PackedFaces, open_pack
 
 
 def sample_training(faces: Path | PackedFaces, count: int, seed: int = 0) -> np.ndarray:
-    """Read faces of identities that are not held out, chosen at random.
+    """Read a random sample of the faces that are not held out.
 
     Args:
-        faces: packed data set, or aligned faces as `open_source` takes them.
-        count: how many; fewer where there are not so many.
-        seed: of the choice.
+        faces: packed data set, or aligned faces, see `open_source`.
+        count: number of faces; fewer if there are not enough.
+        seed: random seed.
 
     Returns:
         uint8 (M, H, W, 3), RGB, in the order of the data set.
 
     Raises:
         ArchiveError, ImageError: the faces cannot be read.
-        ValueError: there is none.
+        ValueError: all identities are held out.
     """
     if isinstance(faces, Path) and (faces / "crops.npy").is_file():
         faces = open_pack(faces)

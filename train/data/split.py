@@ -1,4 +1,4 @@
-"""What a run learns from, and what it is scored on."""
+"""Split a data set into training and held-out faces."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from train.data.pack import PackedFaces
 
-MIN_IMPOSTORS = 1000  # held-out pairs of different people that a score needs
-MAX_SCORED = 8000  # held-out faces an epoch is scored on: 32 million pairs, in some 500 MB
+MIN_IMPOSTORS = 1000  # smallest number of held-out impostor pairs for a score
+MAX_SCORED = 8000  # held-out faces scored per epoch: 32 million pairs, about 500 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,11 +18,11 @@ class Split:
     """Faces of a packed data set, by their use.
 
     Attributes:
-        training: int (N,), positions of the faces to learn from.
-        labels: int64 (N,), their identities, numbered from 0.
-        n_identities: how many there are.
-        heldout: int (M,), positions of the faces that are not learned from.
-        scored: int (K,), those of them that every epoch is scored on.
+        training: int (N,), rows of the training faces.
+        labels: int64 (N,), their classes, numbered from 0.
+        n_identities: number of classes.
+        heldout: int (M,), rows of the held-out faces.
+        scored: int (K,), rows of the held-out faces that score every epoch.
     """
 
     training: np.ndarray
@@ -33,17 +33,18 @@ class Split:
 
 
 def split(faces: PackedFaces, data: str, *, heldout: bool) -> Split:
-    """Divide a data set.
+    """Split a data set.
 
-    Of more than `MAX_SCORED` held-out faces, those with the lowest hash of their name are scored.
+    If there are more than `MAX_SCORED` held-out faces, those with the lowest hash of their name are
+    scored.
 
     Args:
         faces: packed data set.
         data: its name, for messages.
-        heldout: whether to keep its held-out identities out.
+        heldout: whether to hold identities out of training.
 
     Raises:
-        ValueError: too few held-out faces to score on.
+        ValueError: there are too few held-out faces for a score.
     """
     kept_out = faces.heldout if heldout else np.zeros(len(faces.labels), bool)
     training, rest = np.flatnonzero(~kept_out), np.flatnonzero(kept_out)
@@ -58,13 +59,13 @@ def split(faces: PackedFaces, data: str, *, heldout: bool) -> Split:
 
 
 def _hash(name: str) -> int:
-    """Of "faces/00001/1.webp" only the last two parts count, as for `is_heldout`."""
+    """Hash the last two parts of "faces/00001/1.webp", as for `is_heldout`."""
     return zlib.crc32("/".join(name.split("/")[-2:]).encode())
 
 
 def _check(labels: np.ndarray, data: str) -> None:
     sizes = np.unique(labels, return_counts=True)[1]
     if sizes.sum() ** 2 - (sizes**2).sum() < 2 * MIN_IMPOSTORS:
-        raise ValueError(f"{data} has too few held-out faces to choose a checkpoint by")
+        raise ValueError(f"{data} has too few held-out faces to choose a checkpoint")
     if sizes.max() < 2:
         raise ValueError(f"{data} has no held-out identity with two faces")

@@ -1,1 +1,1 @@
-"""Error rates on labelled faces."""
+"""Measure error rates on labelled faces."""

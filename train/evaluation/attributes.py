@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from facehub.io.formats import SUFFIXES
 from train.evaluation.pairs_text import read_text
 
-CELEBA_COLUMNS = ("Male", "Young", "Eyeglasses")  # taken where a file has them all
-MAX_VALUES = 20  # of a column that is taken for categories without being asked for
+CELEBA_COLUMNS = ("Male", "Young", "Eyeglasses")  # the default if a file has all of them
+MAX_VALUES = 20  # largest number of values of a column that is taken as categories by default
 _SIGNS = {"-1": "no", "1": "yes"}
 
 
@@ -21,10 +21,9 @@ class Attributes:
     """Categories by name.
 
     Attributes:
-        file: where they come from.
+        file: name of the file.
         columns: "Male", "skin_tone", ...
-        rows: for the name of a picture or person, without a picture's suffix, one value a column;
-            "" for unknown.
+        rows: {picture without suffix, or person: one value per column}; "" for unknown.
     """
 
     file: str
@@ -32,17 +31,17 @@ class Attributes:
     rows: dict[str, tuple[str, ...]]
 
     def of(self, names: Sequence[str]) -> list[tuple[str, ...] | None]:
-        """The values for each picture; None where the file does not name it.
+        """Look up the values of each picture; None if the file does not name it.
 
         The file may name pictures, with or without folder and suffix, or people, by the pictures'
-        folders. Of these readings the one that finds most pictures is taken. Names without
-        their folders count only where that leaves them different.
+        folders. The interpretation that finds most pictures is used. Names without folders are
+        tried only if they are unique.
 
         Args:
             names: "IDENTITY/IMAGE.webp".
 
         Raises:
-            ValueError: it names not one picture.
+            ValueError: the file names none of the pictures.
         """
         stems = [_stem(name) for name in names]
         folders = [stem.rpartition("/")[0] for stem in stems]
@@ -67,14 +66,14 @@ def read_attributes(path: Path, columns: Sequence[str] | None = None) -> Attribu
     """Read CelebA's `list_attr_celeba.txt` or `.csv`, or another CSV.
 
     Args:
-        path: a CSV with a first line of column names, separated by commas, semicolons or tabs; its
-            first column names pictures or people. Columns of -1 and 1 become "no" and "yes".
-        columns: which to read. None for CelebA's Male, Young and Eyeglasses, or, in other files,
-            for all with at most `MAX_VALUES` different values.
+        path: a CSV with a header, separated by commas, semicolons or tabs; its first column names
+            pictures or people. Columns of -1 and 1 become "no" and "yes".
+        columns: columns to read; None: CelebA's Male, Young and Eyeglasses, or, in other files, all
+            columns with at most `MAX_VALUES` different values.
 
     Raises:
-        ValueError: the file is damaged, names something twice, or has no such columns.
-        OSError: it cannot be read.
+        ValueError: the file is damaged, names something twice, or lacks the columns.
+        OSError: the file cannot be read.
     """
     header, lines = _celeba(path) or _csv(path)
     if len(set(header)) < len(header):
@@ -125,7 +124,7 @@ _Table = tuple[list[str], list[tuple[int, list[str]]]]  # header without the key
 
 
 def _celeba(path: Path) -> _Table | None:
-    """CelebA's own form: the number of pictures, the attributes' names, a row for each picture."""
+    """Parse CelebA's format: the number of pictures, the attributes' names, a row per picture."""
     lines = read_text(path).splitlines()
     if len(lines) < 2 or not lines[0].strip().isdecimal():
         return None

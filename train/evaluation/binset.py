@@ -1,9 +1,9 @@
-"""InsightFace's verification sets (lfw.bin, cfp_fp.bin, agedb_30.bin, ...), read without trust.
+"""Read InsightFace's verification sets (lfw.bin, cfp_fp.bin, agedb_30.bin, ...) safely.
 
-A file is a pickle of (encoded pictures, whether each two that follow each other show one person).
-A pickle is a program. This reader runs it with nothing to call: it admits bytes, numbers, lists
-and tuples. Arrays of uint8, as `cv2.imencode` returns pictures, and the bytes of old protocols
-name functions; stand-ins that only keep bytes take their place.
+A file is a pickle of (encoded pictures, whether each successive two show one person). A pickle is a
+program. This reader runs it without any callable: it allows bytes, numbers, lists and tuples.
+uint8 arrays, as `cv2.imencode` returns pictures, and bytes in old protocols refer to functions,
+which are replaced by stand-ins that only keep bytes.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from train.evaluation.pairs import Pair, PairSet, check_pairs
 
 
 def read_bin(path: Path) -> PairSet:
-    """Read a `.bin` file; equal pictures are one picture.
+    """Read a `.bin` file; equal pictures are merged.
 
     Args:
-        path: written by Python 2 or 3, in any protocol. Its pictures are crops of 112 x 112,
+        path: a file written by Python 2 or 3, in any protocol. Its pictures are crops of 112 x 112,
             aligned to ArcFace's template.
 
     Returns:
-        Pairs in the file's order, with the pictures' places in it as names ("lfw.bin/00000").
+        Pairs in the file's order; pictures are named by their index ("lfw.bin/00000").
 
     Raises:
-        ValueError: it is not such a file, is damaged, or holds anything else.
-        OSError: it cannot be read.
+        ValueError: the file is not such a set, is damaged, or holds anything else.
+        OSError: the file cannot be read.
     """
     pictures, same = _unpickle(path)
     if len(pictures) != 2 * len(same):
@@ -51,7 +51,7 @@ def _unpickle(path: Path) -> tuple[list[bytes], list[bool]]:
         raise ValueError(f"{path}: {error}") from error
     except OSError:
         raise
-    except Exception as error:  # a damaged pickle makes the reader raise almost anything
+    except Exception as error:  # on a damaged pickle, the reader raises almost anything
         raise ValueError(f"{path} is not a pickle, or is cut off or damaged") from error
     match loaded:
         case [list() | tuple() as pictures, list() | tuple() as same]:
@@ -63,25 +63,25 @@ def _picture(found: object, path: Path) -> bytes:
     if isinstance(found, _Array):
         found = found.content
     if not isinstance(found, bytes | bytearray):
-        raise ValueError(f"{path} holds a {type(found).__name__} in place of a picture")
+        raise ValueError(f"{path} holds a {type(found).__name__} instead of a picture")
     return bytes(found)
 
 
 def _label(found: object, path: Path) -> bool:
     if not isinstance(found, int) or found not in (0, 1):
-        raise ValueError(f"{path} holds {found!r:.40} in place of True or False")
+        raise ValueError(f"{path} holds {found!r:.40} instead of True or False")
     return bool(found)
 
 
 class _DType:
-    """Stands in for `numpy.dtype("uint8")`, the only one."""
+    """Stand-in for `numpy.dtype("uint8")`, the only dtype allowed."""
 
     def __setstate__(self, state: object) -> None:
-        """Byte order and the like, which bytes do not have."""
+        """Ignore byte order and other irrelevant state."""
 
 
 class _Array:
-    """Stands in for an array of uint8: its content, without its shape."""
+    """Stand-in for a uint8 array: its content, without its shape."""
 
     content: bytes | bytearray = b""
 
@@ -110,18 +110,18 @@ def _from_buffer(content: object, dtype: object, *_: object) -> _Array:
 
 
 def _encode(text: object, encoding: object) -> bytes:
-    """How Python 3 writes bytes in protocols 0 to 2."""
+    """Stand-in for `codecs.encode`, with which Python 3 writes bytes in protocols 0 to 2."""
     if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
         raise pickle.UnpicklingError("text in it is not encoded bytes")
     return text.encode("latin1")
 
 
 def _array_type(*_: object) -> None:
-    raise pickle.UnpicklingError("it makes an array in a way of its own")
+    raise pickle.UnpicklingError("it creates an array in an unknown way")
 
 
 class _Function:
-    """One of this module's functions; unlike them, without attributes that a pickle could set."""
+    """Wraps a function of this module, so a pickle cannot set its attributes."""
 
     __slots__ = ("_call",)
 
@@ -147,11 +147,13 @@ _ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 class _Unpickler(pickle._Unpickler):
-    """In Python, as the one in C takes memory for as many objects as a file claims to number."""
+    """Python's pure implementation; the C one allocates as many memo entries as a file claims."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The stand-in for a name; none other is looked up."""
+        """Return the stand-in for a name; nothing is imported."""
         try:
             return _Function(_ADMITTED[module, name])
         except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, and was refused") from None
+            raise pickle.UnpicklingError(
+                f"it refers to {module}.{name}, which is not allowed"
+            ) from None

@@ -1,4 +1,4 @@
-"""Choose a weight file's threshold on held-out identities, all against all."""
+"""Calibrate weights: choose the threshold on held-out identities, all against all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from facehub.model.store import write_spec
 from train.data.crops import embed_crops
 from train.data.heldout import heldout_names, read_heldout
 from train.evaluation.embedder import load_embedder
-from train.evaluation.labels import claimed_by_others
+from train.evaluation.labels import mislabelled
 from train.evaluation.metrics import all_pairs, threshold_at_fmr
 from train.evaluation.tail import fit_tail
 
@@ -26,13 +26,13 @@ CURVE = np.round(np.arange(-4, 19) * 0.05, 2)
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """What `calibrate_weights` did.
+    """The result of `calibrate_weights`.
 
     Attributes:
-        spec: as it was written.
+        spec: the written spec.
         faces: number of held-out faces.
-        identities: number of people whom they show.
-        left_out: names of the faces of them that were not used, see `claimed_by_others`.
+        identities: number of held-out identities.
+        left_out: names of excluded faces, see `mislabelled`.
     """
 
     spec: ModelSpec
@@ -55,18 +55,17 @@ def calibrate_weights(
     """Calibrate a weight folder on held-out identities. Only its `config.json` is rewritten.
 
     Args:
-        folder: a ResNet18 or any ONNX network.
-        faces: aligned faces, see `open_source`; fitted to the network, see `embed_crops`.
+        folder: weight folder of a ResNet18 or any ONNX network.
+        faces: aligned faces, see `open_source`; adapted to the network, see `embed_crops`.
         dataset, target_fmr, uncertain_fmr: see `calibrate`.
-        precision: in which the network runs, see `load_embedder`; None for float32.
-        everyone: whether all identities are used, see `read_heldout`.
-        as_labelled: whether faces are used that probably show another person than their label
-            says, see `claimed_by_others`.
+        precision: see `load_embedder`; None: float32.
+        everyone: whether to use all identities, see `read_heldout`.
+        as_labelled: whether to use faces that are probably mislabelled, see `mislabelled`.
 
     Raises:
-        WeightsError: there are no such weights, or they are damaged.
+        WeightsError: the weights are missing or damaged.
         ArchiveError, ImageError: the faces cannot be read.
-        ValueError: the faces do not fit or do not suffice.
+        ValueError: the faces have the wrong size, or there are too few.
     """
     if not folder.is_dir():
         raise WeightsError(f"There is no folder {folder}.")
@@ -75,7 +74,7 @@ def calibrate_weights(
     embeddings = embed_crops(embedder, crops)
     claimed = np.zeros(len(labels), bool)
     if not as_labelled:
-        claimed = claimed_by_others(embeddings, labels)
+        claimed = mislabelled(embeddings, labels)
     spec = calibrate(
         embedder.spec,
         embeddings[~claimed],
@@ -92,7 +91,7 @@ def calibrate_weights(
 
 
 def describe(report: CalibrationReport) -> str:
-    """The report as a person reads it."""
+    """Format the report as text."""
     spec, found = report.spec, report.spec.calibration
     assert spec.threshold is not None
     assert found is not None
@@ -103,14 +102,12 @@ def describe(report: CalibrationReport) -> str:
         f"{found.impostor_pairs:,} impostor pairs, {found.genuine_pairs:,} genuine pairs",
     ]
     if report.left_out:
-        lines.append(
-            f"left out, as another person's pictures claim them: {', '.join(report.left_out)}"
-        )
+        lines.append(f"excluded as probably mislabelled: {', '.join(report.left_out)}")
     return "\n".join([*lines, *tail_lines(found)])
 
 
 def tail_lines(calibration: Calibration) -> list[str]:
-    """The tail as a person reads it: 95 % intervals in brackets."""
+    """Format the tail as text, with 95 % intervals in brackets."""
     tail = calibration.tail
     if tail is None:
         return ["too few impostor pairs for lower false match rates: 100,000 are needed"]
@@ -142,25 +139,26 @@ def calibrate(
     uncertain_fmr: float | None = None,
     left_out: int = 0,
 ) -> ModelSpec:
-    """Measure error rates, and choose the threshold where a target is given.
+    """Measure error rates, and choose the threshold if a target is given.
 
     Args:
-        spec: of the weights; its threshold is kept where `target_fmr` is None.
-        embeddings: float32 (N, 512), unit rows.
+        spec: of the weights; its threshold is kept if `target_fmr` is None.
+        embeddings: float32 (N, 512), L2-normalised rows.
         labels: int (N,), equal for one person.
-        dataset: which faces these are, and whether the weights saw them in training.
-        target_fmr: highest false match rate allowed, or None.
-        uncertain_fmr: a higher rate, whose threshold begins the "uncertain" band; None leaves the
-            band as wide as it is.
-        left_out: number of faces that are not among these, for the record.
+        dataset: which faces, and whether the weights were trained on them.
+        target_fmr: highest acceptable false match rate, or None.
+        uncertain_fmr: a higher rate, whose threshold is the start of the "uncertain" band; None:
+            the band keeps its width.
+        left_out: number of excluded faces, for the record.
 
     Raises:
-        ValueError: too few pairs, too few impostor pairs for the target, or no threshold to keep.
+        ValueError: there are too few pairs, too few impostor pairs for the target, or no threshold
+            to keep.
     """
     similarity, same = all_pairs(embeddings, labels)
     genuine, impostor = np.sort(similarity[same]), np.sort(similarity[~same])
     if not len(genuine) or not len(impostor):
-        raise ValueError("calibration needs two identities or more, and two faces of one of them")
+        raise ValueError("calibration needs two identities, and two faces of one of them")
     threshold = spec.threshold
     if target_fmr is not None:
         threshold = _rounded_up(threshold_at_fmr(impostor, target_fmr))
@@ -196,5 +194,5 @@ def calibrate(
 
 
 def _rounded_up(threshold: float) -> float:
-    """To three decimals, so that the false match rate stays below the target."""
+    """Round up to three decimals, so the false match rate stays below the target."""
     return float(np.ceil(threshold * 1000) / 1000)

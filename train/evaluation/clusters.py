@@ -1,4 +1,4 @@
-"""How well groups of faces agree with the people they show: pairwise F1 and BCubed F."""
+"""Clustering metrics: pairwise F1 and BCubed F."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Agreement:
     """Precision, recall and their harmonic mean, each from 0 to 1.
 
     Attributes:
-        precision: of what was put together, the share that belongs together.
-        recall: of what belongs together, the share that was put together.
+        precision: share of what is grouped together that belongs together.
+        recall: share of what belongs together that is grouped together.
     """
 
     precision: float
@@ -21,20 +21,20 @@ class Agreement:
 
     @property
     def f(self) -> float:
-        """The harmonic mean; 0 where both are 0."""
+        """The harmonic mean; 0 if both are 0."""
         total = self.precision + self.recall
         return 2 * self.precision * self.recall / total if total else 0.0
 
 
 def pairwise(people: np.ndarray, groups: np.ndarray) -> Agreement:
-    """Agreement counted in pairs of faces; large groups weigh most.
+    """Pairwise precision and recall; large groups have most weight.
 
     Args:
-        people: int (N,), whom each face shows.
-        groups: int (N,), the group that each face was put into.
+        people: int (N,), person of each face.
+        groups: int (N,), group of each face.
 
     Returns:
-        Precision is 1 where no pair was put together, recall where none belongs together.
+        Precision is 1 if no pair is grouped together, recall is 1 if no pair belongs together.
     """
     cells, of_people, of_groups = _contingency(people, groups)[:3]
     right, theirs, ours = (float((n * (n - 1)).sum()) for n in (cells, of_people, of_groups))
@@ -42,11 +42,11 @@ def pairwise(people: np.ndarray, groups: np.ndarray) -> Agreement:
 
 
 def bcubed(people: np.ndarray, groups: np.ndarray) -> Agreement:
-    """Agreement averaged over faces (Bagga and Baldwin, 1998); every face weighs the same.
+    """BCubed precision and recall (Bagga and Baldwin, 1998): means over faces.
 
     Args:
-        people: int (N,), N at least 1, whom each face shows.
-        groups: int (N,), the group that each face was put into.
+        people: int (N,), N at least 1, person of each face.
+        groups: int (N,), group of each face.
     """
     cells, of_people, of_groups, person, group = _contingency(people, groups)
     return Agreement(
@@ -56,8 +56,8 @@ def bcubed(people: np.ndarray, groups: np.ndarray) -> Agreement:
 
 
 def _contingency(people: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Faces of each person in each group where there are any, of each person, of each group;
-    and the person and the group of each of the first."""
+    """Contingency table: sizes of the non-empty cells, of the people, of the groups; and the
+    person and the group of each cell."""
     if len(people) != len(groups):
         raise ValueError("every face needs a person and a group")
     person, of_people = np.unique(people, return_inverse=True, return_counts=True)[1:]

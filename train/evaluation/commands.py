@@ -1,4 +1,4 @@
-"""The commands of `python -m train` that evaluate."""
+"""The evaluation commands of `python -m train`."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def add_evaluate(commands: Any) -> None:
     evaluate = commands.add_parser("evaluate", help="labelled pairs in 10 folds: LFW, .bin sets")
     evaluate.add_argument("set", type=Path, help="folder, zip or InsightFace's .bin")
     evaluate.add_argument(
-        "--pairs", type=Path, help="pairs in LFW's form, or FIRST SECOND 0/1 (default: pairs.txt)"
+        "--pairs", type=Path, help="pairs in LFW's format, or FIRST SECOND 0/1 (default: pairs.txt)"
     )
     evaluate.add_argument(
         "--alignment",
         choices=("auto", "detect", "crop"),
         default="auto",
-        help="detect: find and align faces; crop: the pictures are aligned, take all or the middle "
-        "of each (default: crop for .bin and a network of ArcFace's template, else detect)",
+        help="detect: find and align faces; crop: the pictures are aligned crops "
+        "(default: crop for .bin and a network of ArcFace's template, else detect)",
     )
-    _add_dataset(evaluate, "LFW for pairs of its form, else the file's name")
+    _add_dataset(evaluate, "LFW for pairs in its format, else the file's name")
     _add_groups(evaluate)
     _add_weights(evaluate)
     evaluate.add_argument("--output", type=Path, help="folder for evaluation.json and .png")
@@ -79,7 +79,7 @@ def add_precision(parser: argparse.ArgumentParser, default: str | None, what: st
 
 
 def _add_dataset(parser: argparse.ArgumentParser, default: str) -> None:
-    parser.add_argument("--dataset", help=f"what to call it in the report (default: {default})")
+    parser.add_argument("--dataset", help=f"name in the report (default: {default})")
 
 
 def _add_groups(parser: argparse.ArgumentParser) -> None:
@@ -94,18 +94,18 @@ def _add_groups(parser: argparse.ArgumentParser) -> None:
         "--columns",
         nargs="+",
         metavar="NAME",
-        help="of it (default: Male, Young and Eyeglasses, or all columns of categories)",
+        help="its columns (default: Male, Young and Eyeglasses, or all columns of categories)",
     )
 
 
 def _add_weights(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--weights", help="folder or owner/name@revision (default: as the demo)")
+    parser.add_argument("--weights", help="folder or owner/name@revision (default: the demo's)")
     parser.add_argument(
         "--flip",
         action=argparse.BooleanOptionalAction,
-        help="add the mirrored face's embedding (default: as the weights' config says)",
+        help="flip test-time augmentation (default: as in the weights' config)",
     )
-    add_precision(parser, "auto", "what users run")
+    add_precision(parser, "auto", "auto, as for users")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -122,15 +122,15 @@ def _attributes(args: argparse.Namespace) -> Attributes | None:
 
     if args.groups is None:
         if args.columns:
-            raise ValueError("--columns are those of a file of --groups")
+            raise ValueError("--columns needs --groups")
         return None
     return read_attributes(args.groups, args.columns)
 
 
 def _check_output(folder: Path | None) -> None:
-    """Find out before the work whether a report can be written after it."""
+    """Fail early if the report cannot be written."""
     if folder is not None and folder.exists() and not folder.is_dir():
-        raise ValueError(f"--output names a folder, and {folder} is none")
+        raise ValueError(f"--output must be a folder, and {folder} is not one")
 
 
 def _show(report: Any, describe: Callable[[Any], str], args: argparse.Namespace) -> None:

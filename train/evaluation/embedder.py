@@ -1,4 +1,4 @@
-"""The network to be measured: any weight folder, in a chosen precision."""
+"""Load the network to evaluate: any weight folder, in a chosen precision."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from facehub.model.store import Weights, read_weights, weights_folder
 def load_embedder(
     name: str | os.PathLike[str], *, precision: Precision | None = None, flip: bool | None = None
 ) -> Embedder:
-    """Load any weights: a ResNet18 in PyTorch where there is a CUDA GPU, all else in ONNX Runtime.
+    """Load any weights: a ResNet18 in PyTorch if there is a CUDA GPU, all else in ONNX Runtime.
 
     Args:
         name: folder, `owner/name` or `owner/name@revision`.
-        precision: as `OnnxEmbedder` takes it; None for float32, or what an ONNX file has. "auto"
-            and int8 always run in ONNX Runtime, as they do for users.
-        flip: whether embeddings add the mirror image's; None as the weights' config says.
+        precision: see `OnnxEmbedder`; None: float32, or an ONNX file's own. "auto" and "int8"
+            always run in ONNX Runtime, as for users.
+        flip: whether to use flip test-time augmentation; None: as in the weights' config.
 
     Raises:
         WeightsError: the weights are missing, damaged, or do not have this precision.
@@ -40,14 +40,14 @@ def load_embedder(
 
 
 def precision_of(embedder: Embedder) -> str:
-    """ "float32", "int8", or "file" for an ONNX network, whose file decides."""
+    """The precision: "float32", "int8", or "file" for an ONNX file's own."""
     return embedder.precision if isinstance(embedder, OnnxEmbedder) else "float32"
 
 
 def with_flip(weights: Weights, flip: bool) -> Weights:
-    """The same network with flip test-time augmentation switched on or off.
+    """Switch flip test-time augmentation on or off.
 
-    That is another embedding space: it has a fingerprint of its own, and no known answer.
+    The result is another embedding space, with another fingerprint and no known answer.
     """
     if flip == weights.spec.flip:
         return weights

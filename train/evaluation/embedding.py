@@ -1,4 +1,4 @@
-"""Embed the pictures of an evaluation, by name: through the whole chain, or as aligned crops."""
+"""Embed the pictures of an evaluation: through the whole pipeline, or as aligned crops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from facehub.errors import FaceHubError, NoFaceError, WeightsError
 from facehub.io.images import read_pixels
 from facehub.pipeline import FaceRecognizer
 from facehub.template import AlignmentTemplate
-from train.data.crops import CHUNK, fit_crops, middle_columns
+from train.data.crops import CHUNK, centre_columns, pad_crops
 
 Alignment = Literal["detect", "crop", "landmarks"]
 Read = Callable[[str], bytes]
@@ -24,15 +24,15 @@ Cut = Callable[[str, np.ndarray], np.ndarray]  # name and picture to the network
 
 
 def embed_detected(names: Sequence[str], read: Read, recognizer: FaceRecognizer) -> np.ndarray:
-    """Find, align and embed the face nearest the middle of each picture, as the library does.
+    """Find, align and embed the face nearest the centre of each picture, as the library does.
 
     Args:
-        names: pictures, at least one.
-        read: gives the encoded picture of a name; called in several threads.
-        recognizer: the whole chain.
+        names: names of the pictures, at least one.
+        read: returns the encoded picture of a name; called in several threads.
+        recognizer: the whole pipeline.
 
     Returns:
-        float32 (N, D), unit rows; NaN where no face was found.
+        float32 (N, D), L2-normalised rows; NaN if no face was found.
 
     Raises:
         ImageError: a picture cannot be used; the message names it.
@@ -50,21 +50,21 @@ def embed_detected(names: Sequence[str], read: Read, recognizer: FaceRecognizer)
 
 
 def embed_cut(names: Sequence[str], read: Read, recognizer: FaceRecognizer, cut: Cut) -> np.ndarray:
-    """Embed crops that are made without the detector.
+    """Embed crops that are cut without the detector.
 
     Args:
-        names, read: as in `embed_detected`.
-        recognizer: gives the network.
-        cut: makes the crop of a name and its picture, uint8 (H, W, 3), RGB: `aligned_crop`,
+        names, read: see `embed_detected`.
+        recognizer: its network is used.
+        cut: cuts the crop, uint8 (H, W, 3), RGB, from a name and its picture: `aligned_crop` or
             `landmark_crop`. Called in several threads.
 
     Returns:
-        float32 (N, D), unit rows.
+        float32 (N, D), L2-normalised rows.
 
     Raises:
         ImageError: a picture cannot be used; the message names it.
-        ValueError: one does not fit the network; the message names it.
-        WeightsError: the network does not give finite embeddings.
+        ValueError: a picture does not fit the network; the message names it.
+        WeightsError: the network returns embeddings that are not finite.
     """
 
     def crop(name: str) -> np.ndarray:
@@ -83,15 +83,15 @@ def embed_cut(names: Sequence[str], read: Read, recognizer: FaceRecognizer, cut:
             rows[start : start + len(crops)] = recognizer.embedder.embed(crops)
             progress.update(len(crops))
     if not np.isfinite(rows).all():
-        raise WeightsError("The network gave an embedding that is not finite.")
+        raise WeightsError("The network returned an embedding that is not finite.")
     return rows
 
 
 def aligned_crop(template: AlignmentTemplate) -> Cut:
-    """Take aligned crops as they are, fitted to the network's width.
+    """Use aligned crops, cut or padded to the network's width.
 
-    Of ArcFace's 112 x 112 a network of 96 x 112 gets the middle, as by `pack --middle`; of our
-    96 x 112 one of 112 x 112 gets the border reflected, see `fit_crops`.
+    Wider crops are cut to their centre, as by `pack --centre-crop`; narrower ones are padded by
+    reflection, see `pad_crops`.
     """
 
     def cut(name: str, picture: np.ndarray) -> np.ndarray:
@@ -100,18 +100,18 @@ def aligned_crop(template: AlignmentTemplate) -> Cut:
                 f"{picture.shape[1]} x {picture.shape[0]} pixels are not an aligned crop for a "
                 f"network of {template.width} x {template.height}"
             )
-        crops = fit_crops(middle_columns(picture, template.width)[None], template)
+        crops = pad_crops(centre_columns(picture, template.width)[None], template)
         return np.asarray(crops[0])
 
     return cut
 
 
 def landmark_crop(points: Mapping[str, np.ndarray], template: AlignmentTemplate) -> Cut:
-    """Align by given points: all five where the template has five, else by the eyes.
+    """Align by given landmarks: all five if the template has five, else the eyes.
 
     Args:
-        points: (5, 2) for each name, x and y in image pixels: the eyes at image left and right,
-            the nose, the corners of the mouth.
+        points: (5, 2) for each name, (x, y) in image pixels: the eyes at image left and right, the
+            nose, the corners of the mouth.
         template: of the network.
     """
     n_points = len(template.points)

@@ -1,4 +1,4 @@
-"""The evaluation of a verification set: its protocol, all against all, open-set identification."""
+"""Evaluate a verification set: its protocol, all against all, and open-set identification."""
 
 from __future__ import annotations
 
@@ -51,24 +51,24 @@ GALLERY_SIZES = (100, 1000)
 
 @dataclass(frozen=True, kw_only=True)
 class Report(Run):
-    """What the weights reach on a verification set.
+    """Results on a verification set.
 
-    A pair with a picture without a face counts as "different people", everywhere: it is an error
-    where it is genuine, and right where it is not.
+    A pair with a picture without a face counts as "different people": an error if it is genuine,
+    correct if it is an impostor pair.
 
     Attributes:
-        dataset: which set.
-        alignment: "detect" for the whole chain, "crop" for aligned crops as they are.
+        dataset: name of the set.
+        alignment: "detect" for the whole pipeline, "crop" for aligned crops.
         accuracy: 10-fold, in per cent.
-        n_pictures: different pictures in the pairs.
-        repeated: pairs that were listed before, and those of them with the other label.
-        no_face: pictures in which no face was found (failures to acquire).
+        n_pictures: number of different pictures in the pairs.
+        repeated: (number of repeated pairs, number of them with a contradicting label).
+        no_face: pictures without a detected face (failures to acquire).
         fmr: share of impostor pairs accepted at the threshold, or None.
-        fnmr: share of genuine pairs rejected at it, or None.
-        points: FNMR at FMRs, over the protocol's pairs.
-        all_pairs: the same, all against all; None where the pairs do not tell who is who.
-        identification: for each gallery size that there are people for.
-        groups: error rates by group, where attributes were given.
+        fnmr: share of genuine pairs rejected at the threshold, or None.
+        points: FNMR @ FMR over the protocol's pairs.
+        all_pairs: FNMR @ FMR, all against all; None if the identities are unknown.
+        identification: one result per gallery size for which there are enough people.
+        groups: error rates by group, if attributes were given.
     """
 
     dataset: str
@@ -95,20 +95,21 @@ def evaluate(
     attributes: Attributes | None = None,
     output: Path | None = None,
 ) -> Report:
-    """Evaluate on labelled pairs, for reporting only: nothing is ever chosen on these pictures.
+    """Evaluate on labelled pairs, for reporting only: no setting is chosen on these pictures.
 
     Args:
         path, pairs_file, dataset: see `open_pairs`.
-        recognizer: the whole chain; where it has no threshold, rates at one are left out.
-        alignment: see `Report`; "auto" takes the crops of `.bin` sets as they are for a network of
-            ArcFace's template, to which they are aligned. For all else it finds the faces.
-        attributes: for rates by group, over all pairs within a group where it is known whom the
-            pictures show, else over the protocol's.
+        recognizer: the whole pipeline; without a threshold, the rates at it are None.
+        alignment: see `Report`; "auto" means "crop" for `.bin` sets and a network of ArcFace's
+            template, to which their crops are aligned, and "detect" otherwise.
+        attributes: for rates by group, over all pairs within a group if the identities are known,
+            else over the protocol's pairs.
         output: folder for `evaluation.json` and `evaluation.png`.
 
     Raises:
         ArchiveError, ImageError: pictures cannot be read.
-        ValueError: see `open_pairs`, `aligned_crop`, `measure_groups`; or fewer than ten pairs.
+        ValueError: there are fewer than ten pairs; see also `open_pairs`, `aligned_crop`,
+            `measure_groups`.
     """
     pairs = open_pairs(path, pairs_file, dataset)
     if len(pairs.pairs) < FOLDS:
@@ -163,7 +164,7 @@ def evaluate(
 
 
 def describe(report: Report) -> str:
-    """The report as a person reads it: 95 % intervals in brackets."""
+    """Format the report as text, with 95 % intervals in brackets."""
     again, contradicting = report.repeated
     lines = [
         *head_lines(report),
@@ -172,9 +173,9 @@ def describe(report: Report) -> str:
         f"(std over folds {report.accuracy.std:.2f})",
         f"no face found       {report.no_face} of {report.n_pictures} pictures"
         if report.alignment == "detect"
-        else f"aligned crops       {report.n_pictures} pictures, taken as they are",
+        else f"aligned crops       {report.n_pictures} pictures",
         threshold_line(report.threshold, report.fmr, report.fnmr),
-        *[f"listed again        {again:,} pairs, {contradicting:,} with the other label"][:again],
+        *[f"repeated pairs      {again:,}, {contradicting:,} with the other label"][:again],
         *fnmr_lines(PROTOCOL_FMRS, {p.fmr: interval(p.fnmr) for p in report.points}),
         *all_pairs_lines(report.all_pairs),
     ]

@@ -12,7 +12,7 @@ from train.evaluation.metrics import Rate
 from train.evaluation.people import rates_over_people
 from train.evaluation.report import compare_all, interval, rates_at
 
-MIN_PAIRS = 100  # for a rate to be stated
+MIN_PAIRS = 100  # fewest pairs for which a rate is reported
 MIN_PEOPLE = 10
 
 Compare = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -20,16 +20,16 @@ Compare = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class GroupRates:
-    """A group of pictures, compared with each other only.
+    """Error rates of a group of pictures, compared only with each other.
 
     Attributes:
-        column: attribute, "" for all pictures that have attributes.
-        value: of the attribute.
-        pictures: how many are in the group.
-        people: whom they show; None where that is not known.
-        impostor: pairs of two people in the group.
-        genuine: pairs of two pictures of one person, both in the group.
-        fmr: share of impostor pairs accepted; None where `MIN_PAIRS` or `MIN_PEOPLE` are lacking.
+        column: attribute; "" for all pictures with attributes.
+        value: value of the attribute.
+        pictures: number of pictures.
+        people: number of people; None if unknown.
+        impostor: number of impostor pairs within the group.
+        genuine: number of genuine pairs within the group.
+        fmr: share of impostor pairs accepted; None below `MIN_PAIRS` or `MIN_PEOPLE`.
         fnmr: share of genuine pairs rejected, or None.
     """
 
@@ -47,13 +47,13 @@ class GroupRates:
 class Groups:
     """Error rates by group.
 
-    Intervals are Wilson's; where all are compared, widened by `rates_over_people`.
+    Intervals are Wilson's; for all against all, they are widened by `rates_over_people`.
 
     Attributes:
         attributes: name of the file.
         all_against_all: whether all pairs within a group count, or only the protocol's.
-        threshold: at which the rates are.
-        unnamed: pictures that the file does not name.
+        threshold: threshold of the rates.
+        unnamed: number of pictures that the file does not name.
         groups: all pictures first, then by column.
     """
 
@@ -75,12 +75,11 @@ def measure_groups(
 
     Args:
         attributes: of the pictures or the people.
-        names: (N,) pictures.
-        threshold: the weights' own.
-        compare: gives similarity and same of the pairs within a bool (N,) mask: `within_all` or
+        names: (N,), names of the pictures.
+        threshold: the weights' threshold.
+        compare: returns similarity and same of the pairs within a bool (N,) mask: `within_all` or
             `within_pairs`.
-        labels: int (N,), equal for one person; None where that is not known: then `compare` is
-            `within_pairs`.
+        labels: int (N,), equal for one person; None if unknown, with `within_pairs`.
 
     Raises:
         ValueError: there is no threshold, or the attributes do not belong to the pictures.
@@ -125,7 +124,7 @@ def within_all(embeddings: np.ndarray, labels: np.ndarray) -> Compare:
     """Compare all pictures of a group with each other.
 
     Args:
-        embeddings: float32 (N, D), unit rows; NaN where no face was found.
+        embeddings: float32 (N, D), L2-normalised rows; NaN if no face was found.
         labels: int (N,), equal for one person.
     """
 
@@ -138,12 +137,12 @@ def within_all(embeddings: np.ndarray, labels: np.ndarray) -> Compare:
 def within_pairs(
     similarity: np.ndarray, same: np.ndarray, rows: tuple[np.ndarray, np.ndarray]
 ) -> Compare:
-    """Take those pairs of a protocol that lie within a group.
+    """Select the pairs of a protocol that are within a group.
 
     Args:
         similarity: float (P,).
         same: bool (P,).
-        rows: int (P,) twice, the places of each pair's pictures among the names.
+        rows: int (P,) twice, indices of each pair's pictures.
     """
 
     def compare(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -154,7 +153,7 @@ def within_pairs(
 
 
 def group_lines(found: Groups) -> list[str]:
-    """The groups as a person reads them."""
+    """Format the groups as text."""
     pairs = "all pairs within a group" if found.all_against_all else "the protocol's pairs"
     lines = [
         f"groups              {found.attributes}, {pairs}, at threshold {found.threshold:.3f}; "
@@ -165,8 +164,8 @@ def group_lines(found: Groups) -> list[str]:
         size = f"{group.pictures:,} pictures"
         if group.people is not None:
             size += f", {group.people:,} people"
-        fmr = interval(group.fmr) if group.fmr else "too few to say"
-        fnmr = interval(group.fnmr) if group.fnmr else "too few to say"
+        fmr = interval(group.fmr) if group.fmr else "too few pairs"
+        fnmr = interval(group.fnmr) if group.fnmr else "too few pairs"
         lines.append(
             f"  {name:<18}{size}; FMR {fmr} ({group.impostor:,} pairs), "
             f"FNMR {fnmr} ({group.genuine:,} pairs)"

@@ -1,4 +1,4 @@
-"""Held-out identities, all against all, at the weights' threshold; also by group."""
+"""Evaluate held-out identities, all against all, at the weights' threshold; also by group."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from train.evaluation.report import (
     threshold_line,
 )
 
-PART = "heldout"  # where it lies in `evaluation.json`
+PART = "heldout"  # its key in `evaluation.json`
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeldoutReport(Run):
-    """What the weights reach on aligned faces of identities that were held out of training.
+    """Results on aligned faces of identities that were held out of training.
 
     Attributes:
-        dataset: which faces.
-        pictures: how many.
-        people: whom they show.
+        dataset: name of the faces.
+        pictures: number of pictures.
+        people: number of people.
         fmr: share of impostor pairs accepted at the threshold, or None; see `rates_over_people`.
-        fnmr: share of genuine pairs rejected at it, or None.
-        all_pairs: FNMR at FMRs.
-        groups: error rates by group, where attributes were given.
+        fnmr: share of genuine pairs rejected at the threshold, or None.
+        all_pairs: FNMR @ FMR.
+        groups: error rates by group, if attributes were given.
     """
 
     dataset: str
@@ -65,19 +65,20 @@ def evaluate_heldout(
     """Evaluate on held-out identities.
 
     Args:
-        faces: aligned faces, see `open_source`; fitted to the network, see `embed_crops`.
-        recognizer: gives the network and its threshold.
-        dataset: what to call the faces; None for the name of their folder or file.
-        everyone: whether all identities are used, see `read_heldout`.
+        faces: aligned faces, see `open_source`; adapted to the network, see `embed_crops`.
+        recognizer: its network and threshold are used.
+        dataset: name of the faces; None: the name of their folder or file.
+        everyone: whether to use all identities, see `read_heldout`.
         attributes: for rates by group.
-        output: folder with the `evaluation.json` of the same weights, to add the report to.
+        output: folder with the `evaluation.json` of the same weights, to which the report is added.
 
     Raises:
         ArchiveError, ImageError: the faces cannot be read.
-        ValueError: they do not fit or show one identity only; see `measure_groups`, `read_report`.
+        ValueError: the faces have the wrong size or show only one identity; see `measure_groups`,
+            `read_report`.
     """
     if output is not None:
-        read_report(output, recognizer)  # before minutes of work
+        read_report(output, recognizer)  # fails early
     crops, labels = read_heldout(faces, everyone=everyone)
     embeddings = embed_crops(recognizer.embedder, crops)
     similarity, same = compare_all(embeddings, labels)
@@ -106,7 +107,7 @@ def evaluate_heldout(
 
 
 def describe(report: HeldoutReport) -> str:
-    """The report as a person reads it: 95 % intervals in brackets."""
+    """Format the report as text, with 95 % intervals in brackets."""
     lines = [
         *head_lines(report),
         f"held-out faces      {report.pictures:,} of {report.people:,} people, {report.dataset}",

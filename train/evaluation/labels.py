@@ -1,27 +1,27 @@
-"""Pictures that carry the wrong person's name."""
+"""Find mislabelled pictures."""
 
 from __future__ import annotations
 
 import numpy as np
 
-CLAIMANTS = 3  # pictures without which a person claims no other's
-MOST = 0.05  # share of pictures beyond which the network is in doubt, not the labels
+MIN_PICTURES = 3  # fewest pictures of the other person
+MOST = 0.05  # a larger share of mislabelled pictures means that the network is at fault
 
 
-def claimed_by_others(embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Find pictures that probably show another person than their label says.
+def mislabelled(embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Find pictures that probably show another labelled person.
 
-    Such a picture is as similar to another person's pictures, on average, as the median pair of
-    one person's. One of them spoils a calibration's highest scores: it is in as many pairs as the
-    other person has pictures. The worst is taken first, and the others are judged without it.
-    Lookalikes stay: few are so similar on average over several pictures.
+    The mean similarity of such a picture to another person's pictures is at least that of the
+    median genuine pair. Each one distorts a calibration's highest scores, in as many pairs as the
+    other person has pictures. The worst picture is removed first, and the others are judged
+    without it. Lookalikes are kept: few reach this mean similarity over several pictures.
 
     Args:
-        embeddings: float32 (N, D), unit rows.
+        embeddings: float32 (N, D), L2-normalised rows.
         labels: int (N,), equal for one person.
 
     Returns:
-        bool (N,); none where more than a twentieth would be.
+        bool (N,); all False if more than a share `MOST` would be True.
     """
     n = len(labels)
     claimed = np.zeros(n, bool)
@@ -33,7 +33,7 @@ def claimed_by_others(embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
         return claimed
     limit = np.median(np.concatenate(genuine))
     means = embeddings @ sums.T / count
-    means[:, count < CLAIMANTS] = -np.inf
+    means[:, count < MIN_PICTURES] = -np.inf
     means[np.arange(n), person] = -np.inf
     while means.max() >= limit:
         picture = int(means.max(axis=1).argmax())
@@ -46,7 +46,7 @@ def claimed_by_others(embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
         count[own] -= 1
         others = (person != own) & ~claimed
         means[others, own] = (
-            embeddings[others] @ sums[own] / count[own] if count[own] >= CLAIMANTS else -np.inf
+            embeddings[others] @ sums[own] / count[own] if count[own] >= MIN_PICTURES else -np.inf
         )
     return claimed
 

@@ -16,7 +16,7 @@ class KFoldAccuracy:
         mean: over the folds.
         std: over the folds.
         thresholds: chosen for each fold on the other folds.
-        correct: pairs decided rightly, of all folds.
+        correct: share of correct decisions over all folds.
     """
 
     mean: float
@@ -27,12 +27,12 @@ class KFoldAccuracy:
 
 @dataclass(frozen=True)
 class Rate:
-    """A share that was counted, with its 95 % Wilson interval (which takes trials as independent).
+    """A measured proportion with its 95 % Wilson interval, which assumes independent trials.
 
     Attributes:
         value: count / total.
         low, high: ends of the interval.
-        count: how often it happened.
+        count: number of events.
         total: number of trials.
     """
 
@@ -45,10 +45,10 @@ class Rate:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """The FNMR where the threshold is set for an FMR.
+    """FNMR @ FMR.
 
     Attributes:
-        fmr: highest false match rate allowed.
+        fmr: highest acceptable false match rate.
         threshold: cosine similarity.
         fnmr: share of genuine pairs below it.
     """
@@ -59,13 +59,13 @@ class OperatingPoint:
 
 
 def all_pairs(embeddings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every pair of different pictures once: similarity float32 (P,) and same bool (P,)."""
-    upper = ~np.tri(len(embeddings), dtype=bool)  # row and column numbers would need 16 times this
+    """Compare every pair of pictures once: similarity, float32 (P,), and same, bool (P,)."""
+    upper = ~np.tri(len(embeddings), dtype=bool)  # a 16th of the memory of `np.triu_indices`
     return (embeddings @ embeddings.T)[upper], (labels[:, None] == labels)[upper]
 
 
 def rate(count: int, total: int) -> Rate:
-    """A counted share and its interval (Wilson 1927)."""
+    """Compute a proportion and its interval (Wilson 1927)."""
     z, p = 1.959964, count / total
     centre = p + z * z / (2 * total)
     spread = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
@@ -77,23 +77,23 @@ def rate(count: int, total: int) -> Rate:
 def operating_points(
     genuine: np.ndarray, impostor: np.ndarray, fmrs: tuple[float, ...]
 ) -> tuple[OperatingPoint, ...]:
-    """FNMR at each FMR; those that so few impostor pairs cannot show are left out."""
+    """Compute FNMR @ FMR; rates that need more impostor pairs are omitted."""
     points = []
     for fmr in fmrs:
         if len(impostor) * fmr >= 1:
             threshold = threshold_at_fmr(impostor, fmr)
-            accepted = int((genuine >= threshold).sum())  # not one where embeddings are NaN
+            accepted = int((genuine >= threshold).sum())  # NaN compares False
             rejected = len(genuine) - accepted
             points.append(OperatingPoint(fmr, threshold, rate(rejected, len(genuine))))
     return tuple(points)
 
 
 def kfold_accuracy(similarity: np.ndarray, same: np.ndarray, n_folds: int = 10) -> KFoldAccuracy:
-    """The LFW protocol: the threshold for each fold is the best one on the other folds.
+    """Accuracy by the LFW protocol: the threshold of each fold is the best on the other folds.
 
     Args:
         similarity: float (P,), fold after fold, of equal size. Minus infinity for a pair that could
-            not be compared: it counts as "different", which is right for an impostor pair.
+            not be compared, which counts as "different".
         same: bool (P,).
         n_folds: number of folds.
     """
@@ -119,12 +119,12 @@ def best_threshold(similarity: np.ndarray, same: np.ndarray) -> float:
     order = np.argsort(-similarity, kind="stable")
     ranked = similarity[order]
     gain = np.cumsum(np.where(same[order], 1, -1))
-    # A threshold cannot split equal similarities, so only the last of a run is a candidate; and
-    # minus infinity is never accepted.
+    # A threshold cannot split equal similarities, so only the last of a run is a candidate. Minus
+    # infinity is never accepted.
     candidate = np.append(ranked[1:] != ranked[:-1], True) & np.isfinite(ranked)
     gain = np.where(candidate, gain, -len(gain) - 1)
     best = int(np.argmax(gain))
-    if gain[best] < 0:  # better to accept none
+    if gain[best] < 0:  # accepting none is better
         return float(np.nextafter(ranked[0], np.inf))
     here = ranked[best]
     below = ranked[best + 1] if best + 1 < len(order) else here
@@ -139,13 +139,13 @@ def threshold_at_fmr(impostor: np.ndarray, fmr: float) -> float:
         fmr: target, 0 to 1.
 
     Raises:
-        ValueError: another rate, or fewer than 1 / fmr impostor pairs; they cannot show it.
+        ValueError: the rate is out of range, or there are fewer than 1 / fmr impostor pairs.
     """
     if not 0 <= fmr <= 1:
         raise ValueError(f"a false match rate is a number from 0 to 1, not {fmr:g}")
     if len(impostor) * fmr < 1:
         raise ValueError(
-            f"{len(impostor)} impostor pairs cannot show a false match rate of {fmr:g}"
+            f"{len(impostor)} impostor pairs are too few to measure a false match rate of {fmr:g}"
         )
     allowed = int(len(impostor) * fmr)
     if allowed >= len(impostor):

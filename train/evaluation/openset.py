@@ -1,4 +1,4 @@
-"""Open-set identification (1:N): strangers must be unknown, people in the gallery found."""
+"""Open-set identification (1:N): find enrolled people, reject strangers."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from train.evaluation.metrics import threshold_at_fmr
 
 @dataclass(frozen=True)
 class OpenSet:
-    """Identification against a gallery with one picture a person; means over random galleries.
+    """Identification with one enrolled picture per person; means over random galleries.
 
     Attributes:
-        gallery_size: people enrolled.
+        gallery_size: number of people enrolled.
         draws: number of random galleries.
-        rank1: share of mated probes whose person ranks first, whatever the similarity.
-        rank1_std: over the galleries.
-        fpir: share of strangers that may be taken for somebody, at which the threshold is set.
-        fnir: share of mated probes whose person does not rank first or is below that threshold.
-        fnir_std: over the galleries.
-        threshold: that threshold.
-        mated_probes: of a draw, on average.
-        stranger_probes: of a draw, on average.
+        rank1: share of mated probes whose person ranks first, at any similarity.
+        rank1_std: standard deviation over the galleries.
+        fpir: false positive identification rate that sets the threshold.
+        fnir: share of mated probes whose person does not rank first or is below the threshold.
+        fnir_std: standard deviation over the galleries.
+        threshold: cosine similarity.
+        mated_probes: mean number of mated probes.
+        stranger_probes: mean number of non-mated probes.
     """
 
     gallery_size: int
@@ -47,19 +47,19 @@ def open_set(
     draws: int = 10,
     seed: int = 0,
 ) -> OpenSet | None:
-    """Draw galleries at random and search them.
+    """Search random galleries.
 
     Args:
-        embeddings: float32 (N, 512), unit rows; NaN where no face was found: never enrolled, and an
-            error as a mated probe.
+        embeddings: float32 (N, 512), L2-normalised rows; NaN if no face was found: such a picture
+            is never enrolled, and an error as a mated probe.
         labels: int (N,), equal for one person.
-        gallery_size: people to enrol, of those with two pictures or more.
+        gallery_size: number of people to enrol, from those with two or more pictures.
         fpir: false positive identification rate.
         draws: number of galleries.
-        seed: of the draws.
+        seed: random seed.
 
     Returns:
-        None where there are too few people, or too few strangers for the rate.
+        None if there are too few people, or too few strangers for the rate.
     """
     rng = np.random.default_rng(seed)
     found = np.isfinite(embeddings[:, 0])

@@ -25,9 +25,9 @@ class PairSet:
     """Pictures and labelled pairs of them.
 
     Attributes:
-        dataset: what to call it: "LFW", "cfp_fp".
+        dataset: name: "LFW", "cfp_fp".
         pairs: fold after fold, see `check_pairs`.
-        read: the encoded picture of a name; raises ImageError.
+        read: returns the encoded picture of a name; raises ImageError.
         aligned: whether the pictures are aligned crops, 112 pixels high.
     """
 
@@ -43,19 +43,19 @@ class PairSet:
 
     @cached_property
     def same(self) -> np.ndarray:
-        """bool (P,), one person or two."""
+        """bool (P,), whether each pair shows one person."""
         return np.array([pair.same for pair in self.pairs])
 
     @cached_property
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """int (P,) twice: where the first and the second picture of each pair are in `names`."""
+        """int (P,) twice: indices of the first and the second pictures in `names`."""
         row = {name: i for i, name in enumerate(self.names)}
         first = np.array([row[pair.first] for pair in self.pairs])
         return first, np.array([row[pair.second] for pair in self.pairs])
 
     @cached_property
     def labels(self) -> np.ndarray | None:
-        """int (N,), equal for one person: the pictures' folders. None where a pair contradicts."""
+        """int (N,), equal for one person, from the folders; None if a pair contradicts."""
         labels = np.unique([identity_of(name) for name in self.names], return_inverse=True)[1]
         first, second = self.rows
         agrees = bool(((labels[first] == labels[second]) == self.same).all())
@@ -63,7 +63,7 @@ class PairSet:
 
     @cached_property
     def repeated(self) -> tuple[int, int]:
-        """How many pairs were listed before, in either order; and how many of them contradict."""
+        """(number of repeated pairs, in either order; number of them with another label)."""
         known: dict[frozenset[str], bool] = {}
         contradicting = 0
         for pair in self.pairs:
@@ -76,10 +76,11 @@ class PairSet:
         """Cosine similarity of each pair.
 
         Args:
-            embeddings: float32 (N, D), unit rows in the order of `names`; NaN without a face.
+            embeddings: float32 (N, D), L2-normalised rows in the order of `names`; NaN without a
+                face.
 
         Returns:
-            float (P,); minus infinity where a face is missing.
+            float (P,); minus infinity if a face is missing.
         """
         first, second = self.rows
         products = (embeddings[first] * embeddings[second]).sum(axis=1)
@@ -87,10 +88,10 @@ class PairSet:
 
 
 def check_pairs(pairs: list[Pair], where: str) -> list[Pair]:
-    """The pairs, if some are of one person and some of two people.
+    """Check that there are genuine and impostor pairs; return them.
 
     Raises:
-        ValueError: they are not.
+        ValueError: one kind is missing.
     """
     if {pair.same for pair in pairs} != {True, False}:
         raise ValueError(f"{where} needs pairs of one person and pairs of two people")

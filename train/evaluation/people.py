@@ -1,4 +1,4 @@
-"""Intervals of rates over all pairs of pictures, which share people: drawn anew by person."""
+"""Confidence intervals of rates over all pairs of pictures: bootstrap by person."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ DRAWS = 1000
 def rates_over_people(
     similarity: np.ndarray, same: np.ndarray, labels: np.ndarray, threshold: float | None
 ) -> tuple[Rate | None, Rate | None]:
-    """FMR and FNMR, with intervals that allow for pairs that share a person.
+    """Measure FMR and FNMR, with intervals that account for pairs that share a person.
 
-    Wilson's interval takes pairs as independent, and is far too narrow where one picture is in
-    thousands of them. Here it is widened to the 2.5th and 97.5th percentile over samples of the
-    people, with replacement (the subset bootstrap of Bolle et al. 2004, by person).
+    Wilson's interval assumes independent pairs, and is far too narrow if one picture is in
+    thousands of them. It is widened to the 2.5th and 97.5th percentile over samples of the people,
+    with replacement (the subset bootstrap of Bolle et al. 2004, by person).
 
     Args:
         similarity, same: of all pairs, in the order of `all_pairs`.
         labels: int (N,), equal for one person.
-        threshold: see `rates_at`, which gives the rates.
+        threshold: see `rates_at`.
     """
     fmr, fnmr = rates_at(similarity, same, threshold)
     if threshold is None:
@@ -56,10 +56,10 @@ def _widened(found: Rate | None, draws: np.ndarray) -> Rate | None:
 
 
 def pair_rows(places: np.ndarray, n_pictures: int) -> tuple[np.ndarray, np.ndarray]:
-    """The two pictures of pairs.
+    """Find the two pictures of pairs.
 
     Args:
-        places: int (K,), among all pairs in the order of `all_pairs`.
+        places: int (K,), indices of pairs in the order of `all_pairs`.
         n_pictures: N.
 
     Returns:

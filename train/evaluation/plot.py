@@ -20,8 +20,8 @@ def plot(
         path: PNG file to write.
         genuine: float (P,), similarities of pairs of one person.
         impostor: float (Q,), of pairs of different people.
-        threshold: to mark, or None.
-        pairs: which they are, for the title.
+        threshold: threshold to mark, or None.
+        pairs: description of the pairs, for the title.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

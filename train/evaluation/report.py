@@ -1,4 +1,4 @@
-"""What the reports of an evaluation share: how they ran, rates, lines of text, JSON."""
+"""Shared parts of evaluation reports: run settings, rates, text, JSON."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ REPORT_FILE = "evaluation.json"
 
 @dataclass(frozen=True)
 class Run:
-    """What was measured.
+    """The weights of a report and how they ran.
 
     Attributes:
         fingerprint: of the weights.
-        precision: in which they ran, see `precision_of`.
-        engine: what ran them.
-        flip: whether mirrored faces were added.
-        threshold: the weights' own; None for uncalibrated weights.
+        precision: see `precision_of`.
+        engine: runtime and device.
+        flip: whether flip test-time augmentation was used.
+        threshold: the weights' threshold; None for uncalibrated weights.
     """
 
     fingerprint: str
@@ -39,7 +39,7 @@ class Run:
 
     @staticmethod
     def of(recognizer: FaceRecognizer) -> dict[str, Any]:
-        """The attributes, for a recogniser."""
+        """The attributes of a recogniser."""
         return {
             "fingerprint": recognizer.fingerprint,
             "precision": precision_of(recognizer.embedder),
@@ -51,12 +51,13 @@ class Run:
 
 @dataclass(frozen=True)
 class AllPairs:
-    """Every picture against every other.
+    """Results of comparing all pictures against all.
 
     Attributes:
-        genuine: pairs of one person.
-        impostor: pairs of different people.
-        points: FNMR at FMRs; their intervals are too narrow, as pairs share pictures: not shown.
+        genuine: number of pairs of one person.
+        impostor: number of pairs of different people.
+        points: FNMR @ FMR. The intervals are too narrow, because pairs share pictures, and are not
+            printed.
     """
 
     genuine: int
@@ -65,7 +66,7 @@ class AllPairs:
 
 
 def compare_all(embeddings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `all_pairs`, with minus infinity where a face is missing."""
+    """Like `all_pairs`, with minus infinity if a face is missing."""
     similarity, same = all_pairs(embeddings, labels)
     return np.nan_to_num(similarity, nan=-np.inf), same
 
@@ -73,7 +74,7 @@ def compare_all(embeddings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray,
 def rates_at(
     similarity: np.ndarray, same: np.ndarray, threshold: float | None
 ) -> tuple[Rate | None, Rate | None]:
-    """FMR and FNMR at a threshold.
+    """Measure FMR and FNMR at a threshold.
 
     Args:
         similarity: float (P,), minus infinity for pairs that could not be compared.
@@ -81,7 +82,7 @@ def rates_at(
         threshold: similarity from which two faces count as one person.
 
     Returns:
-        None where there is no threshold, or no such pair.
+        (FMR, FNMR); None without a threshold or without such pairs.
     """
     n_genuine = int(same.sum())
     n_impostor = len(same) - n_genuine
@@ -94,19 +95,19 @@ def rates_at(
 
 
 def measure_all(similarity: np.ndarray, same: np.ndarray) -> AllPairs:
-    """Count the pairs and measure FNMR at `ALL_PAIRS_FMRS`."""
+    """Count the pairs and measure FNMR @ `ALL_PAIRS_FMRS`."""
     genuine, impostor = similarity[same], similarity[~same]
     points = operating_points(genuine, impostor, ALL_PAIRS_FMRS)
     return AllPairs(len(genuine), len(impostor), points)
 
 
 def head_lines(run: Run) -> list[str]:
-    """Which weights, and what ran them."""
+    """Format the weights and the engine."""
     return [f"weights             {run.fingerprint}", f"engine              {run.engine}"]
 
 
 def threshold_line(threshold: float | None, fmr: Rate | None, fnmr: Rate | None) -> str:
-    """The rates at the threshold."""
+    """Format the rates at the threshold."""
     if threshold is None or fmr is None or fnmr is None:
         return "uncalibrated        no threshold: `python -m train calibrate` chooses one"
     rates = f"FMR {interval(fmr)}, FNMR {interval(fnmr)}"
@@ -114,21 +115,21 @@ def threshold_line(threshold: float | None, fmr: Rate | None, fnmr: Rate | None)
 
 
 def all_pairs_lines(everything: AllPairs | None) -> list[str]:
-    """All against all."""
+    """Format the results of all against all."""
     if everything is None:
-        return ["all against all     the pairs do not say who the pictures show"]
+        return ["all against all     the pairs do not give the identities"]
     shown = {p.fmr: f"{p.fnmr.value:.4f}" for p in everything.points}
     first = f"all against all     {everything.impostor:,} impostor pairs"
     return [first, *fnmr_lines(ALL_PAIRS_FMRS, shown)]
 
 
 def fnmr_lines(fmrs: tuple[float, ...], shown: dict[float, str]) -> list[str]:
-    """A line for each FMR."""
+    """Format one line per FMR."""
     return [f"FNMR at FMR {f:<8g}{shown.get(f, 'too few impostor pairs')}" for f in fmrs]
 
 
 def interval(found: Rate) -> str:
-    """A share with its 95 % interval."""
+    """Format a proportion with its 95 % interval."""
     return f"{found.value:.4f} [{found.low:.4f}, {found.high:.4f}]"
 
 
@@ -139,10 +140,10 @@ def write_report(path: Path, report: Run) -> None:
 
 
 def read_report(folder: Path, recognizer: FaceRecognizer) -> dict[str, Any]:
-    """The `evaluation.json` of a folder.
+    """Read the `evaluation.json` of a folder.
 
     Raises:
-        ValueError: there is none, or it is of other weights or another threshold.
+        ValueError: the file is missing, or is of other weights or another threshold.
     """
     try:
         report = json.loads((folder / REPORT_FILE).read_text())
@@ -157,7 +158,7 @@ def read_report(folder: Path, recognizer: FaceRecognizer) -> dict[str, Any]:
 
 
 def add_to_report(folder: Path, recognizer: FaceRecognizer, name: str, part: Run) -> None:
-    """Add a report to the `evaluation.json` of the same weights, under a name.
+    """Add a report to the `evaluation.json` of the same weights, under the key `name`.
 
     Raises:
         ValueError: see `read_report`.

@@ -1,4 +1,4 @@
-"""Verification sets as people keep them: folders, zips, `.bin` files; with their pairs."""
+"""Open verification sets with their pairs: folders, zips, `.bin` files."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def open_pairs(path: Path, pairs_file: Path | None = None, dataset: str | None =
     """Open a verification set.
 
     Args:
-        path: InsightFace's `.bin`, or a folder or zip of pictures. Folders above the pairs' names
-            do not matter, nor do the suffixes of pictures.
-        pairs_file: see `parse_pairs`; None for `pairs.txt` among the pictures, the outermost, or
-            beside them.
-        dataset: what to call it; None for "LFW" where the pairs have LFW's form, else for the
-            name of the file that has the pairs.
+        path: InsightFace's `.bin`, or a folder or zip of pictures. Parent folders and the suffixes
+            of pictures may differ from the pairs'.
+        pairs_file: see `parse_pairs`; None: the outermost `pairs.txt` among the pictures, or the
+            one beside them.
+        dataset: name of the set; None: "LFW" for pairs in LFW's format, else the name of the pairs'
+            file.
 
     Raises:
         ArchiveError: the pictures cannot be read.
         PairsError: there are no pairs, or they are damaged.
-        ValueError: a picture is missing; or a `.bin` file is damaged.
+        ValueError: a picture is missing, or a `.bin` file is damaged.
     """
     if path.suffix.lower() == ".bin" and path.is_file():
         if pairs_file is not None:
@@ -48,15 +48,15 @@ def open_pairs(path: Path, pairs_file: Path | None = None, dataset: str | None =
 
 
 def locate(source: Source, wanted: Sequence[str], where: str) -> dict[str, str]:
-    """Find pictures whose names a protocol file gives.
+    """Find the pictures of a protocol file.
 
     Args:
         source: the pictures.
-        wanted: "NAME/NAME_0001.jpg"; the pictures may lie in folders more, in another format.
+        wanted: "NAME/NAME_0001.jpg"; the source may have further parent folders or other suffixes.
         where: the pictures' folder or zip, for messages.
 
     Returns:
-        For each name, the source's own.
+        {wanted name: name in the source}.
 
     Raises:
         ValueError: pictures are missing; the message counts them and names one.
@@ -91,14 +91,14 @@ def _stem(name: str) -> str:
 
 
 def _pairs_text(path: Path, source: Source, pairs_file: Path | None) -> tuple[str, str]:
-    """The pairs' file: content and name."""
+    """Find and read the pairs' file: (content, name)."""
     if pairs_file is not None:
         return read_text(pairs_file), str(pairs_file)
     members = _pairs_members(source.ignored)
     if len(members) > 1 and len({len(PurePosixPath(name).parts) for name in members[:2]}) == 1:
         raise PairsError(
-            f"{path} has several files of pairs, {members[0]} and {members[1]}: name "
-            "the right one (--pairs)"
+            f"{path} has several files of pairs, {members[0]} and {members[1]}: choose "
+            "one (--pairs)"
         )
     if members and isinstance(source, ZipSource):
         where = f"{path}/{members[0]}"
@@ -113,14 +113,14 @@ def _pairs_text(path: Path, source: Source, pairs_file: Path | None) -> tuple[st
 def _member(source: ZipSource, name: str, where: str) -> bytes:
     try:
         return source.read(name)
-    except ImageError as error:  # too large or damaged, as for pictures
+    except ImageError as error:
         raise PairsError(
             f"{where} cannot be read: it is damaged, encrypted or too large"
         ) from error
 
 
 def _pairs_members(names: Collection[str]) -> list[str]:
-    """Files called `pairs.txt`, the outermost first."""
+    """List files named `pairs.txt`, the outermost first."""
     found = []
     for name in names:
         parts = PurePosixPath(name).parts

@@ -1,4 +1,4 @@
-"""Fit the tail of the impostor scores, so that thresholds reach rates that no pair can show."""
+"""Fit the tail of the impostor scores, for thresholds at unmeasurably low false match rates."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from facehub.model.tail import Tail
 from train.evaluation.people import pair_rows
 
 SHARE = 1e-3  # of the impostor pairs; `docs/thresholds.md` compares others
-FEWEST, MOST = 100, 20_000  # pairs to fit to
+FEWEST, MOST = 100, 20_000  # number of pairs for the fit
 DRAWS = 1000
 CHECKS, CHECK_SHARE = 50, 0.1
-POOL = 10  # times as many pairs as the tail's, so that a part of the people finds its own top there
+POOL = 10  # the pool has this many times the tail's pairs: enough for the top of a subset of people
 DECADES = tuple(10.0**-n for n in range(4, 13))
-# Of -shape / scale, in units of 1 / mean excess; 0 would be the exponential distribution.
+# Grid of -shape / scale, in units of 1 / mean excess; 0 would be the exponential distribution.
 _STEPS = np.concatenate([-np.geomspace(10, 1, 40), np.arange(-0.9975, 1, 0.005)])
 
 
@@ -26,9 +26,9 @@ class _Top:
     """The highest impostor scores.
 
     Attributes:
-        similarity: float64 (K,), falling.
+        similarity: float64 (K,), descending.
         first, second: int (K,), the people of each pair.
-        pictures: int (P,), of each person.
+        pictures: int (P,), number of pictures of each person.
     """
 
     similarity: np.ndarray
@@ -37,11 +37,11 @@ class _Top:
     pictures: np.ndarray
 
     def tails(self, weights: np.ndarray, size: int) -> list[Tail]:
-        """Tails of samples of the people, fitted to the highest pairs.
+        """Fit tails to the highest pairs of samples of the people.
 
         Args:
             weights: int (D, P), how often each person is in each sample.
-            size: how many pairs to fit to; the next one's similarity is the start.
+            size: number of pairs for the fit; the next pair's similarity is the start.
         """
         start, excess = self.similarity[size], self.similarity[:size] - self.similarity[size]
         pairs = (weights[:, self.first[:size]] * weights[:, self.second[:size]]).astype(float)
@@ -55,10 +55,10 @@ class _Top:
         return found
 
     def of(self, weights: np.ndarray) -> _Top:
-        """Those of a part of the people.
+        """Select the scores of a subset of people.
 
         Args:
-            weights: int (P,), 1 for who is in the part and 0 for others.
+            weights: int (P,), 1 for people in the subset, else 0.
         """
         own = np.flatnonzero(weights[self.first] * weights[self.second])
         return _Top(
@@ -69,19 +69,19 @@ class _Top:
 def fit_tail(
     similarity: np.ndarray, same: np.ndarray, labels: np.ndarray, *, share: float = SHARE
 ) -> Tail | None:
-    """Fit a generalised Pareto distribution to the highest impostor scores.
+    """Fit a generalised Pareto distribution to the highest impostor scores by maximum likelihood.
 
-    By maximum likelihood. The intervals are the 2.5th and 97.5th percentile over samples of the
-    people, with replacement, as in `rates_over_people`: a profile likelihood takes pairs as
-    independent, and one person's pictures are in hundreds of the highest pairs.
+    The intervals are the 2.5th and 97.5th percentile over samples of the people, with replacement,
+    as in `rates_over_people`. A profile likelihood would assume independent pairs, but one person's
+    pictures are in hundreds of the highest pairs.
 
     Args:
         similarity, same: of all pairs, in the order of `all_pairs`.
         labels: int (N,), equal for one person.
-        share: of the impostor pairs, how many to fit to.
+        share: share of the impostor pairs for the fit.
 
     Returns:
-        The tail; None where it would be fitted to fewer than 100 pairs, or all of them are equal.
+        The tail; None with fewer than 100 pairs for the fit, or if all of them are equal.
     """
     impostor = np.where(same, -np.inf, similarity)
     n = len(same) - int(np.count_nonzero(same))
@@ -120,18 +120,18 @@ def fit_tail(
 
 
 def fit_pareto(excess: np.ndarray, weights: np.ndarray) -> list[tuple[float, float]]:
-    """Shape and scale of the generalised Pareto distribution of maximum likelihood.
+    """Fit shape and scale of the generalised Pareto distribution by maximum likelihood.
 
-    With t = -shape / scale fixed, the best shape is the mean of log(1 - t * excess), and the
-    likelihood that is left depends on t alone (Grimshaw 1993). It is looked for among steps of t
-    that all rows of weights share, so that one matrix product serves all of them.
+    For a fixed t = -shape / scale, the best shape is the mean of log(1 - t * excess), and the
+    profile likelihood depends on t alone (Grimshaw 1993). It is maximised over a grid of t that all
+    fits share, so one matrix product serves all of them.
 
     Args:
-        excess: float (K,), 0 or more: similarities less the start.
-        weights: float (D, K), how often each excess counts, for each of D fits.
+        excess: float (K,), 0 or more: similarities minus the start.
+        weights: float (D, K), weight of each excess in each of D fits.
 
     Returns:
-        (shape, scale), D times; NaN where nothing can be fitted.
+        (shape, scale) of each fit; NaN if it is impossible.
     """
     if not excess.max(initial=0) > 0:
         return [(np.nan, np.nan)] * len(weights)
@@ -150,7 +150,7 @@ def fit_pareto(excess: np.ndarray, weights: np.ndarray) -> list[tuple[float, flo
 
 
 def _check(top: _Top, n: int, share: float, rng: np.random.Generator) -> tuple[float, ...]:
-    """Predict the lowest rate that three pairs show from a tenth of the pairs; see `Tail.check`."""
+    """Predict the lowest rate with three pairs from a tenth of the pairs; see `Tail.check`."""
     fmr = 10.0 ** -int(np.log10(n / 3))
     people = len(top.pictures)
     part = round(people * CHECK_SHARE**0.5)
@@ -170,7 +170,7 @@ def _check(top: _Top, n: int, share: float, rng: np.random.Generator) -> tuple[f
 
 
 def _impostors(pictures: np.ndarray) -> np.ndarray:
-    """Pairs of pictures of different people: float (D,), from int (D, P) pictures a person."""
+    """Number of impostor pairs, float (D,), from the pictures per person, int (D, P)."""
     counts = pictures.astype(float)
     found: np.ndarray = (counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)) / 2
     return found

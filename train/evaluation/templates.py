@@ -1,8 +1,8 @@
-"""Template-based 1:1 verification, as of IJB-B and IJB-C: several media of a person against others.
+"""Template-based 1:1 verification, as in IJB-B and IJB-C: a template pools a person's media.
 
-The protocol's files have the form in which InsightFace hands them round: `ijbc_face_tid_mid.txt`
-(picture, template, medium), `ijbc_template_pair_label.txt` (template, template, 1 for one person)
-and, if wanted, `ijbc_name_5pts_score.txt` (picture, five points, score). IJB-C: Maze et al. 2018.
+The protocol's files have InsightFace's format: `ijbc_face_tid_mid.txt` (picture, template, medium),
+`ijbc_template_pair_label.txt` (template, template, 1 for one person) and, optionally,
+`ijbc_name_5pts_score.txt` (picture, five points, score). IJB-C: Maze et al. 2018.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _CHUNK = 100_000  # pairs compared at once
 
 @dataclass(frozen=True, eq=False)
 class Media:
-    """Pictures of templates.
+    """The pictures of templates.
 
     Attributes:
-        names: (N,) pictures.
-        templates: int (N,), the template of each.
-        media: int (N,), the medium of each: the frames of a video share one.
+        names: (N,), names of the pictures.
+        templates: int (N,), template of each picture.
+        media: int (N,), medium of each picture; the frames of a video share one.
     """
 
     names: list[str]
@@ -61,8 +61,8 @@ class TemplatePairs:
     """Templates to compare.
 
     Attributes:
-        first, second: int (P,).
-        same: bool (P,), one person or two.
+        first, second: int (P,), templates.
+        same: bool (P,), whether both are of one person.
     """
 
     first: np.ndarray
@@ -72,19 +72,19 @@ class TemplatePairs:
 
 @dataclass(frozen=True, kw_only=True)
 class TemplateReport(Run):
-    """What the weights reach. A pair with an empty template counts as "different people".
+    """Results on templates. A pair with an empty template counts as "different people".
 
     Attributes:
-        dataset: which set.
-        alignment: "detect" for our own, "landmarks" for points that were given, "crop" for aligned
-            crops as they are.
-        n_pictures: different pictures.
-        no_face: pictures in which no face was found; they are left out of their templates.
-        n_templates: different templates.
-        empty: templates without a face.
-        genuine, impostor: pairs of one person, and of two.
+        dataset: name of the set.
+        alignment: "detect" for facehub's own, "landmarks" for given landmarks, "crop" for aligned
+            crops.
+        n_pictures: number of different pictures.
+        no_face: pictures without a detected face, which are left out of their templates.
+        n_templates: number of different templates.
+        empty: number of templates without a face.
+        genuine, impostor: number of pairs of one person, and of two.
         fmr, fnmr: at the weights' threshold, which was chosen for single pictures; or None.
-        points: FNMR (1 - TAR) at the FMRs from 1e-1 to 1e-6 that the pairs suffice for.
+        points: FNMR (1 - TAR) @ FMR from 1e-1 to 1e-6, as far as the pairs suffice.
     """
 
     dataset: str
@@ -117,15 +117,15 @@ def evaluate_templates(
         pictures: folder or zip.
         media_file: see `read_media`.
         pairs_file: see `read_template_pairs`.
-        recognizer: the whole chain.
-        landmarks_file: see `read_landmarks`; faces are aligned by them and none is looked for.
-        dataset: what to call the set; None for the name of `media_file`.
-        alignment: see `TemplateReport`; where no landmarks are given.
+        recognizer: the whole pipeline.
+        landmarks_file: see `read_landmarks`; faces are aligned by them, without detection.
+        dataset: name of the set; None: the name of `media_file`.
+        alignment: see `TemplateReport`; ignored with `landmarks_file`.
         output: folder for `templates.json`.
 
     Raises:
         ArchiveError, ImageError: pictures cannot be read.
-        ValueError: a file is damaged, a picture or template is missing.
+        ValueError: a file is damaged, or a picture or template is missing.
     """
     media, pairs = read_media(media_file), read_template_pairs(pairs_file)
     missing = np.setdiff1d(np.concatenate([pairs.first, pairs.second]), media.templates)
@@ -173,11 +173,11 @@ def pool(embeddings: np.ndarray, media: Media) -> tuple[np.ndarray, np.ndarray]:
     """Pool pictures to templates: the mean over each medium, then their sum, L2-normalised.
 
     Args:
-        embeddings: float32 (N, D), unit rows; NaN where no face was found.
+        embeddings: float32 (N, D), L2-normalised rows; NaN if no face was found.
         media: of the N pictures.
 
     Returns:
-        The templates' numbers, int (T,), sorted; float32 (T, D), unit rows, NaN without a face.
+        Template numbers, int (T,), sorted; float32 (T, D), L2-normalised rows, NaN without a face.
     """
     ids, template = np.unique(media.templates, return_inverse=True)
     found = np.isfinite(embeddings[:, 0])
@@ -191,7 +191,7 @@ def pool(embeddings: np.ndarray, media: Media) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sums(rows: np.ndarray, place: np.ndarray, count: int) -> np.ndarray:
-    """float64 (count, D), the sum of the rows of each place."""
+    """Sum rows by place: float64 (count, D)."""
     sums = np.zeros((count, rows.shape[1]))
     np.add.at(sums, place, rows)
     return sums
@@ -200,7 +200,7 @@ def _sums(rows: np.ndarray, place: np.ndarray, count: int) -> np.ndarray:
 def _similarities(
     ids: np.ndarray, pooled: np.ndarray, pairs: TemplatePairs
 ) -> Iterator[np.ndarray]:
-    """Cosine similarity of each pair, chunk by chunk; minus infinity for empty templates."""
+    """Yield the cosine similarities in chunks; minus infinity for empty templates."""
     for start in range(0, len(pairs.same), _CHUNK):
         part = slice(start, start + _CHUNK)
         first = pooled[np.searchsorted(ids, pairs.first[part])]
@@ -212,7 +212,7 @@ def read_media(path: Path) -> Media:
     """Read lines of picture, template, medium.
 
     Raises:
-        ValueError: a line is of another form, or there is none.
+        ValueError: a line has another format, or the file is empty.
     """
     names, numbers = [], []
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -240,7 +240,7 @@ def read_template_pairs(path: Path) -> TemplatePairs:
     """Read lines of template, template, 1 for one person or 0 for two.
 
     Raises:
-        ValueError: a line is of another form, or there are not pairs of both kinds.
+        ValueError: a line has another format, or there are not pairs of both kinds.
     """
     try:
         table = np.loadtxt(path, dtype=np.int32, ndmin=2)  # IJB-C has 15.7 million lines
@@ -255,12 +255,14 @@ def read_template_pairs(path: Path) -> TemplatePairs:
 
 
 def read_landmarks(path: Path) -> dict[str, np.ndarray]:
-    """Read lines of picture, x and y of five points, score: float64 (5, 2) for each picture.
+    """Read lines of picture, x and y of five points, and score.
 
-    The points are the eyes at image left and right, the nose, the corners of the mouth.
+    Returns:
+        {picture: float64 (5, 2)}: the eyes at image left and right, the nose, the corners of the
+        mouth, (x, y) in image pixels.
 
     Raises:
-        ValueError: a line is of another form.
+        ValueError: a line has another format.
     """
     points = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -280,7 +282,7 @@ def read_landmarks(path: Path) -> dict[str, np.ndarray]:
 
 
 def describe(report: TemplateReport) -> str:
-    """The report as a person reads it: 95 % intervals in brackets."""
+    """Format the report as text, with 95 % intervals in brackets."""
     return "\n".join(
         [
             *head_lines(report),

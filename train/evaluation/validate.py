@@ -25,13 +25,13 @@ def embed_at(
     Args:
         encoder: in evaluation mode.
         crops: uint8 (N, 112, 96, 3), RGB; may be memory-mapped.
-        rows: int (M,), which of the crops to embed.
+        rows: int (M,), rows of the crops to embed.
         size: (height, width).
-        batch_size: crops read and embedded in one pass.
-        normalized: False for the features before the L2 normalisation, without a mirror image.
+        batch_size: number of crops per forward pass.
+        normalized: False: the features before L2 normalisation, without flip TTA.
 
     Returns:
-        float32 (M, 512), unit rows if normalised.
+        float32 (M, 512), L2-normalised rows if `normalized`.
     """
     device = encoder.embedding.weight.device
     found = []
@@ -45,7 +45,7 @@ def embed_at(
 
 
 def heldout_tar(embeddings: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """TAR (1 - FNMR), in per cent, at FMR 1e-2, 1e-3 and 1e-4, all against all."""
+    """1 - FNMR in per cent @ FMR 1e-2, 1e-3 and 1e-4, all against all."""
     similarity, same = all_pairs(embeddings, labels)
     points = operating_points(similarity[same], similarity[~same], (1e-2, 1e-3, 1e-4))
     return {f"tar_{point.fmr:g}": 100 * (1 - point.fnmr.value) for point in points}

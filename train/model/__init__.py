@@ -1,1 +1,1 @@
-"""Losses and heads of the training."""
+"""Losses and heads for training."""

@@ -1,7 +1,7 @@
-"""Distillation: learn from other networks' embeddings of the same faces.
+"""Knowledge distillation from other networks' embeddings of the same faces.
 
-Two losses of the literature: feature regression through a learned map, as in FitNets (Romero et
-al., ICLR 2015), and the distances within a batch, as in RKD (Park et al., CVPR 2019).
+Two losses: feature regression through a learned linear map (FitNets; Romero et al., ICLR 2015), and
+relational distillation of the distances within a batch (RKD; Park et al., CVPR 2019).
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from torch.nn import functional
 
 from train.config import Relation
 
-RIDGE = 0.02  # of the features' variance
+RIDGE = 0.02  # regularisation, relative to the features' variance
 
 
 class Distillation(nn.Module):
-    """Two losses against the teachers' vectors; the module is dropped after training.
+    """The two distillation losses; the module is discarded after training.
 
-    `projection` (as FitNets' hints): mean squared error between the teachers' raw vectors and the
-    features after a linear map, which is learned too.
-    `relation` (as RKD's distance loss): mean squared error between the cosines of a batch's
-    embeddings and the teachers' similarities. With "distance" these come from the Euclidean
-    distances d of their vectors, as 1 - d^2 / (mean d^2): 1 for equal vectors, 0 for a pair at the
-    average distance. With "cosine" they are the cosines of the centred vectors.
+    `projection` (feature regression, FitNets' hints): mean squared error between the teachers' raw
+    vectors and a learned linear map of the student's features.
+    `relation` (relational distillation, as RKD's distance loss): mean squared error between the
+    cosines of a batch's embeddings and the teachers' similarities. With "distance", these are
+    1 - d^2 / (mean d^2) for the Euclidean distances d of the teachers' vectors: 1 for equal
+    vectors, 0 for a pair at the average distance. With "cosine", they are the cosines of the
+    centred vectors.
 
     Args:
-        vectors: float32 (N, T), one for each training face.
-        size: length of the features.
-        relation: which similarities.
+        vectors: float32 (N, T), the teachers' vectors of all training faces.
+        size: length of the student's features.
+        relation: definition of the teachers' similarities.
     """
 
     vectors: Tensor
@@ -47,11 +48,11 @@ class Distillation(nn.Module):
 
     @torch.no_grad()
     def init_projection(self, features: Tensor, indices: Tensor) -> None:
-        """Fit the map by ridge regression, so that what starts well is not disturbed at first.
+        """Fit the linear map by ridge regression, so its first gradients do not harm the encoder.
 
         Args:
-            features: float32 (N, size), before the L2 normalisation.
-            indices: int64 (N,), positions of the faces in `vectors`.
+            features: float32 (N, size), before L2 normalisation.
+            indices: int64 (N,), rows of the faces in `vectors`.
         """
         features, wanted = features.double(), self.vectors[indices].double()
         mean, offset = features.mean(0), wanted.mean(0)
@@ -62,11 +63,11 @@ class Distillation(nn.Module):
         self.project.bias.copy_(offset - weight @ mean)
 
     def forward(self, features: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """(projection loss, relation loss) of a batch.
+        """Compute (projection loss, relation loss) of a batch.
 
         Args:
-            features: (N, size), before the L2 normalisation.
-            indices: int64 (N,), positions of the faces in `vectors`.
+            features: (N, size), before L2 normalisation.
+            indices: int64 (N,), rows of the faces in `vectors`.
         """
         with torch.autocast(features.device.type, enabled=False):
             features = features.float()
@@ -85,16 +86,16 @@ class Distillation(nn.Module):
 
 
 def load_teachers(paths: Sequence[Path], names: np.ndarray) -> Tensor:
-    """The vectors of one teacher, or those of several side by side, weighing the same.
+    """Load the vectors of one teacher, or concatenate those of several with equal weight.
 
-    Of several, each one's vectors are centred, and the variances of their dimensions sum to 1.
+    With several teachers, each one's vectors are centred and scaled to a total variance of 1.
 
     Args:
-        paths: see `load_teacher`; at least one.
-        names: (M,) faces to look up.
+        paths: one or more files, see `load_teacher`.
+        names: (M,), faces to look up.
 
     Returns:
-        float32 (M, T), T the sum of the vectors' lengths.
+        float32 (M, T); T is the sum of the teachers' vector lengths.
 
     Raises:
         ValueError: a face is missing.
@@ -104,11 +105,11 @@ def load_teachers(paths: Sequence[Path], names: np.ndarray) -> Tensor:
 
 
 def load_teacher(path: Path, names: np.ndarray) -> Tensor:
-    """A teacher's vectors in the order of `names`.
+    """Load a teacher's vectors in the order of `names`.
 
     Args:
         path: `.npz` with `names` (bytes or str) and `embeddings` (N, T).
-        names: (M,) faces to look up.
+        names: (M,), faces to look up.
 
     Returns:
         float32 (M, T).
@@ -122,13 +123,13 @@ def load_teacher(path: Path, names: np.ndarray) -> Tensor:
     position = {name: i for i, name in enumerate(known)}
     missing = [name for name in names if name not in position]
     if missing:
-        raise ValueError(f"{path} lacks {len(missing)} faces, {missing[0]} for one")
+        raise ValueError(f"{path} lacks {len(missing)} faces, {missing[0]} for example")
     rows = [position[name] for name in names]
     return torch.from_numpy(embeddings[rows].astype(np.float32))
 
 
 def teacher_source(path: Path) -> str:
-    """What a teacher's file says of its network; "" where it says nothing, or is not there."""
+    """The description of the network in a teacher's file; "" if it has none or is missing."""
     if not path.is_file():
         return ""
     with np.load(path) as file:

@@ -1,4 +1,4 @@
-"""Softmax over identities with a margin: class centres on the unit sphere."""
+"""Margin-based softmax over identities, with class centres on the unit sphere."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from train.model.margin import Margin
 
 
 class MarginSoftmax(nn.Module):
-    """Cross-entropy of scaled cosines, the own one made harder by a margin.
+    """Cross-entropy of scaled cosines, with a margin on the target class.
 
-    Always in float32, also under autocast.
+    Always computed in float32, even under autocast.
 
     Args:
         size: length of an embedding.
         n_identities: number of classes.
         margin: the margin.
-        scale: s, the length of the logits' vector.
-        generator: for the first centres.
+        scale: s, the factor of the cosines.
+        generator: random generator for the initial centres.
 
     Attributes:
-        margin: the loop sets its size, `margin.m`.
-        weight: float32 (n_identities, size), centres of any length.
+        margin: the training loop sets its size, `margin.m`.
+        weight: float32 (n_identities, size), class centres, not normalised.
     """
 
     def __init__(
@@ -41,33 +41,33 @@ class MarginSoftmax(nn.Module):
 
     @torch.no_grad()
     def init_centres(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Set each class's centre to its faces' mean embedding; the centre's length stays.
+        """Set each class centre to the direction of its mean embedding; its norm stays.
 
         Args:
-            embeddings: float32 (N, size), unit rows; every class has one or more.
-            labels: int64 (N,).
+            embeddings: float32 (N, size), L2-normalised rows; every class has at least one.
+            labels: int64 (N,), classes.
         """
         device = self.weight.device
         sums = torch.zeros_like(self.weight).index_add_(0, labels.to(device), embeddings.to(device))
         self.weight.copy_(functional.normalize(sums) * self.weight.norm(dim=1, keepdim=True))
 
     def logits(self, cosines: Tensor, labels: Tensor, norms: Tensor) -> Tensor:
-        """Apply the margin to each face's own class, then the scale.
+        """Apply the margin to the target class of each face, then the scale.
 
         Args:
             cosines: float32 (N, n_identities).
-            labels: int64 (N,).
-            norms: float32 (N,), length of each face's features.
+            labels: int64 (N,), target classes.
+            norms: float32 (N,), L2 norm of each face's features.
         """
         own = cosines.gather(1, labels[:, None])[:, 0]
         return self.scale * cosines.scatter(1, labels[:, None], self.margin(own, norms)[:, None])
 
     def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss, and the share of faces whose own centre is the nearest (without the margin).
+        """Compute the loss, and the accuracy (0 to 1) without the margin.
 
         Args:
-            features: (N, size), of any length.
-            labels: int64 (N,).
+            features: (N, size), not normalised.
+            labels: int64 (N,), target classes.
         """
         with torch.autocast(features.device.type, enabled=False):
             features = features.float()

@@ -1,6 +1,6 @@
-"""Margins: what makes a face's own logit harder than the others, in three published forms.
+"""Three published margins, which reduce the logit of the target class.
 
-Each is a module that maps the cosines of faces to their own centres. All work in float32.
+Each is a module that maps the cosines of faces to their own centres, in float32.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from train.config import MarginType
 
 
 class Margin(nn.Module):
-    """The common interface.
+    """The interface of a margin.
 
     Attributes:
         m: size of the margin; the training loop raises it.
@@ -25,14 +25,17 @@ class Margin(nn.Module):
         self.m = 0.0
 
     def observe(self, norms: Tensor) -> None:
-        """Take note of a batch's feature norms, float32 (N,); called before `forward`."""
+        """Update statistics with a batch's feature norms, float32 (N,); called before `forward`."""
 
     def forward(self, own: Tensor, norms: Tensor) -> Tensor:
-        """Cosines with the margin.
+        """Apply the margin.
 
         Args:
             own: float32 (N,), cosine of each face to its own centre.
-            norms: float32 (N,), length of each face's features.
+            norms: float32 (N,), L2 norm of each face's features.
+
+        Returns:
+            float32 (N,), cosines with the margin.
         """
         raise NotImplementedError
 
@@ -40,15 +43,14 @@ class Margin(nn.Module):
 class ArcFaceMargin(Margin):
     """cos(theta + m), m in radians (Deng et al., CVPR 2019).
 
-    Where the widened angle would pass pi, the value goes on falling along a line, so it stays
-    monotone.
+    If theta + m exceeds pi, the function continues linearly, so it stays monotone.
     """
 
     def forward(self, own: Tensor, norms: Tensor) -> Tensor:
         own = own.clamp(-1 + 1e-7, 1 - 1e-7)
         theta = torch.acos(own)
         widened = torch.cos(theta + self.m)
-        # Beyond theta = pi - m the cosine would rise again: continue with slope 1 in the cosine.
+        # Beyond theta = pi - m, cos(theta + m) would rise again: continue with slope 1.
         limit = math.pi - self.m
         beyond = own - (math.cos(limit) + 1.0)
         return torch.where(theta > limit, beyond, widened)
@@ -62,10 +64,11 @@ class CosFaceMargin(Margin):
 
 
 class AdaFaceMargin(Margin):
-    """cos(theta - m q) - (m + m q): q, -1 to 1, stands for quality (Kim et al., CVPR 2022).
+    """cos(theta - m q) - (m + m q) with image quality q, -1 to 1 (Kim et al., CVPR 2022).
 
-    q is the features' norm, standardised by running statistics and multiplied by h. Hard faces of
-    good quality (q = 1) count more than those of poor quality. No gradient flows through q.
+    q is the feature norm, standardised by running statistics and multiplied by h. Hard faces of
+    good quality (q = 1) get more weight than hard faces of poor quality. No gradient flows through
+    q.
 
     Args:
         h: concentration.
@@ -75,7 +78,7 @@ class AdaFaceMargin(Margin):
         mean, std: running statistics of the norms, saved with the weights.
     """
 
-    EPSILON = 1e-3  # the authors' bound on angles, norms and the spread
+    EPSILON = 1e-3  # the authors' bound on angles, norms and the standard deviation
 
     mean: Tensor
     std: Tensor
@@ -102,6 +105,6 @@ class AdaFaceMargin(Margin):
 
 
 def make_margin(kind: MarginType) -> Margin:
-    """The margin of that name."""
+    """Make the margin of that name."""
     kinds = {"arcface": ArcFaceMargin, "cosface": CosFaceMargin, "adaface": AdaFaceMargin}
     return kinds[kind]()

@@ -1,7 +1,7 @@
-"""Partial FC: centres spread over the processes, of which each step takes a sample.
+"""Partial FC: class centres sharded over the processes and sampled in each step.
 
 An et al., "Killing Two Birds with One Stone: Efficient and Robust Training of Face Recognition CNNs
-by Partial FC", CVPR 2022. At rate 1 the loss and all gradients are those of `MarginSoftmax`.
+by Partial FC", CVPR 2022. At rate 1 the loss and all gradients equal those of `MarginSoftmax`.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from train.model.margin import Margin
 
 
 class PartialFC(MarginSoftmax):
-    """The centres of one process; faces and softmax are shared among all.
+    """One process's shard of the centres; the softmax runs over all processes' faces and centres.
 
-    Each step compares all processes' faces with the centres of the identities among them and with
-    others drawn at random (torch's global generator), `rate` of this process's centres together.
-    The gradient of the centres stays in its process: DistributedDataParallel must ignore `weight`.
-    The gradient of the features is that of the whole batch's mean loss times the number of
-    processes, as DistributedDataParallel divides by it.
+    Each step compares the faces of all processes with the centres of their identities and with
+    randomly sampled others (torch's global generator), a share `rate` of this process's centres in
+    total. The gradient of the centres stays in its process: DistributedDataParallel must ignore
+    `weight`. The gradient of the features is that of the whole batch's mean loss times the number
+    of processes, by which DistributedDataParallel divides.
 
     Args:
         size: length of an embedding.
-        n_identities: number of classes, in all processes together.
+        n_identities: number of classes over all processes.
         margin: the margin.
-        scale: s, the length of the logits' vector.
-        rate: share of the centres in a step, 0 to 1; more where a batch has more identities.
-        group: this process among the others.
+        scale: s, the factor of the cosines.
+        rate: share of the centres in a step, 0 to 1; more if a batch has more identities.
+        group: the process group.
 
     Attributes:
         weight: float32 (M, size), centres of identities `start` to `start` + M.
@@ -59,18 +59,18 @@ class PartialFC(MarginSoftmax):
         bounds = [n_identities * rank // group.count for rank in range(group.count + 1)]
         self.sizes = [high - low for low, high in itertools.pairwise(bounds)]
         self.start = bounds[group.rank]
-        for rank, length in enumerate(self.sizes):  # all draw all: as many processes as there are
+        for rank, length in enumerate(self.sizes):  # every process draws all shards
             drawn = nn.init.normal_(torch.empty(length, size), std=0.01)
             if rank == group.rank:
                 self.weight = nn.Parameter(drawn)
         self.register_load_state_dict_pre_hook(_take_own_rows)  # type: ignore[no-untyped-call]
 
     def own(self, rows: Tensor) -> Tensor:
-        """This process's part of (n_identities, ...)."""
+        """Select this process's shard of (n_identities, ...)."""
         return rows[self.start : self.start + len(self.weight)]
 
     def whole(self, rows: Tensor) -> Tensor:
-        """All processes' rows (M, ...) as (n_identities, ...) in the first one, which all await."""
+        """Collect all shards (M, ...) as (n_identities, ...) in the first process."""
         return self.group.collect(rows, self.sizes)
 
     @torch.no_grad()
@@ -79,11 +79,11 @@ class PartialFC(MarginSoftmax):
         super().init_centres(embeddings[ours], labels[ours] - self.start)
 
     def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss over all processes' faces, and the share nearest to their own centre of the sample.
+        """Compute the loss over all processes' faces, and the accuracy over the sampled centres.
 
         Args:
-            features: (N, size), of any length; N is the same in every process.
-            labels: int64 (N,).
+            features: (N, size), not normalised; N is equal in all processes.
+            labels: int64 (N,), target classes.
         """
         with torch.autocast(features.device.type, enabled=False):
             features = _Gather.apply(features.float(), self.group)
@@ -103,14 +103,14 @@ class PartialFC(MarginSoftmax):
         return loss, accuracy
 
     def _sample(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Centres (K, size), and each face's row among them; -1: in another process.
+        """Sample centres: (K, size), and each face's row among them, -1 if in another process.
 
         Args:
-            labels: int64 (N,), counted from this process's first identity.
+            labels: int64 (N,), relative to this process's first identity.
         """
         count = len(self.weight)
         places = torch.where((labels >= 0) & (labels < count), labels, count)
-        size = max(int(self.rate * count), min(len(labels), count))  # all of a batch's own fit
+        size = max(int(self.rate * count), min(len(labels), count))  # room for all target centres
         if size >= count:
             return self.weight, torch.where(places < count, places, -1)
         order = torch.rand(count + 1, device=labels.device)
@@ -122,7 +122,7 @@ class PartialFC(MarginSoftmax):
 
 
 def _take_own_rows(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Before loading: of all identities' centres, those of this process."""
+    """State dict hook: select this process's shard of the centres."""
     assert isinstance(module, PartialFC)
     weight = state.get(f"{prefix}weight")
     if weight is not None and len(weight) == module.n_identities:
@@ -130,7 +130,7 @@ def _take_own_rows(module: nn.Module, state: dict[str, Any], prefix: str, *_: An
 
 
 class _Gather(Function):
-    """(N, ...) of each process to (N * count, ...)."""
+    """All-gather (N, ...) to (N * count, ...), with gradients."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, group: Processes) -> Tensor:
@@ -144,7 +144,7 @@ class _Gather(Function):
 
 
 class _CrossEntropy(Function):
-    """Mean cross-entropy of logits (N, K) whose columns are spread over the processes."""
+    """Mean cross-entropy of logits (N, K) whose columns are sharded over the processes."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, group: Processes) -> Tensor:

@@ -1,1 +1,1 @@
-"""From a run to published weights and a Space."""
+"""Publish a run's weights and the demo Space."""

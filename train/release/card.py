@@ -1,4 +1,4 @@
-"""The model card: `model_card.md` filled from a release folder's own files."""
+"""Render the model card: `model_card.md` filled from a release folder's files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ ONNX_FILE, INT8_FILE = "model.onnx", "model_int8.onnx"
 
 
 def render_card(folder: Path, repo: str) -> str:
-    """Fill the card.
+    """Render the card.
 
     Args:
-        folder: with `config.json`, `evaluation.json` and `training.json` of the same weights.
+        folder: holds `config.json`, `evaluation.json` and `training.json` of the same weights.
         repo: `owner/name` on the Hub.
 
     Returns:
@@ -122,7 +122,7 @@ def _metadata(repo: str, evaluation: dict[str, Any], dataset: Dataset) -> ModelC
 
 
 def _tail(spec: ModelSpec, calibration: Calibration) -> dict[str, Any] | None:
-    """What thresholds rest on where no pair was there to show the rate."""
+    """Thresholds for large galleries, from the fitted tail."""
     tail = calibration.tail
     if tail is None:
         return None
@@ -154,7 +154,7 @@ def _interval(found: dict[str, float]) -> str:
 
 
 def _groups(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
-    """Tables of error rates by group: of the evaluation, and of the held-out identities."""
+    """Tables of error rates by group, of the evaluation and of the held-out identities."""
     parts = [(_evaluated_on(evaluation), evaluation)]
     if heldout := evaluation.get("heldout"):
         parts.append((f"held-out identities of {heldout['dataset']}", heldout))
@@ -163,7 +163,7 @@ def _groups(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _group_table(dataset: str, found: dict[str, Any]) -> dict[str, Any]:
     def share(group: dict[str, Any], kind: str, pairs: str) -> str:
-        stated = _interval(group[kind]) if group[kind] else "too few to say"
+        stated = _interval(group[kind]) if group[kind] else "too few pairs"
         return f"{stated} ({group[pairs]:,} pairs)"
 
     rows = []
@@ -181,7 +181,7 @@ def _group_table(dataset: str, found: dict[str, Any]) -> dict[str, Any]:
         "unnamed": f"{found['unnamed']:,}",
         "intervals": "Wilson's, widened to a bootstrap over people"
         if found["all_against_all"]
-        else "Wilson's, as if pairs were independent",
+        else "Wilson's, assuming independent pairs",
         "rows": rows,
     }
 
@@ -221,7 +221,7 @@ def _results(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _heldout_results(found: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """Of identities that were held out of training, all against all."""
+    """Results on held-out identities, all against all."""
     if not found or not found["fmr"] or not found["fnmr"]:
         return []
     which = (

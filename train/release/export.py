@@ -1,4 +1,4 @@
-"""Turn a run's best weights into the folder that ships."""
+"""Export a run's best weights to a release folder."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from train.release.quantize import COUNT, activation_ranges
 
 @torch.no_grad()
 def export(run: Path, target: Path, *, dataset: str, flip: bool = False) -> FaceEncoder:
-    """Round weights to float16, which halves the file; add what int8 needs, and the records.
+    """Round weights to float16, which halves the file; add activation ranges and the records.
 
-    Activation ranges are measured on some of the run's training faces.
+    Activation ranges for int8 are measured on a sample of the run's training faces.
 
     Args:
         run: folder of the run.
-        target: folder to write; its calibration and evaluation are dropped, as they held for other
-            weights.
-        dataset: key of `card.DATASETS`, for the model card.
-        flip: whether embeddings are to add the mirror image's, see `ModelSpec`.
+        target: folder to write; its calibration and evaluation are removed, because they are of
+            other weights.
+        dataset: key of `history.DATASETS`, for the model card.
+        flip: whether embeddings use flip test-time augmentation, see `ModelSpec`.
 
     Returns:
-        The encoder as it was written.
+        The exported encoder.
 
     Raises:
-        WeightsError: the run's best weights are no good, or a weight is too large for float16.
-        ValueError: the run has no records, or its packed faces are no longer there.
+        WeightsError: the run's best weights are damaged, or a weight is too large for float16.
+        ValueError: the run has no records, or its packed faces no longer exist.
     """
     encoder = FaceEncoder.from_pretrained(run / "best")
     configs, faces = _read_run(run)
@@ -67,9 +67,9 @@ def export(run: Path, target: Path, *, dataset: str, flip: bool = False) -> Face
 
 
 def _read_run(run: Path) -> tuple[list[dict[str, Any]], PackedFaces]:
-    """Settings of the run and its forerunners, and its data set."""
+    """Read the settings of the run and its predecessors, and its data set."""
     if not all((run / name).is_file() for name in (CHECKPOINT, "config.json", "metrics.csv")):
-        raise ValueError(f"{run} is no run of `python -m train fit`")
+        raise ValueError(f"{run} is not a run of `python -m train fit`")
     configs = _configs(run)
     return configs, open_pack(Path(configs[-1]["data"]))
 
@@ -77,7 +77,7 @@ def _read_run(run: Path) -> tuple[list[dict[str, Any]], PackedFaces]:
 def _training(
     run: Path, dataset: str, configs: list[dict[str, Any]], faces: PackedFaces
 ) -> dict[str, Any]:
-    """The content of `training.json`."""
+    """Make the content of `training.json`."""
     training = ~faces.heldout if configs[-1].get("heldout", True) else faces.labels >= 0
     return {
         "facehub": __version__,
@@ -91,19 +91,19 @@ def _training(
 
 
 def _teachers(configs: list[dict[str, Any]]) -> list[Path]:
-    """Files of the teachers' vectors, of all runs, each once."""
+    """List the teachers' files of all runs, each once."""
     names = (name for config in configs for name in config.get("teachers", []))
     return [Path(name) for name in dict.fromkeys(names)]
 
 
 def _configs(source: Path) -> list[dict[str, Any]]:
-    """Settings of the run, or of the weights that were exported, after those of its forerunners.
+    """Settings of a run, or of exported weights, preceded by those of its predecessors.
 
-    Of weights from the Hub, or without records, none: the first run's `init` then names them.
+    Weights from the Hub, or without records, have none: the first run's `init` then names them.
     """
     if not (source / CHECKPOINT).exists():
         records = source / "training.json"
         return json.loads(records.read_text())["configs"] if records.exists() else []
     own = json.loads((source / "config.json").read_text())
     earlier = _configs(Path(own["init"])) if own["init"] else []
-    return [*(config for config in earlier if config != own), own]  # exported over its own start
+    return [*(config for config in earlier if config != own), own]  # it may have replaced its init

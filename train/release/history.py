@@ -1,4 +1,4 @@
-"""How weights came to be, in words: the data sets and the runs."""
+"""Describe how weights were trained: data sets and runs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from facehub.model.spec import USUAL_HEAD, ModelSpec
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a card must say of the training faces.
+    """A training data set, as described on the model card.
 
     Attributes:
-        name: as its authors write it.
-        link: its page.
-        licence: what the weights inherit.
-        limits: whom it shows.
+        name: the authors' spelling.
+        link: web page.
+        licence: terms that the weights inherit.
+        limits: limits of its content.
     """
 
     name: str
@@ -49,7 +49,7 @@ MARGINS = {"arcface": "ArcFace", "cosface": "CosFace", "adaface": "AdaFace"}
 
 
 def describe_training(training: dict[str, Any], spec: ModelSpec, dataset: Dataset) -> str:
-    """The network and the runs that trained it, in sentences.
+    """Describe the network and its training runs in sentences.
 
     Args:
         training: content of `training.json`.
@@ -88,18 +88,18 @@ def describe_training(training: dict[str, Any], spec: ModelSpec, dataset: Datase
         parts.append("No identity was held out: these are the weights of the last epoch.")
     else:
         parts.append("The checkpoint was chosen on identities held out of training.")
-    parts.append("LFW chose nothing.")
+    parts.append("Nothing was chosen on LFW.")
     return " ".join(parts)
 
 
 def _teachers(settings: dict[str, Any]) -> list[str]:
-    """Files of vectors; until facehub 0.2 a run had one or none."""
+    """List the teachers' files; before facehub 0.2, a run had at most one."""
     one: str = settings.get("teacher", "")
     return [*settings.get("teachers", []), *([one] if one else [])]
 
 
 def describe_commands(training: dict[str, Any]) -> str:
-    """The commands that repeat the runs."""
+    """List the commands that repeat the runs."""
     lines = [f"python -m train pack FACES {training['configs'][0]['data']}"]
     for number in range(1, len(training["configs"]) + 1):
         init = f" init=RUN_{number - 1}" if number > 1 else ""

@@ -1,4 +1,4 @@
-"""One commit to the Hub, or a clear error and nothing left half done."""
+"""Upload files to the Hub in one commit; on an error, nothing is left half done."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from facehub.errors import FaceHubError
 
 
 class HubError(FaceHubError):
-    """Nothing was sent to the Hub, or nothing that it shows."""
+    """The upload to the Hub failed; the Hub shows nothing of it."""
 
 
 def push(
@@ -31,22 +31,22 @@ def push(
     create_pr: bool = False,
     variables: Mapping[str, str] | None = None,
 ) -> CommitInfo:
-    """Create the repository where it is missing, and send all files in one commit.
+    """Create the repository if it is missing, and upload all files in one commit.
 
-    A repository that was created for this is removed again if the commit fails.
+    If the commit fails, a repository created by this call is removed again.
 
     Args:
         files: content by path in the repository.
         repo: `owner/name`.
-        message: of the commit.
-        space: a Gradio Space rather than a model.
-        private: of a repository that is created.
-        revision: branch to commit to, made if missing; None for `main`.
-        create_pr: open a pull request instead of committing to the branch.
-        variables: of a Space that is created.
+        message: commit message.
+        space: whether the repository is a Gradio Space rather than a model.
+        private: whether a new repository is private.
+        revision: branch to commit to, created if missing; None: `main`.
+        create_pr: whether to open a pull request instead of committing to the branch.
+        variables: variables of a new Space.
 
     Raises:
-        HubError: no token, no network, no rights, or the Hub refuses.
+        HubError: there is no token, no network or no permission, or the Hub refuses.
     """
     api, kind = HfApi(library_name="facehub"), "space" if space else "model"
     operations = [CommitOperationAdd(path, content) for path, content in files.items()]
@@ -81,11 +81,11 @@ def push(
 
 
 _REASONS = {
-    401: "The Hub does not accept this token: `hf auth login`, or set HF_TOKEN.",
-    403: "This token may not write to {repo}: it needs write access there.",
-    404: "The Hub has no {repo} that this token may see.",
-    409: "{repo} was changed by somebody else at the same time: try again.",
-    429: "The Hub asks to wait (too many requests): try again in a few minutes.",
+    401: "The Hub does not accept this token: run `hf auth login`, or set HF_TOKEN.",
+    403: "This token has no write access to {repo}.",
+    404: "{repo} does not exist, or this token has no access to it.",
+    409: "Somebody else changed {repo} at the same time: try again.",
+    429: "The Hub received too many requests: try again in a few minutes.",
 }
 
 
@@ -94,14 +94,14 @@ def _clear_errors(repo: str) -> Iterator[None]:
     try:
         yield
     except LocalTokenNotFoundError as error:
-        raise HubError("There is no Hub token: `hf auth login`, or set HF_TOKEN.") from error
+        raise HubError("There is no Hub token: run `hf auth login`, or set HF_TOKEN.") from error
     except HFValidationError as error:
         raise HubError(f"{repo!r} is not a Hub repository id (owner/name).") from error
     except RevisionNotFoundError as error:
         raise HubError(f"{repo} has no such revision.") from error
     except HfHubHTTPError as error:
         status = error.response.status_code
-        reason = _REASONS.get(status, "The Hub answers with status {status}: try again later.")
+        reason = _REASONS.get(status, "The Hub returned status {status}: try again later.")
         raise HubError(reason.format(repo=repo, status=status)) from error
     except Exception as error:  # the client's network errors have no common base
-        raise HubError(f"{repo} could not be sent: {error}") from error
+        raise HubError(f"The upload to {repo} failed: {error}") from error

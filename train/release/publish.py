@@ -1,4 +1,4 @@
-"""A release: a run's weights, evaluation and card as one commit on the Hub."""
+"""Make a release: a run's weights, evaluation and model card, for one commit to the Hub."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from facehub.io.sources import find_pictures
 from facehub.model.graph import Precision, to_onnx
 from facehub.model.runtime import open_session
 from facehub.model.store import CONFIG_FILE, WEIGHTS_FILE, Weights, read_weights
-from facehub.turned import align_faces
+from facehub.rotated import align_faces
 from train.release.card import INT8_FILE, ONNX_FILE, render_card
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RECORDS = ("evaluation.json", "evaluation.png", "training.json", "metrics.csv", "curves.png")
-# Largest difference of an embedding's component from PyTorch's, on the faces in `examples/`.
+# Largest difference between components of the ONNX and PyTorch embeddings of `examples/`.
 TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "int8": 0.05}
 
 
@@ -29,7 +29,7 @@ class ReleaseError(FaceHubError):
 
 
 def release_folder(run: Path) -> Path:
-    """Where a run's release lies: `RUN/weights`, or the folder itself.
+    """Find a run's release folder: `RUN/weights`, or the folder itself.
 
     Raises:
         ReleaseError: neither holds weights.
@@ -41,10 +41,10 @@ def release_folder(run: Path) -> Path:
 
 
 def make_release(folder: Path, repo: str) -> dict[str, bytes]:
-    """All that goes to the Hub.
+    """Collect all files for the Hub.
 
     Args:
-        folder: weights, calibrated and evaluated, with the run's records.
+        folder: calibrated and evaluated weights, with the run's records.
         repo: `owner/name`, for the card.
 
     Returns:
@@ -66,7 +66,9 @@ def make_release(folder: Path, repo: str) -> dict[str, bytes]:
         raise ReleaseError(f"{folder} lacks {', '.join(missing)}: {evaluate}.")
     evaluation = json.loads((folder / "evaluation.json").read_text())
     measured = evaluation["fingerprint"]
-    same = measured == spec.fingerprint or weights.was(measured)  # as facehub 0.1 wrote it
+    same = measured == spec.fingerprint or weights.has_fingerprint_v1(
+        measured
+    )  # as facehub 0.1 wrote it
     if not same or evaluation["threshold"] != spec.threshold:
         raise ReleaseError(
             f"evaluation.json was measured with other weights or another threshold: {evaluate}."
@@ -81,7 +83,7 @@ def make_release(folder: Path, repo: str) -> dict[str, bytes]:
 
 
 def checked_onnx(weights: Weights, precision: Precision = "float32") -> bytes:
-    """The network as ONNX, once it agrees with PyTorch on the faces in `examples/`.
+    """Export the network to ONNX, and compare it with PyTorch on the faces in `examples/`.
 
     Args:
         weights: of a ResNet18.

@@ -1,4 +1,4 @@
-"""Activation ranges, which int8 inference needs: measured on training faces."""
+"""Measure activation ranges for int8 inference on training faces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from facehub.model.spec import ModelSpec, Range
 from facehub.model.store import read_weights, write_spec
 from train.data.sample import sample_training
 
-COUNT = 512  # faces that the ranges are measured on
+COUNT = 512  # number of faces for the measurement
 BATCH_SIZE = 32
 _SMALLEST = 1e-6  # width of the range of a layer that is always zero
 
@@ -27,20 +27,20 @@ _SMALLEST = 1e-6  # width of the range of a layer that is always zero
 def activation_ranges(
     tensors: Mapping[str, np.ndarray], spec: ModelSpec, crops: np.ndarray
 ) -> dict[str, Range]:
-    """The range of each activation: the mean, over faces, of a face's lowest and highest value.
+    """Measure the range of each activation: means over faces of the lowest and highest value.
 
-    A rare face with larger values is cut off a little, so that all others get finer steps.
+    Rare larger values are clipped, which gives all others finer steps.
 
     Args:
         tensors: weights by name.
-        spec: how they are used. With `flip`, the crops' mirror images are measured, too.
+        spec: how the weights are used. With `flip`, flipped crops are measured too.
         crops: uint8 (N, height, width, 3), RGB, aligned training faces; N at least 1.
 
     Returns:
-        (low, high) by the names of `facehub.model.resnet18.activations`.
+        {name from `facehub.model.resnet18.activations`: (low, high)}.
 
     Raises:
-        ImageFormatError: crops of another shape or dtype.
+        ImageFormatError: the crops have another shape or dtype.
     """
     crops = check_crops(crops, spec.template)
     names = activations(spec)
@@ -66,25 +66,25 @@ def activation_ranges(
 def quantize(folder: Path, faces: Path, *, count: int = COUNT) -> np.ndarray:
     """Measure a weight folder's activation ranges; only its `config.json` is rewritten.
 
-    Weights of facehub 0.1 get their known answer and fingerprint of version 2 at the same time.
+    Weights of facehub 0.1 also get a known answer and a version 2 fingerprint.
 
     Args:
-        folder: weights of a ResNet18.
-        faces: packed data set, or aligned faces; held-out identities are left out.
-        count: how many of them to measure.
+        folder: weight folder of a ResNet18.
+        faces: packed data set, or aligned faces; held-out identities are excluded.
+        count: number of faces to measure.
 
     Returns:
-        float32 (M,), cosine of the int8 and the float32 embedding of each face that was measured.
+        float32 (M,), cosine similarity of the int8 and the float32 embedding of each face.
 
     Raises:
-        WeightsError: no such weights, an ONNX network, or one that int8 changes too much.
-        ArchiveError, ImageError, ValueError: the faces cannot be read or do not fit.
+        WeightsError: the weights are missing or an ONNX network, or int8 changes them too much.
+        ArchiveError, ImageError, ValueError: the faces cannot be read or have the wrong size.
     """
     if not folder.is_dir():
         raise WeightsError(f"There is no folder {folder}.")
     weights = read_weights(folder)
     if isinstance(weights.content, bytes):
-        raise WeightsError("Only a ResNet18 is quantised; an ONNX network runs as its file is.")
+        raise WeightsError("Only a ResNet18 can be quantised; an ONNX network runs unchanged.")
     crops = sample_training(faces, count)
     ranges = activation_ranges(weights.content, weights.spec, crops)
     weights = dataclasses.replace(

@@ -1,4 +1,4 @@
-"""The demo as a Space: the files that it runs on, with the front matter that the host reads."""
+"""Make the demo Space: its files, and the front matter that the host reads."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ LEFT_OUT = ("__pycache__", ".pyc")
 
 
 def make_space(model: str | None = None) -> dict[str, bytes]:
-    """All files of the Space.
+    """Collect all files of the Space.
 
     Args:
-        model: weights to load from the Hub, `owner/name@commit`; None sends those of this checkout.
+        model: weights to load from the Hub, `owner/name@commit`; None: this checkout's weights.
 
     Returns:
         Content by path.
@@ -37,7 +37,7 @@ def make_space(model: str | None = None) -> dict[str, bytes]:
 
 
 def _with_model(readme: str, model: str) -> str:
-    """Name the weights in the front matter, so that the host fetches them when it builds."""
+    """Name the weights in the front matter, so the host downloads them at build time."""
     repo, _, revision = model.partition("@")
     card = RepoCard(readme, ignore_metadata_errors=False)
     card.data["models"] = [repo]

@@ -1,4 +1,4 @@
-"""What all formats share."""
+"""Types shared by all formats."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from facehub.errors import ImageTooLargeError
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A picture that may be decoded.
+    """An encoded picture that is safe to decode.
 
     Attributes:
-        data: the file, without what the first picture can be shown without.
-        orientation: 1 to 8, as in EXIF; None where the decoder's metadata says it.
-        wide: whether it has several channels of 16 bits; Pillow keeps only the upper half of each.
+        data: the file, stripped to the parts that the first picture needs.
+        orientation: 1 to 8, as in EXIF; None if the decoder applies it.
+        wide: whether it has several 16-bit channels, of which Pillow keeps only the upper byte.
     """
 
     data: bytes
@@ -23,7 +23,7 @@ class Prepared:
 
 
 def too_many(limit: int, parts: str) -> ImageTooLargeError:
-    """The error for a picture stored in too many parts."""
+    """Make the error for a picture stored in too many parts."""
     return ImageTooLargeError(
-        f"The picture is stored in more than {limit:,} {parts}, which no camera does; save it anew."
+        f"The picture is stored in more than {limit:,} {parts}, as no camera does; save it again."
     )

@@ -1,4 +1,4 @@
-"""BMP: rows of pixels. Pillow decodes run lengths pixel by pixel in Python: these are refused."""
+"""BMP. Run-length encoding is refused: Pillow decodes it pixel by pixel in Python."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _RUN_LENGTHS = (1, 2)
 
 
 def prepare(data: bytes, max_pixels: int) -> Prepared:
-    """Find out whether Pillow decodes it fast.
+    """Refuse run-length encoding.
 
     Args:
         data: the file.
         max_pixels: not used: Pillow reads the size without decoding.
 
     Raises:
-        ImageFormatError: it holds run lengths.
+        ImageFormatError: the picture is run-length encoded.
     """
     header, compression = (int.from_bytes(data[i : i + 4], "little") for i in (14, 30))
     if header != _OS2_HEADER and compression in _RUN_LENGTHS:
         raise ImageFormatError(
-            "BMP pictures with run-length compression are not read; save it as PNG."
+            "BMP pictures with run-length compression are not supported; save it as PNG."
         )
     return Prepared(data, 1)

@@ -1,4 +1,4 @@
-"""The orientation of a picture, which is all that facehub wants from its metadata."""
+"""Read a picture's orientation, the only metadata that facehub uses."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ ORIENTATION = 0x0112
 _XMP = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 _SHORT = 3
 
-# How a stored picture is turned upright (EXIF 2.32, tag 0x0112).
-_UPRIGHT = {
+# The transform that each orientation asks for (EXIF 2.32, tag 0x0112).
+_TRANSFORMS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -26,25 +26,25 @@ _UPRIGHT = {
 def orientation_of(exif: bytes, xmp: bytes = b"") -> int:
     """Read the orientation from EXIF, else from XMP.
 
-    Only the first directory is looked at: nothing is followed, so that no loop or claimed size
-    costs anything.
+    Only the first directory is read and no offset is followed, so loops and false sizes cost
+    nothing.
 
     Args:
-        exif: with or without "Exif" before it; may be empty or damaged.
+        exif: with or without the leading "Exif"; may be empty or damaged.
         xmp: may be empty.
 
     Returns:
-        1 to 8; 1 (upright) where neither says anything sensible.
+        1 to 8; 1 (upright) if neither holds a valid value.
     """
     found = _in_exif(exif.removeprefix(b"Exif\0\0"))
     if found is None and (match := _XMP.search(xmp)):
         found = int(match[1])
-    return found if found in _UPRIGHT else 1
+    return found if found in _TRANSFORMS else 1
 
 
-def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Turn a picture by its orientation; one that needs no turning is not copied."""
-    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+def apply_orientation(image: Image.Image, orientation: int) -> Image.Image:
+    """Rotate or flip a picture upright; returns `image` itself if it is upright already."""
+    return image.transpose(_TRANSFORMS[orientation]) if orientation in _TRANSFORMS else image
 
 
 def _in_exif(exif: bytes) -> int | None:

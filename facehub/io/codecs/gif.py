@@ -1,4 +1,4 @@
-"""GIF: a header, and blocks of at most 255 bytes. Only the first frame is kept."""
+"""GIF: a header and blocks of at most 255 bytes. Only the first frame is kept."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ MAX_BLOCKS = 300_000  # 32 MB are 131,586 full blocks
 
 _HEADER = 13
 _EXTENSION, _IMAGE, _END = b"!", b",", b";"
-_CONTROL = 0xF9  # the kind of extension that says which colour is transparent
+_CONTROL = 0xF9  # graphic control extension: says which colour is transparent
 
 
 def prepare(data: bytes, max_pixels: int) -> Prepared:
-    """Keep the colours and the first frame; comments and further frames are left out.
+    """Keep the colour table and the first frame; drop comments and further frames.
 
     Args:
         data: the file.
@@ -38,17 +38,17 @@ def prepare(data: bytes, max_pixels: int) -> Prepared:
             parts += [control, data[position:end], _END]
             break
         else:
-            break  # Pillow says what is wrong
+            break  # Pillow reports the damage
     return Prepared(b"".join(parts), 1)
 
 
 def _colours(flags: bytes) -> int:
-    """Bytes of the table of colours that these flags announce."""
+    """Size in bytes of the colour table that these flags announce."""
     return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
 
 
 def _end_of_blocks(data: bytes, position: int, room: int) -> tuple[int, int]:
-    """Where blocks end, and how many more there may be."""
+    """Return (end of the blocks, number of blocks still allowed)."""
     while True:
         room -= 1
         if room < 0:

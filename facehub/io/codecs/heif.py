@@ -6,12 +6,12 @@ import re
 
 from facehub.io.codecs.base import Prepared
 
-# An entry of the list of items ("infe", of version 2 or 3) whose type is "Exif".
+# An item info entry ("infe", version 2 or 3) of type "Exif".
 _EXIF_ITEM = re.compile(rb"(infe(?:\x02.{3}.{2}|\x03.{3}.{4}).{2})Exif", re.DOTALL)
 
 
 def prepare(data: bytes, max_pixels: int) -> Prepared:
-    """Hide EXIF, whose tags Pillow would read all at once; boxes of their own say how to turn it.
+    """Hide EXIF, all tags of which Pillow would read; separate boxes hold the rotation.
 
     Args:
         data: the file.

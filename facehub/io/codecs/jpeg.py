@@ -1,7 +1,7 @@
-"""JPEG: segments before the first scan, and scans.
+"""JPEG: segments before the first scan, then scans.
 
-A progressive picture is refined scan by scan, and each scan goes through all of its blocks: 1,500
-scans of almost nothing in a file of 169 KB take minutes.
+A progressive picture is refined scan by scan, and each scan visits all of its blocks: 1,500 nearly
+empty scans in a file of 169 KB take minutes to decode.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from facehub.io.codecs.base import Prepared, too_many
 from facehub.io.codecs.exif import orientation_of
 
 MAX_MARKERS = 2000  # 255 parts of a colour profile, 512 of a 32 MB comment, and 12 of each scan
-MAX_SCANS = 100  # usual are 1 and 10
+MAX_SCANS = 100  # 1 and 10 are usual
 MAX_SCAN_PIXELS = 1_000_000_000  # pixels of the picture, times scans: about 2 seconds
 
-_MARKER = re.compile(rb"\xff+([^\x00\xff])")  # and the marker's code
-_NEXT = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")  # among coded pixels, where restarts count not
-_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # have no length
+_MARKER = re.compile(rb"\xff+([^\x00\xff])")  # captures the marker's code
+_NEXT = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")  # among coded pixels; skips restart markers
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDD})
-_JFIF, _EXIF, _ADOBE = 0xE0, 0xE1, 0xEE  # the first and the last say what the channels are
+_JFIF, _EXIF, _ADOBE = 0xE0, 0xE1, 0xEE  # JFIF and Adobe define the colour channels
 _KEPT = _FRAMES | _TABLES | {_JFIF, _ADOBE}
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def prepare(data: bytes, max_pixels: int) -> Prepared:
-    """Leave out all that is not needed to decode; read the orientation.
+    """Keep only the segments that decoding needs; read the orientation.
 
     Args:
         data: the file.
-        max_pixels: of the picture; Pillow refuses more without decoding.
+        max_pixels: largest number of pixels; Pillow refuses more without decoding.
 
     Raises:
         ImageTooLargeError: too many segments or scans.
@@ -71,16 +71,16 @@ def prepare(data: bytes, max_pixels: int) -> Prepared:
 
 
 def check_scans(data: bytes, position: int, pixels: int, max_scans: int = MAX_SCANS) -> None:
-    """Count the scans of one picture.
+    """Refuse a picture with too many scans.
 
     Args:
         data: the file.
-        position: where to begin.
-        pixels: of the picture.
-        max_scans: most scans.
+        position: offset to start from, in bytes.
+        pixels: number of pixels of the picture.
+        max_scans: largest number of scans.
 
     Raises:
-        ImageTooLargeError: too many scans, alone or for so many pixels, or too many segments.
+        ImageTooLargeError: too many scans, too many scans times pixels, or too many segments.
     """
     scans = 0
     for _ in range(MAX_MARKERS):

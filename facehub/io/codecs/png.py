@@ -1,4 +1,4 @@
-"""PNG: chunks. Texts and colour profiles are compressed, and may be a thousand times as large."""
+"""PNG: chunks. Compressed texts and colour profiles may inflate a thousandfold."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import zlib
 from facehub.io.codecs.base import Prepared, too_many
 from facehub.io.codecs.exif import orientation_of
 
-MAX_CHUNKS = 65_536  # 32 MB in the smallest usual pieces, of 8 KB, are 4,096
-MAX_TEXT = 1024 * 1024  # bytes of a text that may hold an orientation, when decompressed
+MAX_CHUNKS = 65_536  # 32 MB in chunks of 8 KB, the smallest usual size, are 4,096
+MAX_TEXT = 1024 * 1024  # decompressed bytes of a text that may hold an orientation
 
 _SIGNATURE = 8
 _EXIF_TEXTS = (b"Raw profile type exif\0", b"Raw profile type APP1\0")  # ImageMagick's
@@ -16,9 +16,9 @@ _XMP_TEXT = b"XML:com.adobe.xmp\0"
 
 
 def prepare(data: bytes, max_pixels: int) -> Prepared:
-    """Keep the chunks without which no picture can be shown, and transparency.
+    """Keep the critical chunks and transparency.
 
-    So an animation shows the picture that programs show which know no animations.
+    An animation is reduced to its default image, which viewers without APNG support show.
 
     Args:
         data: the file.
@@ -59,11 +59,11 @@ def _is_wide(data: bytes) -> bool:
 
 
 def _is_critical(kind: bytes) -> bool:
-    return len(kind) < 4 or not kind[0] & 0x20  # a cut or odd one is left for Pillow to refuse
+    return len(kind) < 4 or not kind[0] & 0x20  # a truncated chunk is left for Pillow to refuse
 
 
 def _text(kind: bytes, content: bytes) -> bytes:
-    """The text of a chunk; empty where it is damaged or larger than `MAX_TEXT`."""
+    """The text of a chunk; empty if it is damaged or larger than `MAX_TEXT`."""
     rest = content.partition(b"\0")[2]
     if kind == b"tEXt":
         return rest[:MAX_TEXT]
@@ -84,7 +84,7 @@ def _text(kind: bytes, content: bytes) -> bytes:
 
 
 def _from_hex(text: bytes) -> bytes:
-    """A profile: a new line, its name, its length, and hexadecimal digits in lines."""
+    """Parse a raw profile: an empty line, its name, its length, then lines of hex digits."""
     try:
         return bytes.fromhex("".join(text.decode("ascii").split("\n")[3:]))
     except ValueError:

@@ -1,6 +1,6 @@
-"""TIFF: a directory of tags for each page. Only the first page is kept, with the tags it needs.
+"""TIFF: one directory of tags per page. Only the first page and the tags it needs are kept.
 
-Decoders read every tag at once, and 65,535 tags may all say that the whole file is their value.
+Decoders read every tag at once, and 65,535 tags may each claim the whole file as their value.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from facehub.io.codecs.jpeg import check_scans
 
 MAX_PARTS = 400_000  # strips or tiles: 40 megapixels in tiles of 16 x 16 are 156,250
 MAX_JPEG_PARTS = 10_000
-MAX_VALUE = 512 * 1024  # bytes of another tag; a table of colours has 393,216
-MAX_JPEG_SCANS = 4  # one, or one for each channel
+MAX_VALUE = 512 * 1024  # bytes of any other tag; a colour table has 393,216
+MAX_JPEG_SCANS = 4  # one, or one per channel
 
 _WIDTH, _HEIGHT, _COMPRESSION, _ORIENTATION = 256, 257, 259, 274
 _BITS, _COLOURS, _PLANES, _NUMBERS = 258, 262, 284, 339
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
-_PLACES, _SIZES = (273, 324), (279, 325)  # of strips, of tiles
+_PLACES, _SIZES = (273, 324), (279, 325)  # tags of (strips, tiles)
 _OTHERS = (266, 277, 278, 317, 320, 338, 347, 529, 530, 531, 532)
 _USED = (_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOURS, _PLANES, _TILE_WIDTH, _TILE_HEIGHT)
 _KEPT = frozenset((*_USED, _NUMBERS, *_PLACES, *_SIZES, *_OTHERS))
@@ -31,22 +31,22 @@ _TYPES = {1: "B", 2: "c", 3: "H", 4: "I", 5: "II", 6: "b", 7: "B", 8: "h", 9: "i
 
 @dataclass(frozen=True)
 class _Entry:
-    """A tag: its line in the directory, and its values where these are whole numbers."""
+    """A tag: its 12 bytes in the directory, and its values if they are whole numbers."""
 
     line: bytes
     values: tuple[int, ...]
 
 
 def prepare(data: bytes, max_pixels: int) -> Prepared:
-    """Keep the first page: a new directory after the pixels, which stay where they are.
+    """Keep the first page: append a new directory; the pixels stay where they are.
 
     Args:
         data: the file.
-        max_pixels: of the picture; its tiles may have twice as many.
+        max_pixels: largest number of pixels; the tiles may cover twice as many.
 
     Raises:
         ImageDecodeError: the directory is damaged.
-        ImageFormatError: a compression that is not of photos.
+        ImageFormatError: the compression is not one that photos use.
         ImageTooLargeError: too many or too large tiles, or too many scans.
     """
     order = "<" if data[:2] == b"II" else ">"
@@ -70,7 +70,7 @@ def prepare(data: bytes, max_pixels: int) -> Prepared:
 
 
 def _read(data: bytes, order: str) -> dict[int, _Entry]:
-    """The wanted tags of the first directory."""
+    """Read the needed tags of the first directory."""
     (start,) = struct.unpack_from(f"{order}I", data, 4)
     (count,) = struct.unpack_from(f"{order}H", data, start)
     entries: dict[int, _Entry] = {}
@@ -121,7 +121,7 @@ def _check_compression(data: bytes, entries: dict[int, _Entry]) -> None:
     compression = _number(entries, _COMPRESSION) if _COMPRESSION in entries else 1
     if compression not in _COMPRESSIONS:
         raise ImageFormatError(
-            "TIFF pictures are read without compression, or with LZW, Deflate, PackBits or JPEG; "
+            "Supported TIFF compressions are none, LZW, Deflate, PackBits and JPEG; "
             "save it as PNG or JPEG."
         )
     places, sizes = (
@@ -130,8 +130,8 @@ def _check_compression(data: bytes, entries: dict[int, _Entry]) -> None:
     )
     parts = list(zip(places, sizes, strict=False))
     there = sum(max(0, min(size, len(data) - place)) for place, size in parts)
-    if there > 2 * len(data):  # each would be read as a whole
-        raise ImageTooLargeError("The strips or tiles of the picture overlap; save it anew.")
+    if there > 2 * len(data):  # the decoder would read each overlapping part in full
+        raise ImageTooLargeError("The strips or tiles of the picture overlap; save it again.")
     if compression != _JPEG:
         return
     if len(parts) > MAX_JPEG_PARTS:

@@ -1,4 +1,4 @@
-"""WebP: chunks, which libwebp walks through by itself, and stops after the first frame."""
+"""WebP: libwebp reads the chunks safely and stops after the first frame."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from facehub.io.codecs.base import Prepared
 
 
 def prepare(data: bytes, max_pixels: int) -> Prepared:
-    """The file as it is."""
+    """Return the file unchanged."""
     return Prepared(data)

@@ -52,13 +52,13 @@ def test_a_killed_worker_loses_no_photo(tmp_path: Path, log: Path) -> None:
 def test_a_photo_that_kills_every_worker_is_an_error(tmp_path: Path, log: Path) -> None:
     found, _ = run(photos("a", "b", "die", "c"), tmp_path, workers=1)
     assert [p.error is None for p in found] == [True, True, False, True]
-    assert "The process that searched this picture ended" in str(found[2].error)
+    assert "The process that searched this picture died" in str(found[2].error)
     assert begun(log) == {"a": 1, "b": 1, "die": 3, "c": 1}
 
 
 @pytest.mark.parametrize(
     ("config", "error", "message"),
-    [(Broken(), WeightsError, "no weights"), (Dead(), FaceHubError, "end before they begin")],
+    [(Broken(), WeightsError, "no weights"), (Dead(), FaceHubError, "die at the start")],
 )
 def test_workers_that_cannot_begin(
     tmp_path: Path, config: FakeConfig, error: type[FaceHubError], message: str

@@ -103,7 +103,7 @@ def test_a_folder_with_other_files_stays(tmp_path: Path, log: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks of this kind")
 def test_one_process_at_a_time(tmp_path: Path, log: Path) -> None:
     def embed_meanwhile(*_: object, **__: object) -> None:
-        with pytest.raises(FaceHubError, match="Another process works in"):
+        with pytest.raises(FaceHubError, match="Another process uses"):
             embed(photos("a"), tmp_path / "parts")
         raise KeyboardInterrupt
 

@@ -93,7 +93,7 @@ def test_without_commit_the_old_file_stays(tmp_path: Path, suffix: str) -> None:
 
 
 def test_bad_paths(tmp_path: Path) -> None:
-    with pytest.raises(FaceHubError, match=r"should end with \.npz, \.csv, \.jsonl or \.parquet\."):
+    with pytest.raises(FaceHubError, match=r"must end with \.npz, \.csv, \.jsonl or \.parquet\."):
         check_suffix(tmp_path / "table.txt", ".npz")
     with pytest.raises(FaceHubError, match="cannot be written: No such file"):
         open_table(tmp_path / "nothing" / "table.csv", COLUMNS)

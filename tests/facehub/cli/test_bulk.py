@@ -109,10 +109,10 @@ def test_enrol_reports_what_it_leaves_out(
     assert stdout == f"2 of 3 photos enrolled; {gallery} holds 2 people, 2 templates\n"
     ignored = [line for line in stderr.splitlines() if line.startswith("ignored: ")]
     assert ignored == [
-        f"ignored: {people / 'Empty'}/: a folder without a picture that is read",
-        f"ignored: {people / 'Texts'}/: a folder without a picture that is read",
+        f"ignored: {people / 'Empty'}/: a folder without a supported picture",
+        f"ignored: {people / 'Texts'}/: a folder without a supported picture",
         f"ignored: {people / 'both.png'}: not in a sub-folder",
-        f"ignored: {people / 'Texts' / 'notes.txt'}: not the name of a picture that is read",
+        f"ignored: {people / 'Texts' / 'notes.txt'}: not a supported picture suffix",
     ]
     assert f"error: {people / 'Grace' / 'text.jpg'}: " in stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["people", "people.db"]

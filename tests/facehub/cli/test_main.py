@@ -165,7 +165,7 @@ def test_enrol_largest(run: Run, tmp_path: Path, photos: Path) -> None:
     [
         (None, "is not a folder or zip; use --name"),
         ([], "has no sub-folder per person"),
-        (["Ann"], "holds no picture that is read"),
+        (["Ann"], "holds no supported picture"),
     ],
     ids=["photo", "empty folder", "empty sub-folder"],
 )
@@ -394,7 +394,7 @@ def test_approximate_search(
     )
     code, stdout, _ = run("identify", address, photos / "both.png")
     assert code == 0
-    assert stdout.endswith("\napproximate search: somebody in the gallery may have been missed\n")
+    assert stdout.endswith("\napproximate search: people in the gallery may have been missed\n")
     code, stdout, _ = run("identify", address, photos / "both.png", "--json")
     assert json.loads(stdout)["exact"] is False
     code, stdout, _ = run("identify", address, photos / "both.png", "-o", tmp_path / "found.csv")
@@ -500,7 +500,7 @@ def test_gallery_purge(run: Run, gallery: Path) -> None:
 def test_no_gallery_s_address(run: Run, tmp_path: Path, photos: Path, address: str) -> None:
     code, _, stderr = run("enrol", tmp_path / address, photos / "hopper.jpg", "--name", "Ann")
     assert code == 5
-    assert f"name a file like {address}.db" in stderr
+    assert f"use a file name like {address}.db" in stderr
 
 
 # --- embed and info -------------------------------------------------------------------------------

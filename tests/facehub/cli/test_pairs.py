@@ -108,7 +108,7 @@ def test_the_faces_compared_are_said(run: Run, folder: Path) -> None:
     assert f"{folder / 'both.png'} (face 2), {folder / 'hopper.jpg'}: same person" in stdout
     stdout = run("verify", "--pairs", path)[1]
     assert stdout.endswith(
-        ": cannot tell, In the first picture: 2 faces were found where exactly "
+        ": cannot tell, In the first picture: 2 faces were found, but exactly "
         "one was expected. Crop the picture so that it shows one.\n"
     )
 

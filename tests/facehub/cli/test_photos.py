@@ -191,4 +191,4 @@ def test_a_copy_of_no_known_kind_is_refused_before_the_work(
     """Before it is seen that there is nothing to copy."""
     code, _, stderr = run("gallery", "copy", tmp_path / "nothing.db", tmp_path / target)
     assert code == 5
-    assert f"{target} is no gallery's address" in stderr
+    assert f"{target} is not a gallery address" in stderr

@@ -81,7 +81,7 @@ def test_what_does_not_go(run: Run, tmp_path: Path, words: str, code: int, messa
 @pytest.mark.parametrize("command", ["verify - PHOTO", "identify GALLERY -"])
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "The file is empty"), (b"no picture", "not a picture that facehub reads")],
+    [(b"", "The file is empty"), (b"no picture", "not a picture in a supported format")],
 )
 def test_what_is_no_picture(
     run: Run,

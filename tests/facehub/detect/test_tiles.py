@@ -114,4 +114,4 @@ def test_square_is_cut_at_the_border() -> None:
 def test_box() -> None:
     box = Box(10, 20, 40, 30)
     assert (box.middle, box.side) == ((25, 25), 30)
-    assert box.placed(2, 5, -5) == (25, 35, 85, 55)
+    assert box.transformed(2, 5, -5) == (25, 35, 85, 55)

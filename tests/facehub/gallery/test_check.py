@@ -14,9 +14,9 @@ import pytest
 from facehub import Candidate, Entry, MemoryGallery, SqliteGallery
 from facehub.gallery.check import (
     SIMILARITY,
-    _agree,
+    _is_correct,
     _product,
-    check_soundness,
+    check_integrity,
     sample_probes,
     template_fault,
 )
@@ -62,12 +62,17 @@ def test_the_product_by_hand() -> None:
 )
 def test_answers_agree(found: list[tuple[str, float]], agrees: bool) -> None:
     candidates = [Candidate(name, similarity, 0, "") for name, similarity in found]
-    assert _agree(candidates, [(0.9, "Ann"), (0.5, "Bob"), (0.5, "Cid")]) == agrees
+    assert _is_correct(candidates, [(0.9, "Ann"), (0.5, "Bob"), (0.5, "Cid")]) == agrees
 
 
 @pytest.mark.parametrize(
     ("row", "words"),
-    [(X, None), (2 * X, "length 1"), (X * np.nan, "length 1"), (X[:4], "8 finite numbers")],
+    [
+        (X, None),
+        (2 * X, "L2-normalised"),
+        (X * np.nan, "L2-normalised"),
+        (X[:4], "8 finite, L2-normalised"),
+    ],
 )
 def test_template_fault(row: np.ndarray, words: str | None) -> None:
     digest = bytes.fromhex(Entry("", row).digest)
@@ -83,7 +88,7 @@ def test_a_template_that_has_changed_in_memory() -> None:
     template = gallery.examples("Bob")[1].template
     template.setflags(write=True)
     template[0] = 0.5
-    assert check_soundness(gallery).faults == (
+    assert check_integrity(gallery).faults == (
         "A template of Bob is not the one that was enrolled: its digest differs.",
     )
 
@@ -105,11 +110,11 @@ def overwrite(slot: int) -> Callable[[sqlite3.Connection], object]:
     ("change", "fault"),
     [
         (overwrite(1), "A template of Bob is not the one that was enrolled: its digest differs."),
-        (overwrite(3), "A template that was removed has not been overwritten."),
+        (overwrite(3), "A removed template has not been overwritten."),
         (spoil("UPDATE template SET digest = NULL WHERE slot = 0"), "digest differs"),
-        (spoil("UPDATE gallery SET templates = 7"), "3 templates, where 7 were counted"),
+        (spoil("UPDATE gallery SET templates = 7"), "3 templates, but the stored count is 7"),
         (spoil("INSERT INTO person (name) VALUES ('Eve')"), "Eve has no template."),
-        (spoil("DELETE FROM person WHERE name = 'Ann'"), "people who are not there"),
+        (spoil("DELETE FROM person WHERE name = 'Ann'"), "people who do not exist"),
         (spoil("DELETE FROM block"), "1 blocks of templates are missing"),
         (spoil("UPDATE block SET templates = x'00'"), "1 blocks of templates are missing"),
     ],
@@ -121,11 +126,11 @@ def test_faults_in_sqlite(
     with SqliteGallery(path, FINGERPRINT, SIZE) as gallery:
         gallery.add_many([*ENTRIES, Entry("Dan", X)])
         gallery.remove("Dan")
-        assert check_soundness(gallery).faults == ()
+        assert check_integrity(gallery).faults == ()
         with closing(sqlite3.connect(path)) as db:
             change(db)
             db.commit()
-        faults = check_soundness(gallery).faults
+        faults = check_integrity(gallery).faults
     assert any(fault in each for each in faults)
 
 
@@ -141,7 +146,7 @@ def test_an_index_that_sqlite_finds_damaged(tmp_path: Path) -> None:
     data[page * size - 1] ^= 1  # the first entry says that it is of another row
     path.write_bytes(data)
     with SqliteGallery(path, FINGERPRINT, SIZE) as gallery:
-        assert any(fault.startswith("SQLite finds: ") for fault in gallery.faults())
+        assert any(fault.startswith("SQLite reports: ") for fault in gallery.faults())
 
 
 @pytest.mark.parametrize(
@@ -154,10 +159,16 @@ def test_an_index_that_sqlite_finds_damaged(tmp_path: Path) -> None:
         (
             "UPDATE facehub.template t SET code = o.code FROM facehub.template o "
             "WHERE o.gallery = t.gallery AND t.person = 1 AND o.person <> 1",
-            "A template of Ann is searched as another one: its code differs.",
+            "The float16 code of a template of Ann does not match the template.",
         ),
-        ("UPDATE facehub.gallery SET people = 7", "2 people and 3 templates, where 7 and 3"),
-        ("UPDATE facehub.gallery SET templates = 7", "2 people and 3 templates, where 2 and 7"),
+        (
+            "UPDATE facehub.gallery SET people = 7",
+            "2 people and 3 templates, but the stored counts are 7 and 3",
+        ),
+        (
+            "UPDATE facehub.gallery SET templates = 7",
+            "2 people and 3 templates, but the stored counts are 2 and 7",
+        ),
         ("INSERT INTO facehub.person SELECT id, 99, 'Eve' FROM facehub.gallery", "Eve has no"),
     ],
 )
@@ -168,10 +179,10 @@ def test_faults_in_postgresql(postgres: PostgresServer, query: str, fault: str) 
     address = postgres.address("people").replace("/postgres?", "/checked?")
     with PostgresGallery(address, FINGERPRINT, SIZE) as gallery:
         gallery.add_many(ENTRIES)
-        assert check_soundness(gallery).faults == ()
+        assert check_integrity(gallery).faults == ()
         with psycopg.connect(
             host=str(postgres.folder), user="facehub", dbname="checked", autocommit=True
         ) as admin:
             admin.execute(query.encode())
-        faults = check_soundness(gallery).faults
+        faults = check_integrity(gallery).faults
     assert any(fault in each for each in faults)

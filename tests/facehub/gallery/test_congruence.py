@@ -12,7 +12,7 @@ import pytest
 from facehub import Entry, Gallery, GalleryError
 from facehub.gallery import check, matrix
 from facehub.gallery.base import MAX_NAME, clean_name
-from facehub.gallery.check import Soundness, check_soundness
+from facehub.gallery.check import IntegrityReport, check_integrity
 from tests.facehub.gallery.conftest import NewGallery
 
 SIZE = 4
@@ -314,7 +314,7 @@ def test_bad_probes(new_gallery: NewGallery, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0, 1.01, 1e30])
 def test_probes_that_are_no_embeddings(new_gallery: NewGallery, bad: float) -> None:
     """Of nan nothing is above any threshold; of a long one, everything is."""
-    with pytest.raises(GalleryError, match="Probes must be finite and of length 1"):
+    with pytest.raises(GalleryError, match="Probes must be finite and L2-normalised"):
         filled(new_gallery, Ann=[X]).search(np.stack([X, np.where(X > 0, np.float32(bad), X)]))
 
 
@@ -445,11 +445,11 @@ def test_a_sound_gallery(new_gallery: NewGallery, monkeypatch: pytest.MonkeyPatc
     people.add("twin", people.examples("person 3")[0].template)
     people.remove("person 5")
     assert people.exact
-    assert check_soundness(people, 50) == Soundness(61, people.n_templates, 50, ())
+    assert check_integrity(people, 50) == IntegrityReport(61, people.n_templates, 50, ())
 
 
 def test_an_empty_gallery_is_sound(new_gallery: NewGallery) -> None:
-    assert check_soundness(new_gallery()) == Soundness(0, 0, 0, ())
+    assert check_integrity(new_gallery()) == IntegrityReport(0, 0, 0, ())
 
 
 def test_a_wrong_answer_is_a_fault(
@@ -462,8 +462,8 @@ def test_a_wrong_answer_is_a_fault(
         return [found[1:] for found in search(self, probes, top_k + 1)]
 
     monkeypatch.setattr(type(people), "search", without_the_best)
-    found = check_soundness(people, 10)
-    assert found.faults == ("10 of 10 searches did not find what NumPy finds.",)
+    found = check_integrity(people, 10)
+    assert found.faults == ("10 of 10 searches differ from NumPy's results.",)
 
 
 def test_threads_share_a_gallery(new_gallery: NewGallery) -> None:

@@ -89,7 +89,7 @@ def test_an_address_is_read_as_libpq_does() -> None:
         ("postgresql://host/db?gallery=", "names no gallery"),
         ("postgresql://host/db?gallery=x&nonsense=1", "nonsense"),
         ("postgresql://host:port/db?gallery=x", "port"),
-        ("postgresql://[host/db?gallery=x", "not an address"),
+        ("postgresql://[host/db?gallery=x", "not a PostgreSQL address"),
         ("postgresql://ann:s3cret@host/db?gallery=x", "password out"),
         ("postgresql://host/db?gallery=x&password=s3cret", "password out"),
     ],

@@ -12,7 +12,7 @@ from pgvector import HalfVector
 from facehub import Candidate, Entry, GalleryError, MemoryGallery
 from facehub.errors import GalleryUnavailableError
 from facehub.gallery import postgres_index, postgres_search
-from facehub.gallery.check import check_soundness
+from facehub.gallery.check import check_integrity
 from facehub.gallery.postgres import PostgresGallery
 from facehub.gallery.postgres_connection import EF_SEARCH, parse_address
 from facehub.gallery.postgres_index import has_index
@@ -292,7 +292,7 @@ def test_recall(exact: PostgresGallery, approximate: PostgresGallery) -> None:
     assert found.probes == 30
     assert found.at_1.value > 0.9
     assert found.at_5.low < found.at_5.value <= 1
-    assert check_soundness(exact, 10).faults == ()
+    assert check_integrity(exact, 10).faults == ()
 
 
 def test_a_candidate_is_the_same_either_way(approximate: PostgresGallery) -> None:

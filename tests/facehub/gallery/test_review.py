@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facehub import Entry, Gallery, MemoryGallery
-from facehub.gallery.review import FALSE, Doubt, review_gallery
+from facehub.gallery.review import FALSE, ReviewReason, review_gallery
 from facehub.model.calibration import Calibration
 from facehub.model.spec import ModelSpec
 
@@ -42,8 +42,8 @@ def test_nothing_to_say(gallery: Gallery) -> None:
 def test_duplicate_is_told_once_and_of_the_later_photo(gallery: Gallery) -> None:
     gallery.add("Bob", _template(1), "b3")
     (found,) = review_gallery(gallery, spec(0.5))
-    assert (found.doubt, found.name, found.example, found.source) == (
-        Doubt.DUPLICATE,
+    assert (found.reason, found.name, found.example, found.source) == (
+        ReviewReason.DUPLICATE,
         "Bob",
         2,
         "b3",
@@ -56,8 +56,8 @@ def test_outlier(gallery: Gallery) -> None:
     # 65 degrees from Ada's nearest photo: cosine 0.42, below 0.5 - 0.05 but not below 0.4.
     gallery.add("Ada", _template(95), "a3")
     (found,) = review_gallery(gallery, spec(0.5, 0.05))
-    assert (found.doubt, found.name, found.source, found.other) == (
-        Doubt.OUTLIER,
+    assert (found.reason, found.name, found.source, found.other) == (
+        ReviewReason.OUTLIER,
         "Ada",
         "a3",
         "Ada",
@@ -69,7 +69,7 @@ def test_outlier(gallery: Gallery) -> None:
 def test_one_person_under_two_names(gallery: Gallery) -> None:
     gallery.add("Countess", _template(50), "c1")  # 20 degrees from a2
     (found,) = review_gallery(gallery, spec(0.5))
-    assert (found.doubt, found.name, found.other) == (Doubt.TWO_NAMES, "Countess", "Ada")
+    assert (found.reason, found.name, found.other) == (ReviewReason.TWO_NAMES, "Countess", "Ada")
     assert found.other_source == "a2"
 
 
@@ -85,7 +85,7 @@ def test_without_a_threshold_only_copies_are_found(gallery: Gallery) -> None:
     gallery.add("Bob", _template(1), "b3")
     gallery.add("Ada", _template(90, 2), "a3")
     found = review_gallery(gallery, spec(None))
-    assert [f.doubt for f in found] == [Doubt.DUPLICATE, Doubt.DUPLICATE]
+    assert [f.reason for f in found] == [ReviewReason.DUPLICATE, ReviewReason.DUPLICATE]
 
 
 # --- many people ----------------------------------------------------------------------------------
@@ -134,4 +134,4 @@ def test_one_person_is_found_among_many(measured: ModelSpec) -> None:
         gallery.add(f"p{number}", row)
     gallery.add("again", rows[7] + 0.6 * strangers(1, 1)[0])  # a cosine of about 0.86
     (found,) = review_gallery(gallery, measured)
-    assert (found.doubt, found.name, found.other) == (Doubt.TWO_NAMES, "again", "p7")
+    assert (found.reason, found.name, found.other) == (ReviewReason.TWO_NAMES, "again", "p7")

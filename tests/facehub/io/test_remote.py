@@ -174,7 +174,7 @@ def test_a_file_that_is_too_large_is_cut(memory: str, monkeypatch: pytest.Monkey
     ("address", "message"),
     [
         ("nonsense://somewhere", "Protocol not known"),
-        ("memory://", "no picture that is read"),
+        ("memory://", "no supported picture"),
     ],
 )
 def test_bad_address(address: str, message: str) -> None:

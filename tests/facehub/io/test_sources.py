@@ -48,7 +48,7 @@ def test_records_of_one_number_and_without_a_picture(tmp_path: Path) -> None:
     (tmp_path / "train.rec").write_bytes(part(b"short"))
     with pytest.raises(
         ArchiveError,
-        match=r"train\.rec is damaged at its record 1, byte 0: it is shorter than its head",
+        match=r"train\.rec is damaged at its record 1, byte 0: it is shorter than its header",
     ):
         open_source(tmp_path)
 
@@ -135,7 +135,7 @@ def test_record_io_byte_by_byte(tmp_path: Path) -> None:
     ("damage", "message"),
     [
         (lambda data: data[:-8], r"record 6, byte \d+: the file ends within it"),
-        (lambda data: b"x" * 64, "record 1, byte 0: it does not begin as a RecordIO record"),
+        (lambda data: b"x" * 64, "record 1, byte 0: it does not start with RecordIO"),
         (lambda data: data + b"abc", r"record 7, byte \d+: the file ends within it"),
         (lambda data: data.replace(MAGIC, b"xxxx", 2)[8:], "record 1, byte 0: "),
     ],
@@ -171,7 +171,9 @@ def test_an_index_that_agrees_and_one_that_does_not(tmp_path: Path) -> None:
         with pytest.raises(ArchiveError, match=rf"train\.idx does not belong to .*at {message}"):
             open_source(path)
     path.with_suffix(".idx").write_text("0\t0\n1 one\n")
-    with pytest.raises(ArchiveError, match=r"train\.idx, line 2: not a record and its byte"):
+    with pytest.raises(
+        ArchiveError, match=r"train\.idx, line 2: expected a record number and an offset"
+    ):
         open_source(path)
 
 
@@ -203,9 +205,9 @@ def test_folder_takes_pictures_in_sub_folders(tmp_path: Path) -> None:
     assert source.read("b/2.JPG") == b"b/2.JPG"
     assert source.ignored == {
         "4.png": "not in a sub-folder",
-        "a/5.psd": "not the name of a picture that is read",
+        "a/5.psd": "not a supported picture suffix",
         "c/": "an empty folder",
-        "notes.txt": "not the name of a picture that is read",
+        "notes.txt": "not a supported picture suffix",
     }
 
 
@@ -339,7 +341,7 @@ def test_pictures_of_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (record(0, [float("nan")], b"x"), "the label nan, in place of a whole number"),
+        (record(0, [float("nan")], b"x"), "the label nan instead of a whole number"),
         (record(0, [float("inf")], b"x"), "the label inf"),
         (record(0, [0.5], b"x"), "the label 0.5"),
         (b"\5\0\0\0" + bytes(20), "no label"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from facehub.errors import ArchiveError
-from facehub.io.containers import HIDDEN, LOOSE, NO_PICTURE, FolderSource, may_be_missed
+from facehub.io.containers import HIDDEN, LOOSE, NO_PICTURE, FolderSource, worth_reporting
 from facehub.io.walking import LINK_AGAIN, LINK_NOWHERE, LINK_UP, NO_FILE, is_hidden, walk
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -48,7 +48,7 @@ def test_links_that_loop(tmp_path: Path) -> None:
         "one": LINK_NOWHERE,
         "two": LINK_NOWHERE,
     }
-    assert all(may_be_missed(*found) for found in source.ignored.items())
+    assert all(worth_reporting(*found) for found in source.ignored.items())
 
 
 def test_many_links_to_one_another_take_no_time(tmp_path: Path) -> None:
@@ -118,4 +118,4 @@ def test_hidden_names(name: str, hidden: bool) -> None:
     ],
 )
 def test_what_may_be_missed(entry: str, reason: str, missed: bool) -> None:
-    assert may_be_missed(entry, reason) is missed
+    assert worth_reporting(entry, reason) is missed

@@ -97,7 +97,7 @@ def test_flip(tmp_path: Path) -> None:
     [
         ({}, DEFAULT_TEMPLATE, "takes 112 x 112 pixels; the template has 96 x 112"),
         ({"layout": "NHWC"}, ARCFACE, r"does not take \(N, 3, height, width\)"),
-        ({"scale": 0.0}, ARCFACE, "an embedding has length 0"),
+        ({"scale": 0.0}, ARCFACE, "an embedding is zero"),
         ({"scale": float("nan")}, ARCFACE, "not finite"),
     ],
     ids=["size", "layout", "zero", "nan"],
@@ -179,7 +179,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], photos: Pat
     main(["verify", *pair, "--weights", str(folder)])
     assert "threshold 0.500" in capsys.readouterr().out
     assert main(["model", "add", str(network), "-o", str(folder)]) == 5
-    assert "holds weights already" in capsys.readouterr().err
+    assert "already holds weights" in capsys.readouterr().err
     assert main(["model", "add", str(network), "-o", str(folder), "--force"]) == 0
     assert "no threshold yet" in capsys.readouterr().out
     assert main(["verify", *pair, "--weights", str(folder)]) == 4

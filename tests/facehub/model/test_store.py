@@ -21,7 +21,7 @@ from facehub.model.spec import Preprocessing
 from facehub.model.store import (
     MODEL_VARIABLE,
     default_weights,
-    made_by,
+    has_fingerprint_v1,
     read_spec,
     read_tensors,
     read_weights,
@@ -216,8 +216,8 @@ def test_weights_of_version_1_are_read(folder: Path) -> None:
     write_config(folder, fingerprint=old, known_answer=[])
     weights = read_weights(folder)
     assert weights.spec.fingerprint == spec.fingerprint
-    assert made_by(old, folder)
-    assert not made_by(old[:-1] + "0", folder)
+    assert has_fingerprint_v1(old, folder)
+    assert not has_fingerprint_v1(old[:-1] + "0", folder)
     write_config(folder, fingerprint=old[:-1] + ("0" if old[-1] != "0" else "1"))
     with pytest.raises(WeightsError, match="does not belong to"):
         read_weights(folder)

@@ -47,7 +47,7 @@ def test_sha256(repo: Repo, tmp_path: Path, other_weights: Path) -> None:
     right = hashlib.sha256((other_weights / "model.safetensors").read_bytes()).hexdigest()
     _load(tmp_path, sha256=right.upper())
     for wrong in ("00", ""):  # an unset variable is no reason to check nothing
-        with pytest.raises(WeightsError, match=f"has the sha256 {right}, not {wrong}"):
+        with pytest.raises(WeightsError, match=f"has the SHA-256 {right}, not {wrong}"):
             _load(tmp_path, sha256=wrong)
 
 

@@ -42,7 +42,7 @@ class Colours:
     def fingerprint(self) -> str:
         return self._fingerprint
 
-    def made_by(self, fingerprint_v1: str) -> bool:
+    def has_fingerprint_v1(self, fingerprint_v1: str) -> bool:
         return False
 
     def embed(self, crops: np.ndarray, *, batch_size: int = 64) -> np.ndarray:

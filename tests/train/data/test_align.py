@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from facehub.detect.mediapipe import default_detector
+from facehub.rotated import align_faces
 from facehub.template import TEMPLATES
-from facehub.turned import align_faces
 from tests.train.recordio import part, record
 from train.data.align import _outputs, align
 
@@ -41,7 +41,7 @@ def test_align(tmp_path: Path, astronaut: np.ndarray, nobody: np.ndarray) -> Non
     assert [row["picture"] for row in rows] == ["b/nobody.png", "b/text.jpg", "c/1.ppm", "c/"]
     assert rows[0]["reason"] == "no face"
     assert "not a picture" in rows[1]["reason"]
-    assert rows[2]["reason"] == "not the name of a picture that is read"
+    assert rows[2]["reason"] == "not a supported picture suffix"
     assert rows[3]["reason"] == "no picture left"
 
     (aligned / "a" / "1.webp").unlink()

@@ -112,8 +112,8 @@ def test_a_share_holds_over_batches_of_any_size(n: int) -> None:
     )
 
 
-def test_about_a_fifth_are_covered() -> None:
-    out = module._cover(torch.full((500, 3, 112, 96), 2.0), numbers(500), 0.2)
+def test_about_a_fifth_are_erased() -> None:
+    out = module._erase(torch.full((500, 3, 112, 96), 2.0), numbers(500), 0.2)
     covered = (out != 2).flatten(1).any(1)
     assert covered.float().mean().item() == pytest.approx(0.2, abs=0.06)
     share = (out[covered][:, 0] != 2).float().mean().item()
@@ -135,7 +135,7 @@ def test_flip_mirrors_half_and_changes_nothing_else() -> None:
     assert mirrored.float().mean().item() == pytest.approx(0.5, abs=0.08)
 
 
-@pytest.mark.parametrize("change", ["move", "recolour", "low_resolution", "blur", "cover"])
+@pytest.mark.parametrize("change", ["move", "recolour", "low_resolution", "blur", "erase"])
 def test_the_probability_is_that_of_each_change(change: str) -> None:
     x = (torch.rand(300, 3, 40, 32, generator=generator(1)) - 0.5).contiguous()
     share = getattr(Augmentation.of("full", 0.2), change)

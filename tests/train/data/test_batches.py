@@ -80,7 +80,7 @@ def test_what_comes_next_is_asked_for_before_a_part_is_read(
 
     monkeypatch.setattr(PackedFaces, "read", record_read)
     monkeypatch.setattr(
-        PackedFaces, "will_read", lambda self, rows: calls.append(("will", rows.tolist()))
+        PackedFaces, "prefetch", lambda self, rows: calls.append(("will", rows.tolist()))
     )
     assert len(list(through(make(faces, n_parts=2), 0))) == 4
     assert [what for what, _ in calls] == ["will", "read"] * 3 + ["read"]

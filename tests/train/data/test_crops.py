@@ -8,14 +8,14 @@ import pytest
 from facehub import FaceRecognizer
 from facehub.template import DEFAULT_TEMPLATE, TEMPLATES, AlignmentTemplate
 from train.data import crops as module
-from train.data.crops import embed_crops, fit_crops
+from train.data.crops import embed_crops, pad_crops
 
 
 def test_our_crops_in_arcface_s_template() -> None:
     """Eight columns on either side, reflected: the pupils come to lie on ArcFace's."""
     crops = np.zeros((1, 112, 96, 3), np.uint8)
     crops[:, :, :, 0] = np.arange(96)
-    found = fit_crops(crops, TEMPLATES["arcface112"])
+    found = pad_crops(crops, TEMPLATES["arcface112"])
     assert found.shape == (1, 112, 112, 3)
     columns = [*range(8, 0, -1), *range(96), *range(94, 86, -1)]
     assert found[0, 50, :, 0].tolist() == columns
@@ -26,7 +26,7 @@ def test_our_crops_in_arcface_s_template() -> None:
 def test_an_odd_border_has_more_at_the_end() -> None:
     template = AlignmentTemplate(width=5, height=4, left_eye=(1, 1), right_eye=(3, 1))
     crops = np.arange(9, dtype=np.uint8).reshape(1, 3, 3, 1)
-    assert fit_crops(crops, template)[0, :, :, 0].tolist() == [
+    assert pad_crops(crops, template)[0, :, :, 0].tolist() == [
         [1, 0, 1, 2, 1],
         [4, 3, 4, 5, 4],
         [7, 6, 7, 8, 7],
@@ -36,12 +36,14 @@ def test_an_odd_border_has_more_at_the_end() -> None:
 
 def test_crops_that_fit_stay_as_they_are() -> None:
     crops = np.random.default_rng(0).integers(0, 256, (2, 112, 96, 3), np.uint8)
-    np.testing.assert_array_equal(fit_crops(crops, DEFAULT_TEMPLATE), crops)
+    np.testing.assert_array_equal(pad_crops(crops, DEFAULT_TEMPLATE), crops)
 
 
 def test_crops_larger_than_the_input() -> None:
-    with pytest.raises(ValueError, match="takes 96 x 112 pixels, less than a crop of 112 x 112"):
-        fit_crops(np.zeros((1, 112, 112, 3), np.uint8), DEFAULT_TEMPLATE)
+    with pytest.raises(
+        ValueError, match="input of 96 x 112 pixels is smaller than a crop of 112 x 112"
+    ):
+        pad_crops(np.zeros((1, 112, 112, 3), np.uint8), DEFAULT_TEMPLATE)
 
 
 def test_embedding_in_chunks(recognizer: FaceRecognizer, monkeypatch: pytest.MonkeyPatch) -> None:

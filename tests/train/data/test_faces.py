@@ -37,7 +37,7 @@ def test_labels_and_heldout_identities(faces: FaceSet) -> None:
 @pytest.mark.parametrize("rows", [[], [0], [3, 4, 5, 95], [7, 2, 2]])
 def test_faces_are_read_by_position(faces: FaceSet, crops: np.ndarray, rows: list[int]) -> None:
     positions = np.array(rows, int)
-    faces.will_read(np.sort(positions))
+    faces.prefetch(np.sort(positions))
     found = faces.read(positions)
     assert found.dtype == np.uint8
     assert np.array_equal(found, crops[positions])

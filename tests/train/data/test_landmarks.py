@@ -8,8 +8,8 @@ import pytest
 
 from facehub.align import LEFT_MOUTH, NOSE_TIP, RIGHT_MOUTH
 from facehub.detect.base import FaceLandmarks, Search
+from facehub.rotated import align_faces
 from facehub.template import DEFAULT_TEMPLATE
-from facehub.turned import align_faces
 from train.data.landmarks import find_landmarks, landmarks_of
 
 

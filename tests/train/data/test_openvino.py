@@ -11,7 +11,7 @@ import pytest
 from facehub.errors import WeightsError
 from train.data.openvino import OpenVinoEmbedder
 from train.data.pack import open_pack
-from train.data.teach import embed_teacher
+from train.data.teacher import embed_teacher
 from train.model.distill import load_teacher
 
 openvino = pytest.importorskip("openvino", reason="pip install --no-deps openvino")

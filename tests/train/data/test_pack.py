@@ -65,13 +65,13 @@ def test_pack_the_middle_of_wider_crops(tmp_path: Path) -> None:
     Image.fromarray(picture).save(tmp_path / "faces" / "a" / "0.png")
     with pytest.raises(ValueError, match="112 x 112 pixels"):
         pack(tmp_path / "faces", tmp_path / "pack")
-    counts = pack(tmp_path / "faces", tmp_path / "pack", middle=True)
+    counts = pack(tmp_path / "faces", tmp_path / "pack", centre_crop=True)
     assert (counts["pictures"], counts["single"]) == (1, 1)
     assert open_pack(tmp_path / "pack").crops[0, 50, :, 0].tolist() == list(range(8, 104))
 
 
 def test_nothing_to_pack(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="no picture that is read in a sub-folder"):
+    with pytest.raises(ArchiveError, match="no supported picture in a sub-folder"):
         pack(tmp_path, tmp_path / "pack")
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from facehub.rotated import align_faces
 from facehub.template import TEMPLATES
-from facehub.turned import align_faces
-from train.data.crops import fit_crops
+from train.data.crops import pad_crops
 from train.data.landmarks import find_landmarks
 from train.data.realign import realign_crops
 
@@ -26,7 +26,7 @@ def test_landmarks_of_the_crop_align_as_those_of_the_picture(
     crops = face.crop[None]
     (found,) = realign_crops(crops, find_landmarks(crops), ARCFACE)
     assert found.shape == (112, 112, 3)
-    assert distance(found) < 0.5 * distance(fit_crops(crops, ARCFACE)[0])
+    assert distance(found) < 0.5 * distance(pad_crops(crops, ARCFACE)[0])
 
 
 def test_without_landmarks_the_pupils_decide() -> None:

@@ -82,7 +82,7 @@ def test_nothing_is_called(
     function: Any, protocol: int, write: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = write(([Hostile(function, "echo called"), B], [True]), protocol)
-    with pytest.raises(ValueError, match=r"cfp_fp\.bin: it asks for .*, and was refused"):
+    with pytest.raises(ValueError, match=r"cfp_fp\.bin: it refers to .*, which is not allowed"):
         read_bin(path)
     assert capfd.readouterr().out == ""
 
@@ -90,7 +90,7 @@ def test_nothing_is_called(
 def test_hostile_pickle_by_hand(write: Any, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     path = write(f"cposix\nsystem\n(S'touch {mark}'\ntR.".encode())
-    with pytest.raises(ValueError, match=r"asks for posix\.system"):
+    with pytest.raises(ValueError, match=r"refers to posix\.system"):
         read_bin(path)
     assert not mark.exists()
 
@@ -132,17 +132,17 @@ def test_other_instructions(content: bytes, write: Any) -> None:
         (([A, B], [True, False]), "2 pictures for 2 pairs"),
         (([A, B], [True]), "needs pairs of one person and pairs of two people"),
         (([], []), "needs pairs of one person"),
-        (([A, 5], [True]), "a int in place of a picture"),
-        (([A, None], [True]), "a NoneType in place of a picture"),
-        (([A, B], [2]), "2 in place of True or False"),
-        (([A, B], [[]]), r"\[\] in place of True or False"),
+        (([A, 5], [True]), "a int instead of a picture"),
+        (([A, None], [True]), "a NoneType instead of a picture"),
+        (([A, B], [2]), "2 instead of True or False"),
+        (([A, B], [[]]), r"\[\] instead of True or False"),
         (([A, B], [True], 1), "does not hold a list"),
         ({"bins": [A]}, "does not hold a list"),
         (([np.zeros(3), B], [True]), "is of 'f8', not of uint8"),
         (([np.array(["a"]), B], [True]), "not of uint8"),
         (([np.array([open]), B], [True]), "not of uint8|asks for"),
-        (([A, B], [np.bool_(True)]), "asks for numpy"),
-        (([A, Path("x")], [True]), "asks for pathlib"),
+        (([A, B], [np.bool_(True)]), "refers to numpy"),
+        (([A, Path("x")], [True]), "refers to pathlib"),
     ],
 )
 def test_damaged(content: object, message: str, write: Any) -> None:
@@ -165,6 +165,6 @@ def test_no_such_file(tmp_path: Path) -> None:
 
 def test_nothing_is_imported(write: Any) -> None:
     path = write(b"cthis\ns\n.")
-    with pytest.raises(ValueError, match=r"asks for this\.s"):
+    with pytest.raises(ValueError, match=r"refers to this\.s"):
         read_bin(path)
     assert "this" not in sys.modules

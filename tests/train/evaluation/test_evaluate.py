@@ -17,8 +17,8 @@ from PIL import Image
 from facehub import FaceRecognizer
 from facehub.errors import ImageDecodeError
 from facehub.model.onnx import OnnxEmbedder
+from facehub.rotated import align_faces
 from facehub.template import TEMPLATES
-from facehub.turned import align_faces
 from tests.train.networks import mean_weights
 from train.evaluation.attributes import Attributes
 from train.evaluation.evaluate import Report, describe, evaluate
@@ -171,8 +171,8 @@ def test_bin_set(recognizer: FaceRecognizer, bin_set: Path, tmp_path: Path) -> N
     assert (report.accuracy.mean, report.accuracy.correct.total) == (100, 20)
     assert (report.all_pairs, report.identification, report.no_face) == (None, (), 0)
     lines = describe(report).splitlines()
-    assert lines[3] == "aligned crops       3 pictures, taken as they are"
-    assert lines[-1] == "all against all     the pairs do not say who the pictures show"
+    assert lines[3] == "aligned crops       3 pictures"
+    assert lines[-1] == "all against all     the pairs do not give the identities"
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["all_pairs"] is None
     assert (tmp_path / "out" / "evaluation.png").is_file()
 

@@ -89,7 +89,7 @@ def test_groups_that_are_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
     # Wilson for 1 of 2: (1/2 + z^2/4) / (1 + z^2/2) = 1/2, half as wide as 2 z / sqrt(8 + 4 z^2).
     assert group_lines(found)[3] == (
         "  glasses: yes      3 pictures, 2 people; FMR 0.5000 [0.0945, 0.9055] (2 pairs), "
-        "FNMR too few to say (1 pairs)"
+        "FNMR too few pairs (1 pairs)"
     )
     monkeypatch.setattr(module, "MIN_PEOPLE", 3)
     found = measure_groups(ATTRIBUTES, NAMES, 0.8, compare, LABELS)

@@ -57,7 +57,7 @@ def test_report(
     sizes = [(g["value"], g["people"], g["impostor"], g["genuine"]) for g in groups["groups"]]
     assert sizes == [("", 5, 90, 15), ("dark", 1, 0, 3), ("light", 4, 54, 12)]
     assert all(group["fmr"] is group["fnmr"] is None for group in groups["groups"])  # too few
-    assert "  tone: light       12 pictures, 4 people; FMR too few to say (54 pairs)" in lines[-1]
+    assert "  tone: light       12 pictures, 4 people; FMR too few pairs (54 pairs)" in lines[-1]
 
 
 def test_evaluation_of_other_weights(

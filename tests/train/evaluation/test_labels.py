@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from train.evaluation.labels import claimed_by_others
+from train.evaluation.labels import mislabelled
 
 
 def faces(people: int = 30, pictures: int = 5, spread: float = 0.12) -> np.ndarray:
@@ -21,14 +21,14 @@ LABELS = np.repeat(np.arange(30), 5)
 
 
 def test_nothing_to_find() -> None:
-    assert not claimed_by_others(faces(), LABELS).any()
+    assert not mislabelled(faces(), LABELS).any()
 
 
 def test_a_picture_under_another_s_name() -> None:
     embeddings = faces(pictures=6)
     labels = np.repeat(np.arange(30), 6)
     labels[7] = 4  # the second person's
-    assert np.flatnonzero(claimed_by_others(embeddings, labels)).tolist() == [7]
+    assert np.flatnonzero(mislabelled(embeddings, labels)).tolist() == [7]
 
 
 def test_a_person_under_two_names() -> None:
@@ -36,7 +36,7 @@ def test_a_person_under_two_names() -> None:
     embeddings = faces(pictures=10)
     labels = np.repeat(np.arange(30), 10)
     labels[:5] = 30
-    found = np.flatnonzero(claimed_by_others(embeddings, labels))
+    found = np.flatnonzero(mislabelled(embeddings, labels))
     assert 0 < len(found) <= 6
     assert found.max() < 10
 
@@ -46,7 +46,7 @@ def test_a_lookalike_stays() -> None:
     embeddings = faces(spread=0.08)
     row = 0.6 * embeddings[0] + 0.6 * embeddings[60:65].mean(axis=0)
     embeddings[0] = row / np.linalg.norm(row)
-    assert not claimed_by_others(embeddings, LABELS)[0]
+    assert not mislabelled(embeddings, LABELS)[0]
 
 
 def test_one_picture_claims_nobody() -> None:
@@ -54,7 +54,7 @@ def test_one_picture_claims_nobody() -> None:
     embeddings, labels = faces(), LABELS.copy()
     embeddings = np.concatenate([embeddings, embeddings[:1]])
     labels = np.append(labels, 30)
-    found = claimed_by_others(embeddings, labels)
+    found = mislabelled(embeddings, labels)
     assert not found[:5].any()
     assert found[-1]  # it is the five pictures that claim the one
 
@@ -63,8 +63,8 @@ def test_a_network_that_knows_nobody_is_no_judge() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(150, 64)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    assert not claimed_by_others(rows, LABELS).any()
+    assert not mislabelled(rows, LABELS).any()
 
 
 def test_nobody_has_two_pictures() -> None:
-    assert not claimed_by_others(faces()[::5], np.arange(30)).any()
+    assert not mislabelled(faces()[::5], np.arange(30)).any()

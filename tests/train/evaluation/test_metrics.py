@@ -131,7 +131,7 @@ def test_threshold_at_fmr_of_one_accepts_all() -> None:
 
 @pytest.mark.parametrize(("n", "fmr"), [(9, 0.1), (999, 1e-3), (0, 0.5), (10, 0.0)])
 def test_threshold_at_fmr_needs_enough_pairs(n: int, fmr: float) -> None:
-    with pytest.raises(ValueError, match=f"{n} impostor pairs cannot show"):
+    with pytest.raises(ValueError, match=f"{n} impostor pairs are too few to measure"):
         threshold_at_fmr(np.zeros(n), fmr)
 
 

@@ -98,10 +98,10 @@ def test_a_heading_and_quoted_names() -> None:
 @pytest.mark.parametrize(
     ("head", "message"),
     [
-        ("1\t2", "it says 2 pairs of one person and as many of two, but there are 1 and 1"),
-        ("10\t300", "it says 3,000 pairs"),
-        ("5", "it says 5 pairs"),
-        ("0", "it says 0 pairs"),
+        ("1\t2", "it announces 2 pairs of one person and as many of two, but there are 1 and 1"),
+        ("10\t300", "it announces 3,000 pairs"),
+        ("5", "it announces 5 pairs"),
+        ("0", "it announces 0 pairs"),
     ],
 )
 def test_wrong_counts(head: str, message: str) -> None:

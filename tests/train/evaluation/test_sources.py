@@ -63,7 +63,7 @@ def test_several_files_of_pairs(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (folder / name).mkdir()
         (folder / name / "pairs.txt").write_text("1\t1\nNobody\t1\t2\nNobody\t1\tAnn\t1\n")
-    with pytest.raises(PairsError, match=r"a/pairs\.txt and b/pairs\.txt: name the right one"):
+    with pytest.raises(PairsError, match=r"a/pairs\.txt and b/pairs\.txt: choose one"):
         open_pairs(folder)
     (folder / "pairs.txt").write_text(LFW)
     check(folder)

@@ -74,7 +74,7 @@ def test_load_teacher_by_name(tmp_path: Path) -> None:
     path = tmp_path / "teacher.npz"
     np.savez(path, names=np.array([b"a/1", b"b/2"]), embeddings=np.array([[1, 2], [3, 4]], "f2"))
     assert load_teacher(path, np.array(["b/2", "a/1"])).tolist() == [[3, 4], [1, 2]]
-    with pytest.raises(ValueError, match="lacks 1 faces, c/3 for one"):
+    with pytest.raises(ValueError, match="lacks 1 faces, c/3 for example"):
         load_teacher(path, np.array(["a/1", "c/3"]))
 
 

@@ -108,7 +108,7 @@ def test_records_of_a_run_that_went_on_from_weights(run: Path, tmp_path: Path) -
 
 def test_no_run(run: Path, tmp_path: Path) -> None:
     (run / "metrics.csv").unlink()
-    with pytest.raises(ValueError, match="is no run of"):
+    with pytest.raises(ValueError, match="is not a run of"):
         export(run, tmp_path / "out", dataset="celeba")
     assert not (tmp_path / "out").exists()
 

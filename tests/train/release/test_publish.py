@@ -164,7 +164,7 @@ def test_card_names_stem_and_head(run: Path) -> None:
     assert "; IResNet18 as in InsightFace, average head." in text(stem="iresnet")
     assert " head" not in text()
     training["configs"][0]["head"] = "depthwise"
-    assert text(head="depthwise").endswith("chose nothing.")
+    assert text(head="depthwise").endswith("Nothing was chosen on LFW.")
     assert "precision off, depthwise head." in text(head="depthwise")
 
 
@@ -245,7 +245,7 @@ def test_card_with_groups(run: Path) -> None:
     text = render_card(folder, NAME)
     assert text.count("By group, on LFW, at the threshold 0.400, over all pairs within") == 1
     assert text.count("By group, on held-out identities of CelebA,") == 1
-    stated, unstated = "0.20 % [0.10, 0.40]", "too few to say"
+    stated, unstated = "0.20 % [0.10, 0.40]", "too few pairs"
     row = f"| all of these | 1,200 | 200 | {stated} (5,000 pairs) | {unstated} (50 pairs) |"
     assert text.count(row) == 2
     row = f"| tone: V/VI | 1,200 | unknown | {unstated} (5,000 pairs) | {stated} (50 pairs) |"

@@ -124,7 +124,7 @@ def test_only_the_config_is_rewritten(
 def test_what_cannot_be_quantised(
     weights: Path, faces: Path, tiny_pack: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(WeightsError, match="Only a ResNet18 is quantised"):
+    with pytest.raises(WeightsError, match="Only a ResNet18 can be quantised"):
         quantize(mean_weights(tmp_path / "network"), Path(tiny_pack))
     with pytest.raises(WeightsError, match="There is no folder"):
         quantize(tmp_path / "nothing", Path(tiny_pack))

@@ -1,4 +1,4 @@
-"""A teacher's embeddings of packed faces, by any face network, for `fit` to distil from."""
+"""Embed packed faces with a teacher network, for distillation in `fit`."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ def embed_teacher(
     source: str = "",
     detector: FaceDetector | None = None,
 ) -> dict[str, int]:
-    """Embed every packed face with a network and write what `teachers` in a config names.
+    """Embed every packed face with a network, and write a file for `teachers` in a config.
 
-    Faces get the network's own alignment, see `embed_crops`; the data set keeps the landmarks for
-    the next teacher. A vector is the sum of those of the face and of its mirror image,
-    L2-normalised (flip TTA), whatever the network's config says.
+    Faces get the network's own alignment, see `embed_crops`; the landmarks are stored with the data
+    set for the next teacher. Embeddings always use flip test-time augmentation (flip TTA).
 
     Args:
-        teacher: weight folder of any network (`facehub model add` makes one of an ONNX file), or
-            the `.xml` of one that `OpenVinoEmbedder` knows.
+        teacher: weight folder of any network (`facehub model add` makes one from an ONNX file), or
+            the `.xml` of a network that `OpenVinoEmbedder` supports.
         faces: packed data set.
-        target: `.npz` to write: names, float16 (M, T), unit rows.
+        target: `.npz` to write: names, and embeddings, float16 (M, T), L2-normalised rows.
         source: the network's name, authors and licence, for the model card.
-        detector: finds landmarks; None for MediaPipe.
+        detector: finds landmarks; None: MediaPipe.
 
     Returns:
         Counts: faces, and the length of a vector.
@@ -47,7 +46,7 @@ def embed_teacher(
         ValueError: the network does not fit these faces, or the file cannot be written.
     """
     if target.suffix != ".npz" or not target.parent.is_dir():
-        raise ValueError(f"{target} should be an .npz file in a folder that is there")
+        raise ValueError(f"{target} must be an .npz file in an existing folder")
     pack = open_pack(faces)
     network: CropEmbedder
     if teacher.suffix == ".xml":
@@ -57,9 +56,9 @@ def embed_teacher(
     landmarks = None
     if network.spec.template.nose is not None:
         landmarks = landmarks_of(faces, pack.crops, detector)
-    vectors = embed_crops(network, pack.crops, landmarks=landmarks, mirrored=True)
+    vectors = embed_crops(network, pack.crops, landmarks=landmarks, flip=True)
     if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
-        raise ValueError(f"{teacher} gives vectors of length 0")
+        raise ValueError(f"{teacher} returns zero vectors")
     file = io.BytesIO()
     names = np.char.encode(pack.names, "utf-8")
     np.savez(file, names=names, embeddings=vectors.astype(np.float16), source=np.array(source))

@@ -1,4 +1,4 @@
-"""Coverings drawn over aligned faces: masks, scarves, hands, dark glasses, visors; and decoys."""
+"""Draw occlusions over aligned faces: masks, scarves, hands, dark glasses, visors; and decoys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from facehub.template import DEFAULT_TEMPLATE
-from train.covering.canvas import (
+from train.occlusion.canvas import (
     COLUMNS,
     HEIGHT,
     ROWS,
@@ -26,8 +26,8 @@ from train.covering.canvas import (
 )
 
 EYES, MOUTH = 0, 1  # columns of labels
-COVERED, BARE = 0.8, 0.1  # share of a region from which, or up to which, it is labelled
-# Mean of the nose's tip and the corners of the mouth over CelebA's aligned faces.
+COVERED, BARE = 0.8, 0.1  # occluded share of a region from which it is labelled 1, up to which 0
+# Nose tip and mouth corners: means over CelebA's aligned faces.
 USUAL_POINTS = np.array(
     [DEFAULT_TEMPLATE.left_eye, DEFAULT_TEMPLATE.right_eye, (47.6, 72.0), (32.6, 88.9), (63.4, 89)],
     np.float32,
@@ -42,18 +42,18 @@ def draw(
     rng: np.random.Generator,
     donor: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one covering, or a decoy, at random.
+    """Draw one random occlusion or decoy.
 
     Args:
         crop: uint8 (112, 96, 3), RGB, aligned by the pupils.
         points: float32 (5, 2), see `usable_points`.
-        kind: of `KINDS` or `DECOYS`.
-        rng: shapes, colours and textures come from it.
+        kind: a key of `KINDS` or `DECOYS`.
+        rng: random generator.
         donor: uint8 (112, 96, 3), another picture.
 
     Returns:
-        The crop, uint8 (112, 96, 3); labels, float32 (2,), of eyes and mouth: 1 for covered, 0 for
-        not, nan for something in between.
+        (crop, labels): uint8 (112, 96, 3); float32 (2,), eyes and mouth: 1 if occluded, 0 if not,
+        NaN if in between.
     """
     canvas = Canvas(crop.astype(np.float32), points, donor.astype(np.float32), rng)
     (KINDS | DECOYS)[kind](canvas)
@@ -67,20 +67,20 @@ def draw(
 
 
 def usable_points(found: np.ndarray) -> np.ndarray:
-    """Landmarks that were found in a crop where its pupils are right, else the usual ones.
+    """Return a crop's detected landmarks if their pupils are plausible, else `USUAL_POINTS`.
 
     Args:
-        found: float32 (5, 2), see `train.data.landmarks`; nan where there is no face.
+        found: float32 (5, 2), see `train.data.landmarks`; NaN without a face.
     """
     off = np.abs(found[:2] - USUAL_POINTS[:2]).max()
-    return found.astype(np.float32) if off <= _MAX_SHIFT else USUAL_POINTS  # nan is not
+    return found.astype(np.float32) if off <= _MAX_SHIFT else USUAL_POINTS  # NaN compares False
 
 
-# --- coverings ------------------------------------------------------------------------------------
+# --- occlusions -----------------------------------------------------------------------------------
 
 
 def _mask(c: Canvas) -> None:
-    """A mask of cloth or paper from the nose, or from below it, to the chin."""
+    """A cloth or paper mask from the nose, or from below it, to the chin."""
     nose, mouth = c.points[2], c.mouth
     top = c.eyes[1] + c.between(0.3, 1.1) * (nose[1] - c.eyes[1])
     down = max(float(mouth[1] - nose[1]), 10)
@@ -102,10 +102,10 @@ def _mask(c: Canvas) -> None:
         ]
     )
     texture = cloth(c)
-    if c.one_of(0.4):  # pleats
+    if c.chance(0.4):  # pleats
         pleats = np.sin(2 * np.pi * (ROWS + 0.004 * (COLUMNS - nose[0]) ** 2) / c.between(5, 14))
         texture = texture * (1 + c.between(0.03, 0.2) * pleats)[..., None]
-    if c.one_of(0.6):
+    if c.chance(0.6):
         strap = np.full(3, c.between(0, 255), np.float32)
         for x, edge in ((left, -8), (right, WIDTH + 8)):
             ends = np.array([(x, side_top + 2), (edge, c.eyes[1] + c.between(-4, 14))])
@@ -114,7 +114,7 @@ def _mask(c: Canvas) -> None:
 
 
 def _scarf(c: Canvas) -> None:
-    """A scarf, a veil or a collar: all below a line between nose and mouth."""
+    """A scarf, a veil or a collar: everything below a line between nose and mouth."""
     low = c.points[2][1] + c.between(-8, 0.6 * max(float(c.mouth[1] - c.points[2][1]), 8))
     x = np.linspace(-10, WIDTH + 10, 7)
     y = low + c.between(-8, 8) * ((x - c.mouth[0]) / 50) ** 2 + c.rng.normal(0, 1.5, 7)
@@ -125,10 +125,10 @@ def _scarf(c: Canvas) -> None:
 
 
 def _hand(c: Canvas, centre: np.ndarray) -> None:
-    """A palm or fingers, in the colour of the face or another skin's."""
-    skin = skin_colour(c) if c.one_of(0.75) else np.array([200, 150, 120]) * c.between(0.25, 1.2)
+    """A palm or fingers, in the face's skin colour or another."""
+    skin = skin_colour(c) if c.chance(0.75) else np.array([200, 150, 120]) * c.between(0.25, 1.2)
     texture = cloth(c, np.asarray(skin, np.float32))
-    angle = c.between(-0.9, 0.9) + (np.pi / 2 if c.one_of(0.3) else 0)
+    angle = c.between(-0.9, 0.9) + (np.pi / 2 if c.chance(0.3) else 0)
     across = np.array([-np.sin(angle), np.cos(angle)])
     along = np.array([np.cos(angle), np.sin(angle)])
     count, thick = int(c.rng.integers(3, 6)), c.between(5, 8)
@@ -139,8 +139,8 @@ def _hand(c: Canvas, centre: np.ndarray) -> None:
         c.paint(shape, texture * c.between(0.9, 1.08))
         edge = shape - cv2.erode(shape, np.ones((3, 3), np.uint8))
         c.shade(edge, c.between(0.55, 0.9))
-    if c.one_of(0.5):
-        side = along * (c.between(24, 40) * (1 if c.one_of(0.5) else -1))
+    if c.chance(0.5):
+        side = along * (c.between(24, 40) * (1 if c.chance(0.5) else -1))
         c.paint(ellipse(centre + side, 26, 22, angle, 2.5), texture)
 
 
@@ -178,11 +178,11 @@ def _thing_on_eyes(c: Canvas) -> None:
 
 
 def _frames(c: Canvas, glass: np.ndarray | None) -> None:
-    """Glasses; with `glass`, dark or mirrored, else clear."""
+    """Glasses: dark or mirrored with the texture `glass`, clear with None."""
     rx, ry = c.between(10, 17), c.between(7, 14)
     shift = np.array([c.between(0, 2.5), c.between(-1, 4)])
     power, slope = c.between(2, 5), c.between(-0.15, 0.15)
-    frame = np.full(3, c.between(0, 70)) if c.one_of(0.7) else random_colour(c)
+    frame = np.full(3, c.between(0, 70)) if c.chance(0.7) else random_colour(c)
     thick = c.between(0.5, 2.6)
     lenses = []
     for eye, side in zip(c.points[:2], (-1, 1), strict=True):
@@ -195,7 +195,7 @@ def _frames(c: Canvas, glass: np.ndarray | None) -> None:
         else:
             c.paint(lenses[-1], glass, c.between(0.8, 1))
         c.paint(rim, np.broadcast_to(frame, c.crop.shape), min(1.0, c.between(0.4, 1.2)))
-        if c.one_of(0.3):  # a reflex of light
+        if c.chance(0.3):  # a reflection
             reflex = centre + c.rng.normal(0, 4, 2)
             light = np.full(c.crop.shape, c.between(180, 255), np.float32)
             spot = ellipse(reflex, c.between(1, 5), c.between(1, 3), c.between(0, 3))
@@ -214,7 +214,7 @@ def _dark_glasses(c: Canvas) -> None:
 
 
 def _visor(c: Canvas) -> None:
-    """Ski goggles, a visor, a cap drawn down: one piece over both eyes."""
+    """Ski goggles, a visor, or a cap pulled down: one piece over both eyes."""
     top, bottom = c.eyes[1] - c.between(8, 26), c.eyes[1] + c.between(9, 18)
     half, bend = c.between(32, 55), c.between(-5, 8)
     notch = c.between(-8, 2)
@@ -231,19 +231,19 @@ def _visor(c: Canvas) -> None:
             (x - half, bottom - c.between(0, 5)),
         ]
     )
-    c.paint(filled(corners), glass(c) if c.one_of(0.6) else cloth(c))
+    c.paint(filled(corners), glass(c) if c.chance(0.6) else cloth(c))
 
 
 def _whole_face(c: Canvas) -> None:
     """A helmet's visor or a mask over eyes and mouth."""
     middle = (c.eyes + c.mouth) / 2
     shape = ellipse(middle, c.between(30, 48), c.between(36, 52), c.between(-0.1, 0.1), 2.5)
-    c.paint(shape, glass(c) if c.one_of(0.5) else cloth(c))
+    c.paint(shape, glass(c) if c.chance(0.5) else cloth(c))
 
 
 def _mask_and_glasses(c: Canvas) -> None:
-    (_mask if c.one_of(0.6) else _scarf)(c)
-    (_dark_glasses if c.one_of(0.7) else _visor)(c)
+    (_mask if c.chance(0.6) else _scarf)(c)
+    (_dark_glasses if c.chance(0.7) else _visor)(c)
 
 
 def _mask_and_clear_glasses(c: Canvas) -> None:
@@ -253,7 +253,7 @@ def _mask_and_clear_glasses(c: Canvas) -> None:
     c.alpha[:] = before
 
 
-# --- what covers neither eyes nor mouth -----------------------------------------------------------
+# --- decoys: neither eyes nor mouth are occluded --------------------------------------------------
 
 
 def _clear_glasses(c: Canvas) -> None:
@@ -270,7 +270,7 @@ def _hat(c: Canvas) -> None:
 
 
 def _chin(c: Canvas) -> None:
-    """A mask or a collar drawn down below the mouth."""
+    """A mask or a collar pulled down below the mouth."""
     low = c.mouth[1] + c.between(10, 18)
     x = np.linspace(-10, WIDTH + 10, 7)
     y = low - c.between(-4, 10) * (np.abs(x - c.mouth[0]) / 50) ** 2
@@ -279,8 +279,8 @@ def _chin(c: Canvas) -> None:
 
 
 def _aside(c: Canvas) -> None:
-    """A hand, hair or a thing beside the face."""
-    x = c.between(-6, 6) if c.one_of(0.5) else WIDTH - c.between(-6, 6)
+    """A hand, hair or an object beside the face."""
+    x = c.between(-6, 6) if c.chance(0.5) else WIDTH - c.between(-6, 6)
     centre = np.array([x, c.between(20, 100)])
     c.paint(ellipse(centre, c.between(6, 15), c.between(10, 60), c.between(-0.4, 0.4)), cloth(c))
 

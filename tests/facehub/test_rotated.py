@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facehub import Decision, FaceRecognizer, QualityIssue, load_image, turned, verify
+from facehub import Decision, FaceRecognizer, QualityIssue, load_image, rotated, verify
 from facehub.detect.base import FaceLandmarks, Search
 from facehub.detect.mediapipe import MediaPipeDetector, default_detector
+from facehub.rotated import align_faces
 from facehub.template import TEMPLATES
-from facehub.turned import align_faces
 
 PORTRAITS = ("eileen_collins.jpg", "grace_hopper.jpg", "eileen_collins_tilted.jpg")
 
@@ -141,7 +141,7 @@ def test_doubtful_face_is_kept_with_a_warning(
     recognizer: FaceRecognizer, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where no view shows a face that stands, the user is told."""
-    monkeypatch.setattr(turned, "upright_scores", lambda crops: np.full(len(crops), -1.0))
+    monkeypatch.setattr(rotated, "upright_scores", lambda crops: np.full(len(crops), -1.0))
     (found,) = recognizer.faces(astronaut)
     assert found.issues == (QualityIssue.DOUBTFUL_FACE,)
     assert found.face.upright_score == -1

@@ -15,7 +15,7 @@ from facehub.template import AlignmentTemplate
 from tests.train.networks import mean_network, mean_weights
 from train.__main__ import main
 from train.data.pack import open_pack, pack
-from train.data.teach import embed_teacher
+from train.data.teacher import embed_teacher
 from train.model.distill import load_teacher, teacher_source
 
 PUPILS = AlignmentTemplate(112, 112, (38.4, 51.6), (73.6, 51.6))  # no landmarks to find
@@ -60,7 +60,7 @@ def test_networks_that_do_not_fit(tiny_pack: str, tmp_path: Path) -> None:
 
     small = AlignmentTemplate(width=64, height=64, left_eye=(20, 20), right_eye=(44, 20))
     small_weights = mean_weights(tmp_path / "small", small, mean=100, std=50)
-    refused(small_weights, "takes 64 x 64 pixels, less than a crop", ValueError)
+    refused(small_weights, "input of 64 x 64 pixels is smaller than a crop", ValueError)
     refused(mean_weights(tmp_path / "grey", channels=1), "cannot be run")
     refused(
         mean_weights(tmp_path / "map", last="Identity"), r"gave float32 \(2, 3, 1, 1\), not float"
@@ -78,7 +78,7 @@ def test_vectors_of_length_0(tmp_path: Path) -> None:
     Image.new("RGB", (96, 112)).save(tmp_path / "faces" / "a" / "black.png")
     pack(tmp_path / "faces", tmp_path / "pack")
     weights = mean_weights(tmp_path / "net", PUPILS)
-    with pytest.raises(ValueError, match="gives vectors of length 0"):
+    with pytest.raises(ValueError, match="returns zero vectors"):
         embed_teacher(weights, tmp_path / "pack", tmp_path / "teacher.npz")
 
 
@@ -99,7 +99,7 @@ def test_our_own_network_teaches_in_float32(
 ) -> None:
     """Whatever users run: a student learns no rounding."""
     monkeypatch.setenv("FACEHUB_PRECISION", "int8")
-    arguments = ["teach", default_weights(), tiny_pack, str(tmp_path / "ours.npz")]
+    arguments = ["embed-teacher", default_weights(), tiny_pack, str(tmp_path / "ours.npz")]
     assert main([*arguments, "--source", "facehub (Apache-2.0)"]) == 0
     assert teacher_source(tmp_path / "ours.npz") == "facehub (Apache-2.0)"
     assert "vector             512" in capsys.readouterr().out

@@ -15,7 +15,7 @@ from facehub.model.spec import ModelSpec
 from train.checkpoint import save_checkpoint
 from train.config import TrainConfig
 from train.data.pack import PackedFaces, open_pack
-from train.start import start_from
+from train.initialize import initialize
 from train.step import TrainingStep
 
 
@@ -35,7 +35,7 @@ def make(
 def start(source: Path, step: TrainingStep, faces: PackedFaces, size: tuple = (32, 32)) -> None:
     training = np.flatnonzero(~faces.heldout)
     _, labels = np.unique(faces.labels[training], return_inverse=True)
-    start_from(str(source), step, faces, training, labels, size)
+    initialize(str(source), step, faces, training, labels, size)
 
 
 def test_from_a_run(faces: PackedFaces, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_neither_a_run_nor_weights(faces: PackedFaces, tmp_path: Path) -> None:
 def test_other_identities(faces: PackedFaces, tmp_path: Path) -> None:
     save_checkpoint(tmp_path, {"modules": make(faces, n_identities=9).state_dict()})
     with pytest.raises(
-        ValueError, match=f"{tmp_path.name} does not fit: stem, head and training identities"
+        ValueError, match=f"{tmp_path.name} does not fit: its stem, head and training identities"
     ):
         start(tmp_path, make(faces), faces)
 
@@ -90,7 +90,7 @@ def test_another_stem(faces: PackedFaces, tmp_path: Path, is_run: bool) -> None:
     else:
         other.encoder.save_pretrained(tmp_path)
     with pytest.raises(
-        ValueError, match=f"{tmp_path.name} does not fit: stem, head and training identities"
+        ValueError, match=f"{tmp_path.name} does not fit: its stem, head and training identities"
     ):
         start(tmp_path, make(faces), faces)
 
@@ -126,5 +126,5 @@ def test_another_head(
         save_checkpoint(tmp_path, {"modules": other.state_dict()})
     else:
         other.encoder.eval().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="a depthwise head may go on from an average one"):
+    with pytest.raises(ValueError, match="a depthwise head may start from an average one"):
         start(tmp_path, make(faces, head=after), faces, (112, 96))

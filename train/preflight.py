@@ -1,4 +1,4 @@
-"""What `fit` says and checks before it begins."""
+"""Checks and summary before a training run starts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from train.distributed import Processes
 
 
 def check_precision(config: TrainConfig, device: torch.device, *, allow_slow: bool) -> None:
-    """Refuse half precision that a CPU can do but only slowly.
+    """Refuse fp16 on a CPU, which is slow.
 
     Raises:
         ValueError: fp16 on a CPU.
@@ -18,15 +18,15 @@ def check_precision(config: TrainConfig, device: torch.device, *, allow_slow: bo
     if config.amp == "fp16" and device.type == "cpu" and not allow_slow:
         raise ValueError(
             "there is no CUDA GPU, and fp16 is slow on a CPU: "
-            "add amp=bf16 or amp=off (or --allow-slow)"
+            "use amp=bf16 or amp=off (or --allow-slow)"
         )
 
 
-def steps_an_epoch(config: TrainConfig, n_training: int, group: Processes) -> int:
-    """Number of optimiser steps in an epoch.
+def steps_per_epoch(config: TrainConfig, n_training: int, group: Processes) -> int:
+    """Compute the number of optimiser steps per epoch.
 
     Raises:
-        ValueError: the batches do not come out even, or the data has too few faces for them.
+        ValueError: a batch cannot be divided evenly, or the data has too few faces.
     """
     if config.batch_size % (config.accumulate * group.count):
         raise ValueError("batch_size must be a multiple of accumulate times the processes")
@@ -34,26 +34,26 @@ def steps_an_epoch(config: TrainConfig, n_training: int, group: Processes) -> in
     if not possible:
         raise ValueError(f"{config.data} has fewer training faces than a batch")
     if config.steps > possible:
-        raise ValueError(f"{config.data} has faces for {possible} steps an epoch only")
+        raise ValueError(f"{config.data} has faces for only {possible} steps per epoch")
     return config.steps or possible
 
 
 def describe(
     config: TrainConfig, group: Processes, faces: Split, n_heldout: int, begins: str
 ) -> str:
-    """One line for each fact.
+    """Summarise a run, one fact per line.
 
     Args:
         config: of the run.
-        group: processes that train.
-        faces: what is learned from and what is scored on.
+        group: the process group.
+        faces: training and held-out faces.
         n_heldout: number of held-out identities.
-        begins: where the run begins, or goes on.
+        begins: where the run starts or resumes.
     """
     device = str(group.device)
     if group.device.type == "cuda":
         device += f" ({torch.cuda.get_device_name(group.device)})"
-    n_steps = steps_an_epoch(config, len(faces.training), group)
+    n_steps = steps_per_epoch(config, len(faces.training), group)
     heldout = "none: the last epoch's weights go to best/"
     if config.heldout:
         heldout = f"{n_heldout:,} identities, {len(faces.heldout):,} faces"
@@ -64,7 +64,7 @@ def describe(
         "processes": str(group.count),
         "faces": f"{len(faces.training):,} of {faces.n_identities:,} identities",
         "held out": heldout,
-        "steps": f"{n_steps:,} an epoch, batches of {config.batch_size:,}",
+        "steps": f"{n_steps:,} per epoch, batches of {config.batch_size:,}",
         "begins": begins,
     }
     return "\n".join(f"{name:<12}{value}" for name, value in lines.items())

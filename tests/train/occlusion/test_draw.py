@@ -1,4 +1,4 @@
-"""Drawn coverings: where they lie, what they are called, and that they repeat."""
+"""Drawn occlusions: where they lie, what they are called, and that they repeat."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facehub import align_faces, load_image
-from train.covering.draw import DECOYS, EYES, KINDS, MOUTH, USUAL_POINTS, draw, usable_points
+from train.occlusion.draw import DECOYS, EYES, KINDS, MOUTH, USUAL_POINTS, draw, usable_points
 
 COVERS = {
     "mask": {MOUTH},
@@ -36,7 +36,7 @@ def drawn(crop: np.ndarray, kind: str, seed: int) -> tuple[np.ndarray, np.ndarra
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_coverings(crop: np.ndarray, kind: str) -> None:
+def test_occlusions(crop: np.ndarray, kind: str) -> None:
     """Most hide what they are meant to hide, and the label says so."""
     labels = np.array([drawn(crop, kind, seed)[1] for seed in range(20)])
     for region in COVERS[kind]:

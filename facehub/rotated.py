@@ -1,11 +1,11 @@
-"""Faces in turned pictures: looked at again upright, and taken only if they stand up there.
+"""Find faces in rotated pictures: detect them again in rotated views, and keep the upright result.
 
-The detector knows faces that stand or lean a little. In an upside-down picture it finds none, or
-takes the chin for a forehead; in one that lies on its side it is often right, but not exact. So
-`facehub.upright` judges every face. Where all stand, nothing more happens. Else each face that does
-not is looked at in turned views of its surroundings, and of all that was seen at its place the one
-that stands best counts. Where a turned face is found that way, or none stands, the whole picture is
-searched in that turn, or in all.
+The detector expects faces that are upright or tilted a little. In an upside-down picture it finds
+none, or takes the chin for the forehead; in a picture rotated by 90 degrees it is often right, but
+not exact. So `facehub.upright` scores every face. If all are upright, the search ends. Otherwise
+each face that is not upright is detected again in rotated views of its surroundings, and the best
+result at its position is kept. If that finds a rotated face, the whole picture is searched in that
+rotation; if no face is upright, in all rotations.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from facehub.template import DEFAULT_TEMPLATE, AlignmentTemplate
 from facehub.upright import SURE, upright_scores
 
 MAX_ROLL = 35.0  # degrees up to which a face counts as upright in a view
-MAX_LEAN = 50.0  # degrees up to which a turned picture may show it, to be found in that turn
-VIEW_REACH = 1.25  # half the side of a turned view, in sides of the face's box
-MAX_VIEW = 320  # pixels; larger ones are searched in tiles, which costs three times as much
-ENOUGH = 1.5  # score from which a turned look counts; a face below it may lie on its side, too
-BETTER = 2.0  # by how much a turned look has to be, for a covered face looks doubtful every way
-BETTER_SURE = 0.5  # the same, where the turned look is sure
-NOTHING = 0.0  # score below which there is no face, where the picture is known to be turned
-MAX_LOOKS = 6  # turned views of one place
+MAX_LEAN = 50.0  # degrees up to which a face may be tilted in a rotated picture to be found there
+VIEW_REACH = 1.25  # half the side of a rotated view, in sides of the face's box
+MAX_VIEW = 320  # pixels; larger views are searched in tiles, at three times the cost
+ENOUGH = 1.5  # lowest score of a rotated view's face; a face below it is also tried sideways
+BETTER = 2.0  # lowest gain in score of a rotated view: occluded faces score low in every rotation
+BETTER_SURE = 0.5  # the same, if the rotated view's face is sure
+NOTHING = 0.0  # in a picture known to be rotated, a face with a lower score is dropped
+MAX_LOOKS = 6  # rotated views per position
 
 
 def align_faces(
@@ -43,19 +43,19 @@ def align_faces(
     template: AlignmentTemplate = DEFAULT_TEMPLATE,
     search: Search = "auto",
 ) -> list[Face]:
-    """Find and align every face of a picture, which may be turned by any angle.
+    """Find and align every face of a picture, which may be rotated by any angle.
 
     Args:
-        image: uint8 (H, W, 3), RGB, as `load_image` returns it.
-        detector: finds the faces and their landmarks; None for the process's shared one.
-        template: where the landmarks go in the crop; weights carry theirs in `config.json`.
+        image: uint8 (H, W, 3), RGB, 0 to 255, from `load_image`.
+        detector: finds the faces and their landmarks; None: the process's shared detector.
+        template: positions of the landmarks in the crop; weights have theirs in `config.json`.
         search: see `FaceDetector.find`.
 
     Returns:
-        Faces from left to right; an empty list where there is none.
+        Faces from left to right; an empty list if there is none.
 
     Raises:
-        AssetError: a file carried in the package is missing or damaged.
+        AssetError: a file of the package is missing or damaged.
     """
     finder = _Finder(image, detector or default_detector(), template, search)
     faces = finder.faces()
@@ -64,29 +64,29 @@ def align_faces(
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """A turned picture, or a turned part of it.
+    """A rotated picture, or a rotated part of it.
 
     Attributes:
         pixels: uint8 (h, w, 3), RGB.
-        back: float64 (2, 3), maps pixels of the view to pixels of the picture.
-        degrees: how far the picture was turned anticlockwise.
+        back: float64 (2, 3), which maps pixels of the view to pixels of the picture.
+        degrees: rotation of the picture, anticlockwise.
     """
 
     pixels: np.ndarray
     back: np.ndarray
     degrees: float
 
-    def placed(self, found: FaceLandmarks) -> FaceLandmarks:
-        """Landmarks in the view to landmarks in the picture."""
+    def to_picture(self, found: FaceLandmarks) -> FaceLandmarks:
+        """Map landmarks in the view to landmarks in the picture."""
         c, s = math.cos(math.radians(self.degrees)), math.sin(math.radians(self.degrees))
         turn = np.eye(4)
-        turn[:2, :2] = [[c, s], [-s, c]]  # clockwise, where y goes up
+        turn[:2, :2] = [[c, s], [-s, c]]  # clockwise, with y up
         points = found.points @ self.back[:, :2].T + self.back[:, 2]
         return FaceLandmarks(points.astype(np.float32), (turn @ found.pose).astype(np.float32))
 
 
 class _Finder:
-    """The search in one picture; arguments as in `align_faces`."""
+    """The search in one picture; see `align_faces` for the arguments."""
 
     def __init__(
         self,
@@ -101,8 +101,8 @@ class _Finder:
         self._search = search
 
     def faces(self) -> list[Face]:
-        """Each face once, in any order."""
-        found = self._judged(self._detector.find(self._image, self._search))
+        """Find each face once, in any order."""
+        found = self._scored(self._detector.find(self._image, self._search))
         if found and all(map(_stands, found)):
             return found
         found = [face if _stands(face) else self._upright(face) for face in found]
@@ -120,7 +120,7 @@ class _Finder:
         return once
 
     def _upright(self, face: Face) -> Face:
-        """The best that turned views show at the place of a face; the face itself if none is."""
+        """The best face that rotated views show at a face's position, or the face itself."""
         best = face
         leans = _leans(face, 0) > MAX_ROLL
         angles = [face.roll + 180]
@@ -141,15 +141,15 @@ class _Finder:
                         angles.append(seen.roll)
                 elif _score(seen) > max(_score(best), _score(face) + _margin(seen)) or (
                     again and best is face and _score(seen) >= ENOUGH
-                ):  # of two looks at a face, the upright one is exact
+                ):  # the upright view of the same face is more exact
                     best = seen
         return best
 
     def _seen(self, view: _View, search: Search) -> list[Face]:
         found = self._detector.find(view.pixels, search)
-        return self._judged(map(view.placed, found))
+        return self._scored(map(view.to_picture, found))
 
-    def _judged(self, found: Iterable[FaceLandmarks]) -> list[Face]:
+    def _scored(self, found: Iterable[FaceLandmarks]) -> list[Face]:
         faces = [align(self._image, landmarks, self._template) for landmarks in found]
         scores = upright_scores([_default_crop(face, self._template) for face in faces])
         return [
@@ -176,7 +176,7 @@ def _score(face: Face) -> float:
 
 
 def _leans(face: Face, degrees: float) -> float:
-    """Degrees between the face and one whose roll is `degrees`, 0 to 180."""
+    """Absolute difference between a face's roll and `degrees`, 0 to 180."""
     return abs((face.roll - degrees + 180) % 360 - 180)
 
 
@@ -185,7 +185,7 @@ def _quarter(face: Face) -> int:
 
 
 def _each_once(faces: list[Face]) -> list[Face]:
-    """Of all that was seen at one place, the face that stands best."""
+    """Keep the face with the highest score at each position."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: -_score(face)):
         if not any(_same_place(face, other) for other in kept):
@@ -194,7 +194,7 @@ def _each_once(faces: list[Face]) -> list[Face]:
 
 
 def _same_place(a: Face, b: Face) -> bool:
-    """Whether the eyes of one lie in the box of the other."""
+    """Whether the eyes of one face are inside the box of the other."""
     for one, other in ((a, b), (b, a)):
         (x, y), (x0, y0, x1, y1) = one.pupils.mean(axis=0), other.box
         if x0 <= x <= x1 and y0 <= y <= y1:
@@ -203,7 +203,7 @@ def _same_place(a: Face, b: Face) -> bool:
 
 
 def _default_crop(face: Face, template: AlignmentTemplate) -> np.ndarray:
-    """The face aligned to `DEFAULT_TEMPLATE`, from its crop."""
+    """Re-align a face's crop to `DEFAULT_TEMPLATE`."""
     if template == DEFAULT_TEMPLATE:
         return face.crop
     pupils = face.pupils @ face.matrix[:, :2].T + face.matrix[:, 2]
@@ -211,7 +211,7 @@ def _default_crop(face: Face, template: AlignmentTemplate) -> np.ndarray:
 
 
 def _turned_picture(image: np.ndarray, quarters: int) -> _View:
-    """The picture turned anticlockwise by quarters, 1 to 3."""
+    """Rotate the picture anticlockwise by 1 to 3 quarter turns."""
     height, width = image.shape[:2]
     back = {
         1: [[0, -1, width - 1], [1, 0, 0]],
@@ -223,11 +223,11 @@ def _turned_picture(image: np.ndarray, quarters: int) -> _View:
 
 
 def _turned_part(image: np.ndarray, box: Box, degrees: float) -> _View:
-    """The square around a box, turned anticlockwise; grey where the picture ends."""
+    """Rotate the square around a box anticlockwise; grey outside the picture."""
     factor = max(1, int(2 * VIEW_REACH * box.side / MAX_VIEW))
     small = reduced(image, factor)
     side = max(1, round(2 * VIEW_REACH * box.side / factor))
-    # In the small picture, whose pixel (x, y) is the middle of a block of the picture.
+    # In the reduced picture, whose pixels are centred on blocks of the picture.
     middle = (np.array(box.middle) - (factor - 1) / 2) / factor
     matrix: np.ndarray = cv2.getRotationMatrix2D((float(middle[0]), float(middle[1])), degrees, 1)
     matrix[:, 2] += (side - 1) / 2 - middle

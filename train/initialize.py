@@ -1,4 +1,4 @@
-"""Where a run starts: from another run's checkpoint, or from an encoder's weights."""
+"""Initialise a run from another run's checkpoint or from an encoder's weights."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from train.data.pack import PackedFaces
 from train.evaluation.validate import embed_at
 from train.step import TrainingStep
 
-PROJECTED = 8192  # faces that the map to the teachers' vectors is fitted to
+PROJECTED = 8192  # number of faces for fitting the linear map to the teachers' vectors
 
 
-def start_from(
+def initialize(
     source: str,
     module: TrainingStep,
     faces: PackedFaces,
@@ -24,24 +24,25 @@ def start_from(
     labels: np.ndarray,
     size: tuple[int, int],
 ) -> None:
-    """Take over what `source` has learned.
+    """Load the weights of `source` into a training step.
 
-    Of a run: all but the map to its teachers' vectors and what a margin keeps count of, as the next
-    teachers and margin may be others. Of an encoder's weights, the encoder; each identity's centre
-    is then its faces' mean embedding. The map to the teachers' vectors is fitted to some faces. A
-    depthwise head goes on from an average one, whose embeddings it gives at first.
+    From a run, everything is loaded except the linear map to its teachers' vectors and the margin's
+    statistics, because teachers and margin may differ. From an encoder's weights, the encoder is
+    loaded, and each class centre is set to its mean embedding. The linear map to the teachers'
+    vectors is then fitted to a sample of faces. A depthwise head may start from an average one: it
+    is initialised to the same embeddings.
 
     Args:
-        source: run folder, folder of weights, or "owner/name" on the Hub.
-        module: to change, on the device that embeds the faces.
+        source: run folder, weight folder, or "owner/name" on the Hub.
+        module: changed in place, on the device that embeds the faces.
         faces: packed data set.
-        training: int (N,), positions of the faces that the run learns from.
-        labels: int64 (N,), the module's number for each one's identity.
-        size: (height, width) of the run's input at first.
+        training: int (N,), rows of the training faces.
+        labels: int64 (N,), their classes.
+        size: (height, width) of the run's first input size.
 
     Raises:
-        WeightsError: there is neither a run nor weights, or the weights are damaged.
-        ValueError: the stem or the head is another, or a run had other identities.
+        WeightsError: `source` is neither a run nor weights, or the weights are damaged.
+        ValueError: stem, head or training identities differ.
     """
     state = load_checkpoint(Path(source))
     try:
@@ -52,14 +53,14 @@ def start_from(
         else:
             fresh = ["teacher.", "head.margin."]
             learned = {k: v for k, v in state["modules"].items() if not k.startswith(tuple(fresh))}
-        if "encoder.pool.weight" not in learned:  # of a depthwise head, which averages at first
+        if "encoder.pool.weight" not in learned:  # a depthwise head is initialised as an average
             fresh.append("encoder.pool.weight")
         own = {k: v for k, v in module.state_dict().items() if k.startswith(tuple(fresh))}
         module.load_state_dict(own | learned)
     except RuntimeError as error:
         raise ValueError(
-            f"{source} does not fit: stem, head and training identities must be as in this run "
-            "(but a depthwise head may go on from an average one)"
+            f"{source} does not fit: its stem, head and training identities must equal this run's "
+            "(but a depthwise head may start from an average one)"
         ) from error
     if state is None:
         module.encoder.eval()

@@ -15,12 +15,12 @@ from facehub import (
     MemoryGallery,
     QualityIssue,
     align_faces,
-    covering,
     enrol,
     load_image,
+    occlusion,
     verify,
 )
-from facehub.covering import MODEL_FILE, find_coverings, probabilities, upright_crop
+from facehub.occlusion import MODEL_FILE, find_occlusions, probabilities, upright_crop
 from facehub.pipeline import FaceRecognizer
 from facehub.template import TEMPLATES
 
@@ -63,14 +63,14 @@ def glasses(colour: tuple[int, int, int], thickness: int = -1) -> Drawing:
     return draw
 
 
-def coverings(picture: np.ndarray, recognizer: FaceRecognizer) -> set[QualityIssue]:
+def occlusions(picture: np.ndarray, recognizer: FaceRecognizer) -> set[QualityIssue]:
     face = recognizer.face(picture)
     return set(face.issues) & {QualityIssue.COVERED_EYES, QualityIssue.COVERED_MOUTH}
 
 
 def test_bare_faces(portrait: np.ndarray, recognizer: FaceRecognizer) -> None:
-    assert coverings(portrait, recognizer) == set()
-    assert coverings(portrait[:, ::-1].copy(), recognizer) == set()
+    assert occlusions(portrait, recognizer) == set()
+    assert occlusions(portrait[:, ::-1].copy(), recognizer) == set()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_bare_faces(portrait: np.ndarray, recognizer: FaceRecognizer) -> None:
 def test_masks(
     portrait: np.ndarray, recognizer: FaceRecognizer, colour: tuple[int, int, int]
 ) -> None:
-    found = coverings(mask(colour)(portrait), recognizer)
+    found = occlusions(mask(colour)(portrait), recognizer)
     assert found == {QualityIssue.COVERED_MOUTH}
 
 
@@ -89,14 +89,14 @@ def test_masks(
 def test_dark_glasses(
     portrait: np.ndarray, recognizer: FaceRecognizer, colour: tuple[int, int, int]
 ) -> None:
-    found = coverings(glasses(colour)(portrait), recognizer)
+    found = occlusions(glasses(colour)(portrait), recognizer)
     assert found == {QualityIssue.COVERED_EYES}
 
 
 def test_both(examples: Path, recognizer: FaceRecognizer) -> None:
     """Of one portrait, in the shade of a cap, the eyes pass: the limit is set for few alarms."""
     found = [
-        coverings(
+        occlusions(
             mask((150, 195, 220))(glasses((15, 15, 20))(load_image(examples / name))), recognizer
         )
         for name in PORTRAITS
@@ -106,7 +106,7 @@ def test_both(examples: Path, recognizer: FaceRecognizer) -> None:
 
 
 def test_clear_glasses_cover_nothing(portrait: np.ndarray, recognizer: FaceRecognizer) -> None:
-    assert coverings(glasses((30, 30, 30), thickness=3)(portrait), recognizer) == set()
+    assert occlusions(glasses((30, 30, 30), thickness=3)(portrait), recognizer) == set()
 
 
 def test_verify_warns_and_can_refuse(examples: Path, recognizer: FaceRecognizer) -> None:
@@ -137,15 +137,15 @@ def test_any_template(portrait: np.ndarray, drawing: Drawing) -> None:
         again = upright_crop(other)
         inner = np.s_[30:90, 20:76]
         assert np.abs(again[inner].astype(int) - ours.crop[inner]).mean() < 6
-        assert find_coverings(other) == find_coverings(ours)
+        assert find_occlusions(other) == find_occlusions(ours)
 
 
 def test_an_altered_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    covering._session.cache_clear()
-    monkeypatch.setattr(covering, "MODEL_SHA256", "0" * 64)
+    occlusion._session.cache_clear()
+    monkeypatch.setattr(occlusion, "MODEL_SHA256", "0" * 64)
     with pytest.raises(AssetError, match=f"{MODEL_FILE} in the package is damaged"):
         probabilities(np.zeros((1, 56, 48, 3), np.uint8))
-    monkeypatch.setattr(covering, "MODEL_FILE", "none.onnx")
+    monkeypatch.setattr(occlusion, "MODEL_FILE", "none.onnx")
     with pytest.raises(AssetError, match=r"none\.onnx is missing"):
         probabilities(np.zeros((1, 56, 48, 3), np.uint8))
-    covering._session.cache_clear()
+    occlusion._session.cache_clear()

@@ -1,4 +1,4 @@
-"""The network that finds covered faces, and its form as ONNX."""
+"""The network that detects occlusions, and its ONNX export."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from facehub.covering import INPUT_SIZE
 from facehub.model import wire
+from facehub.occlusion import INPUT_SIZE
 
 CHANNELS = (12, 24, 32)
 
 
-class CoveringNet(nn.Module):
-    """Three convolutions with stride 2 and a linear layer: a million multiplications a face."""
+class OcclusionNet(nn.Module):
+    """Three convolutions with stride 2 and a linear layer: a million multiplications per face."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,8 +35,8 @@ class CoveringNet(nn.Module):
         return logits
 
 
-def to_onnx(net: CoveringNet) -> bytes:
-    """The network as ONNX: float32 (N, 3, 56, 48), -1 to 1, to probabilities (N, 2)."""
+def to_onnx(net: OcclusionNet) -> bytes:
+    """Export to ONNX: float32 (N, 3, 56, 48), -1 to 1, to probabilities (N, 2)."""
     weights, nodes, x = [], [], "faces"
     for i, (convolution, norm) in enumerate(zip(net.convolutions, net.norms, strict=True)):
         assert isinstance(norm, nn.BatchNorm2d)

@@ -1,7 +1,7 @@
-"""Train the small network that finds covered eyes and mouths, and measure its error rates.
+"""Train the small network that detects occluded eyes and mouths, and measure its error rates.
 
-`python -m train covering PACK FILE.onnx`. Training identities of the pack fit it and set its
-limits, held-out identities report its error rates (`train.data.heldout`).
+`python -m train occlusion PACK FILE.onnx`. The pack's training identities train the network and set
+its limits; its held-out identities give the error rates (`train.data.heldout`).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from facehub.covering import INPUT_SIZE, prepare
 from facehub.io.files import write_atomically
 from facehub.io.sources import identity_of
-from train.covering.draw import DECOYS, EYES, KINDS, MOUTH, draw, usable_points
-from train.covering.net import CoveringNet, to_onnx
+from facehub.occlusion import INPUT_SIZE, prepare
 from train.data.landmarks import landmarks_of
 from train.data.pack import PackedFaces, open_pack
+from train.occlusion.draw import DECOYS, EYES, KINDS, MOUTH, draw, usable_points
+from train.occlusion.net import OcclusionNet, to_onnx
 
 PLAIN = "plain"
-COVERINGS_SHARE, DECOYS_SHARE = 0.5, 0.15  # of the pictures in training; the others stay plain
-VALIDATION_SHARE = 10  # one training identity in so many sets the limits
-FALSE_ALARMS = 0.01  # of plain faces; the limits are set for it
-DOUBTFUL = 0.9  # a plain training face with a higher answer is taken to be covered
+OCCLUDED_SHARE, DECOYS_SHARE = 0.5, 0.15  # of the pictures in training; the others stay plain
+VALIDATION_SHARE = 10  # one training identity in 10 sets the limits
+FALSE_ALARMS = 0.01  # false positive rate on plain faces that the limits are set for
+DOUBTFUL = 0.9  # a plain training face with a higher probability is taken to be occluded
 LEARNING_RATE = 4e-3  # the highest, after warm-up
 _CHUNK = 1000
 
@@ -40,13 +40,13 @@ Report = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """Pictures to learn from, or to measure on.
+    """Pictures for training or evaluation.
 
     Attributes:
         inputs: uint8 (N, 56, 48, 3), RGB.
-        labels: float32 (N, 2), of eyes and mouth: 1 for covered, 0 for not, nan for left out.
-        kinds: (N,) of `KINDS`, `DECOYS` or `PLAIN`.
-        rows: int64 (N,), of the pack.
+        labels: float32 (N, 2), eyes and mouth: 1 if occluded, 0 if not, NaN if ignored.
+        kinds: (N,), keys of `KINDS` or `DECOYS`, or `PLAIN`.
+        rows: int64 (N,), rows of the pack.
     """
 
     inputs: np.ndarray
@@ -55,7 +55,7 @@ class Drawn:
     rows: np.ndarray
 
     def only(self, chosen: np.ndarray) -> Drawn:
-        """Some of them; `chosen` is bool (N,)."""
+        """Select pictures; `chosen` is bool (N,)."""
         return Drawn(
             self.inputs[chosen], self.labels[chosen], self.kinds[chosen], self.rows[chosen]
         )
@@ -71,18 +71,18 @@ def draw_set(
     changed: bool = False,
     workers: int | None = None,
 ) -> Drawn:
-    """Draw coverings over packed faces; the same arguments give the same pictures.
+    """Draw occlusions over packed faces; the result is deterministic.
 
     Args:
         faces: packed faces.
-        folder: where they are.
-        rows: which of them.
-        kinds: for each, what is drawn: of `KINDS`, `DECOYS` or `PLAIN`.
-        seed: of all that is random.
-        changed: whether the pictures are changed further (place, light, sharpness), for training.
-        workers: processes; None for one per core.
+        folder: their folder.
+        rows: rows to draw on.
+        kinds: what to draw on each: a key of `KINDS` or `DECOYS`, or `PLAIN`.
+        seed: random seed.
+        changed: whether to augment the pictures (position, light, sharpness), for training.
+        workers: number of processes; None: one per core.
     """
-    landmarks_of(folder, faces.crops)  # found once, before the processes ask for them
+    landmarks_of(folder, faces.crops)  # computed once, before the processes need them
     jobs = [
         (folder, rows[i : i + _CHUNK], kinds[i : i + _CHUNK], seed + i, changed)
         for i in range(0, len(rows), _CHUNK)
@@ -115,7 +115,7 @@ def _draw_chunk(
 
 
 def _changed(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another place, light and sharpness: a covering shifts landmarks, and pictures differ."""
+    """Augment position, light and sharpness."""
     middle = (float(rng.uniform(40, 56)), float(rng.uniform(48, 64)))
     zoom = float(np.exp(rng.normal(0, 0.05)))
     matrix: np.ndarray = cv2.getRotationMatrix2D(middle, rng.normal(0, 3), zoom)
@@ -143,12 +143,12 @@ def _changed(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return x
 
 
-def train_net(drawn: Drawn, *, epochs: int, seed: int) -> CoveringNet:
-    """Fit the network by cross-entropy; labels of nan count nothing."""
+def train_net(drawn: Drawn, *, epochs: int, seed: int) -> OcclusionNet:
+    """Train the network by cross-entropy; NaN labels are ignored."""
     torch.manual_seed(seed)
-    net = CoveringNet().to(memory_format=torch.channels_last)
+    net = OcclusionNet().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=1e-2)
-    batch = 64  # fits a core's cache: larger ones take longer
+    batch = 64  # fits a core's cache: larger batches are slower
     steps = epochs * -(-len(drawn.rows) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     labels = torch.from_numpy(drawn.labels)
@@ -169,26 +169,26 @@ def train_net(drawn: Drawn, *, epochs: int, seed: int) -> CoveringNet:
     return net.eval()
 
 
-def fit_covering(folder: Path, target: Path, *, epochs: int = 12, seed: int = 0) -> Report:
+def train_occlusion(folder: Path, target: Path, *, epochs: int = 12, seed: int = 0) -> Report:
     """Train the network on the training identities of a pack, and measure it on the held-out ones.
 
-    CelebA's pictures of people in sunglasses and with hands at their mouths are not labelled as
-    covered. So the network is trained twice: the second time without the plain training faces that
-    the first one is sure of.
+    CelebA's pictures of people in sunglasses or with hands at their mouths are not labelled as
+    occluded. So the network is trained twice, the second time without the plain faces that the
+    first network is sure are occluded.
 
     Args:
         folder: packed data set.
         target: `.onnx` to write; the error rates go into a `.json` beside it.
-        epochs: of the second training; the first one has a third of them.
-        seed: of all that is random.
+        epochs: of the second training; the first has a third of them.
+        seed: random seed.
 
     Returns:
-        What `rates` says of held-out identities.
+        `rates` on the held-out identities.
 
     Raises:
         ValueError: the pack is missing or damaged, or no identity of it is held out.
     """
-    torch.set_num_threads(1)  # a batch is too small for more; and the result repeats bit for bit
+    torch.set_num_threads(1)  # a batch is too small for more; makes the result deterministic
     faces = open_pack(folder)
     if not faces.heldout.any() or faces.heldout.all():
         raise ValueError(f"{folder} needs held-out identities and others")
@@ -211,12 +211,12 @@ def fit_covering(folder: Path, target: Path, *, epochs: int = 12, seed: int = 0)
     return report
 
 
-def rates(net: CoveringNet, drawn: Drawn) -> Report:
-    """What is found, and what is a false alarm, in per cent, by kind.
+def rates(net: OcclusionNet, drawn: Drawn) -> Report:
+    """Measure true and false positive rates by kind.
 
     Returns:
-        For eyes and mouth: {kind: {"found": per cent, "of": N}} of the pictures labelled covered,
-        {kind: {"false": per cent, "of": N}} of the others.
+        For "eyes" and "mouth": {kind: {"found": per cent, "found of": N}} of the pictures labelled
+        as occluded, and {kind: {"false": per cent, "false of": N}} of the others.
     """
     positive = answers(net, drawn.inputs) > 0
     report: dict[str, dict[str, dict[str, float]]] = {}
@@ -225,7 +225,7 @@ def rates(net: CoveringNet, drawn: Drawn) -> Report:
         rows = report[name] = {}
         for kind, here in [
             *((kind, drawn.kinds == kind) for kind in (PLAIN, *DECOYS, *KINDS)),
-            ("all coverings", np.isin(drawn.kinds, list(KINDS))),
+            ("all occlusions", np.isin(drawn.kinds, list(KINDS))),
         ]:
             for word, label in (("found", 1), ("false", 0)):
                 asked = here & (labels == label)
@@ -241,16 +241,16 @@ def _sets_limits(name: str) -> bool:
 
 
 def _mixed(rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Rows, and what is drawn on each of them in training."""
+    """Choose what to draw on each row in training."""
     share = rng.random(len(rows))
     decoys = np.where(
-        share < COVERINGS_SHARE + DECOYS_SHARE, rng.choice(list(DECOYS), len(rows)), PLAIN
+        share < OCCLUDED_SHARE + DECOYS_SHARE, rng.choice(list(DECOYS), len(rows)), PLAIN
     )
-    return rows, np.where(share < COVERINGS_SHARE, rng.choice(list(KINDS), len(rows)), decoys)
+    return rows, np.where(share < OCCLUDED_SHARE, rng.choice(list(KINDS), len(rows)), decoys)
 
 
 def _measured(faces: PackedFaces, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Every held-out face plain, with a decoy, and with three coverings."""
+    """Every held-out face plain, with a decoy, and with three occlusions."""
     rows = np.flatnonzero(faces.heldout)
     drawn = [rng.choice(list(KINDS), len(rows)) for _ in range(3)]
     kinds = [np.full(len(rows), PLAIN), rng.choice(list(DECOYS), len(rows)), *drawn]
@@ -258,7 +258,7 @@ def _measured(faces: PackedFaces, rng: np.random.Generator) -> tuple[np.ndarray,
 
 
 @torch.no_grad()
-def answers(net: CoveringNet, inputs: np.ndarray) -> np.ndarray:
+def answers(net: OcclusionNet, inputs: np.ndarray) -> np.ndarray:
     """Logits of eyes and mouth, float32 (N, 2)."""
     net.eval()
     parts = [net(_tensor(inputs[i : i + 1024])).numpy() for i in range(0, len(inputs), 1024)]
@@ -269,8 +269,8 @@ def _tensor(inputs: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(inputs).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def set_limits(net: CoveringNet, plain: np.ndarray) -> None:
-    """Shift both answers so that `FALSE_ALARMS` of these plain faces get more than 0."""
+def set_limits(net: OcclusionNet, plain: np.ndarray) -> None:
+    """Shift both logits so that a share `FALSE_ALARMS` of these plain faces is above 0."""
     limits = np.quantile(answers(net, plain), 1 - FALSE_ALARMS, axis=0)
     with torch.no_grad():
         net.head.bias.sub_(torch.from_numpy(limits.astype(np.float32)))

@@ -1,4 +1,4 @@
-"""What coverings are drawn with: a canvas, textures and shapes, all at random."""
+"""Draw random occlusions: canvas, textures and shapes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """What a covering is drawn on.
+    """The picture that an occlusion is drawn on.
 
     Attributes:
         crop: float32 (112, 96, 3), RGB, 0 to 255.
         points: float32 (5, 2), (x, y) of pupils, tip of the nose, corners of the mouth.
-        donor: float32 (112, 96, 3): another picture, whose colours serve as cloth or reflection.
-        rng: all that is random.
-        alpha: float32 (112, 96), opaque part of what was drawn so far, 0 to 1.
+        donor: float32 (112, 96, 3), another picture, used as a texture or reflection.
+        rng: random generator.
+        alpha: float32 (112, 96), opacity of everything drawn so far, 0 to 1.
     """
 
     crop: np.ndarray
@@ -35,30 +35,30 @@ class Canvas:
 
     @property
     def eyes(self) -> np.ndarray:
-        """(x, y) of the middle between the pupils."""
+        """(x, y) of the midpoint between the pupils."""
         return np.asarray(self.points[:2].mean(axis=0))
 
     @property
     def mouth(self) -> np.ndarray:
-        """(x, y) of the middle of the mouth."""
+        """(x, y) of the centre of the mouth."""
         return np.asarray(self.points[3:].mean(axis=0))
 
     def between(self, low: float, high: float) -> float:
-        """A random number."""
+        """A uniform random number."""
         return float(self.rng.uniform(low, high))
 
-    def one_of(self, share: float) -> bool:
-        """Whether something happens that happens in this share of cases."""
-        return bool(self.rng.random() < share)
+    def chance(self, probability: float) -> bool:
+        """True with this probability."""
+        return bool(self.rng.random() < probability)
 
     def paint(self, mask: np.ndarray, texture: np.ndarray, opacity: float = 1.0) -> None:
-        """Lay a texture over the crop where `mask` (112, 96), 0 to 1, is."""
+        """Blend a texture into the crop by `mask`, (112, 96), 0 to 1."""
         soft = cv2.GaussianBlur(mask, (0, 0), self.between(0.3, 1.3)) * opacity
         self.crop[:] += soft[..., None] * (texture - self.crop)
         np.maximum(self.alpha, mask, out=self.alpha)
 
     def shade(self, mask: np.ndarray, factor: float) -> None:
-        """Darken or brighten where `mask` is; hides nothing."""
+        """Darken or brighten the crop by `mask`, without adding to `alpha`."""
         self.crop[:] *= 1 + (factor - 1) * cv2.GaussianBlur(mask, (0, 0), 1.0)[..., None]
 
 
@@ -66,7 +66,7 @@ class Canvas:
 
 
 def random_colour(c: Canvas) -> np.ndarray:
-    """A cloth's or a thing's colour, float32 (3,)."""
+    """A random colour of cloth or an object, float32 (3,)."""
     kind = c.rng.integers(8)
     if kind == 0:
         base = np.array([150, 195, 220])  # surgical blue
@@ -85,7 +85,7 @@ def random_colour(c: Canvas) -> np.ndarray:
 
 
 def skin_colour(c: Canvas) -> np.ndarray:
-    """The colour of the cheeks, or nearly."""
+    """A colour close to that of the cheeks."""
     x, y = c.points[2]
     x, y = int(np.clip(x, 16, WIDTH - 16)), int(np.clip(y, 4, HEIGHT - 4))
     cheeks = c.crop[y - 4 : y + 4, x - 16 : x + 16].reshape(-1, 3)
@@ -108,7 +108,7 @@ def cloud(c: Canvas, cells: int) -> np.ndarray:
 
 
 def photo(c: Canvas) -> np.ndarray:
-    """A part of another picture, turned and zoomed: no longer a face."""
+    """A rotated and enlarged part of another picture, no longer recognisable as a face."""
     scale = np.exp(c.between(0, 1.6))
     matrix = cv2.getRotationMatrix2D(
         (c.between(20, 76), c.between(20, 92)), c.between(0, 360), scale
@@ -117,7 +117,7 @@ def photo(c: Canvas) -> np.ndarray:
 
 
 def cloth(c: Canvas, colour: np.ndarray | None = None) -> np.ndarray:
-    """A texture, float32 (112, 96, 3): flat, striped, checked, dotted, cloudy, or a photo's."""
+    """A texture, float32 (112, 96, 3): flat, striped, checked, dotted, cloudy, or from a photo."""
     base = random_colour(c) if colour is None else colour
     texture: np.ndarray = np.broadcast_to(base, (HEIGHT, WIDTH, 3)).astype(np.float32)
     pattern = (
@@ -136,9 +136,9 @@ def cloth(c: Canvas, colour: np.ndarray | None = None) -> np.ndarray:
         }
         mix = np.asarray(fields[pattern](), np.float32)[..., None]
         texture = texture + mix * (random_colour(c) - texture)
-    if c.one_of(0.6):  # folds
+    if c.chance(0.6):  # folds
         texture = texture * (1 + c.between(0, 0.25) * waves(c, (8, 40), 12)[..., None])
-    if c.one_of(0.6):  # the light that falls on the face
+    if c.chance(0.6):  # the light that falls on the face
         light = cv2.GaussianBlur(c.crop.mean(axis=2), (0, 0), 12)
         light = light / max(float(light.mean()), 1.0)
         texture = texture * (1 + c.between(0, 1) * (light - 1))[..., None]
@@ -148,7 +148,7 @@ def cloth(c: Canvas, colour: np.ndarray | None = None) -> np.ndarray:
 
 def glass(c: Canvas) -> np.ndarray:
     """Dark or mirrored glass."""
-    dark = c.one_of(0.65)
+    dark = c.chance(0.65)
     top = np.full(3, c.between(0, 60)) if dark else random_colour(c)
     bottom = top * c.between(0.8, 2.2) if dark else random_colour(c)
     ramp = np.clip((ROWS - c.eyes[1]) / 24 + 0.5, 0, 1)[..., None]
@@ -172,7 +172,7 @@ def filled(corners: np.ndarray, smooth: int = 2) -> np.ndarray:
 
 
 def ellipse(centre: np.ndarray, rx: float, ry: float, angle: float, power: float = 2) -> np.ndarray:
-    """An ellipse; with a higher power, nearly a rectangle. float32 (112, 96), 0 or 1."""
+    """A superellipse, float32 (112, 96), 0 or 1; a high power gives almost a rectangle."""
     cos, sin = np.cos(angle), np.sin(angle)
     dx, dy = COLUMNS - centre[0], ROWS - centre[1]
     u, v = (dx * cos + dy * sin) / rx, (dy * cos - dx * sin) / ry
@@ -180,7 +180,7 @@ def ellipse(centre: np.ndarray, rx: float, ry: float, angle: float, power: float
 
 
 def line(points: np.ndarray, width: float) -> np.ndarray:
-    """A line, float32 (112, 96), 0 to 1; thinner than a pixel, it is fainter."""
+    """A line, float32 (112, 96), 0 to 1; lines thinner than a pixel are fainter."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     at = [np.rint(points * 16).astype(np.int32)]
     cv2.polylines(mask, at, False, 255, max(1, round(width)), cv2.LINE_AA, 4)
@@ -188,11 +188,11 @@ def line(points: np.ndarray, width: float) -> np.ndarray:
 
 
 def eye_region(points: np.ndarray) -> np.ndarray:
-    """Where eyes are, bool (112, 96)."""
+    """The region of the eyes, bool (112, 96)."""
     return np.asarray((ellipse(points[0], 8, 5, 0) + ellipse(points[1], 8, 5, 0)) > 0)
 
 
 def mouth_region(points: np.ndarray) -> np.ndarray:
-    """Where the mouth is, bool (112, 96)."""
+    """The region of the mouth, bool (112, 96)."""
     width = float(np.linalg.norm(points[4] - points[3]))
     return ellipse(points[3:].mean(axis=0), max(width / 2, 8), 6, 0) > 0

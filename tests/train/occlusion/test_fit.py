@@ -1,4 +1,4 @@
-"""The training of the network that finds coverings, on a few portraits."""
+"""The training of the network that detects occlusions, on a few portraits."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from facehub import align_faces, load_image
 from facehub.io.files import write_atomically
 from facehub.model.runtime import open_session
 from train.__main__ import main
-from train.covering import fit
-from train.covering.draw import DECOYS, KINDS, USUAL_POINTS
-from train.covering.fit import PLAIN, answers, rates, set_limits, train_net
-from train.covering.net import CoveringNet, to_onnx
 from train.data.heldout import is_heldout
 from train.data.landmarks import LANDMARKS
+from train.occlusion import fit
+from train.occlusion.draw import DECOYS, KINDS, USUAL_POINTS
+from train.occlusion.fit import PLAIN, answers, rates, set_limits, train_net
+from train.occlusion.net import OcclusionNet, to_onnx
 
 
 @pytest.fixture(scope="module")
@@ -88,21 +88,21 @@ def test_onnx_says_the_same(pack: Path) -> None:
 
 @pytest.mark.usefixtures("in_this_process")
 def test_command(pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = tmp_path / "covering.onnx"
-    assert main(["covering", str(pack), str(target), "--epochs", "1"]) == 0
+    target = tmp_path / "occlusion.onnx"
+    assert main(["occlusion", str(pack), str(target), "--epochs", "1"]) == 0
     assert open_session(target.read_bytes(), threads=1)
     report = json.loads(target.with_suffix(".json").read_text())
     assert set(report) == {"eyes", "mouth"}
     assert "eyes   plain" in capsys.readouterr().out
     again = tmp_path / "again.onnx"
-    assert main(["covering", str(pack), str(again), "--epochs", "1"]) == 0
+    assert main(["occlusion", str(pack), str(again), "--epochs", "1"]) == 0
     assert again.read_bytes() == target.read_bytes()
-    assert main(["covering", str(tmp_path), str(target)]) == 1
+    assert main(["occlusion", str(tmp_path), str(target)]) == 1
     assert "is not a packed data set" in capsys.readouterr().err
 
 
 def test_size() -> None:
     """A million multiplications and additions a face; small enough to be carried in the package."""
-    net = CoveringNet()
+    net = OcclusionNet()
     assert sum(p.numel() for p in net.parameters()) < 20_000
     assert len(to_onnx(net)) < 80_000

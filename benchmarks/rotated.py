@@ -1,6 +1,6 @@
-"""Verify LFW pairs whose first picture is turned, and count the answers that change.
+"""Verify LFW pairs whose first picture is rotated, and count the answers that change.
 
-python benchmarks/turned.py lfw_pairs.zip [--pairs 300] [--seed 0]
+python benchmarks/rotated.py lfw_pairs.zip [--pairs 300] [--seed 0]
 
 A changed answer carries a warning where it cannot tell, or says that the face lies or may not be
 upright. Fails where fewer than 97 % of the answers stay, or one changes without a warning.

@@ -1,1 +1,0 @@
-"""The small network that finds covered faces: drawn coverings, and its training."""

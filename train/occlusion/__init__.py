@@ -1,0 +1,1 @@
+"""Train the small network that detects occluded eyes and mouths on drawn occlusions."""
