@@ -51,7 +51,7 @@ def config(tiny_pack: str) -> TrainConfig:
 
 
 # Few CPUs calculate in float16: others take minutes.
-QUICK: Any = {"batch_size": 2, "steps": 3, "sizes": ((0, 16, 16),)}
+QUICK: Any = {"batch_size": 4, "steps": 3}
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +137,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         partial_fc=partial_fc,
         clip_centres=not partial_fc,
         **QUICK,
+        sizes=((0, 16, 16),),
     )
     fit(config, tmp_path / "whole", allow_slow=True)
 
