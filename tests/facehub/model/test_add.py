@@ -146,7 +146,7 @@ def test_an_embedding_of_another_size(tmp_path: Path) -> None:
         "embedding_size": 5,
     }
     path.write_text(json.dumps(values))
-    with pytest.raises(WeightsError, match=r"gave float32 \(2, 4\), not float \(2, 5\)"):
+    with pytest.raises(WeightsError, match=r"returned float32 \(2, 4\), not float \(2, 5\)"):
         OnnxEmbedder.from_pretrained(tmp_path / "folder")
 
 

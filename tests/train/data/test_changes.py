@@ -22,8 +22,8 @@ def test_a_probability_is_that_of_all_changes_but_the_flip() -> None:
     ("kind", "probability", "message"),
     [
         ("some", 0.0, "augmentation must be none, flip or full, not 'some'"),
-        ("full", 1.5, "between 0 and 1"),
-        ("full", float("nan"), "between 0 and 1"),
+        ("full", 1.5, "from 0 to 1"),
+        ("full", float("nan"), "from 0 to 1"),
         ("flip", 0.2, "needs augmentation"),
     ],
 )

@@ -63,9 +63,9 @@ def test_networks_that_do_not_fit(tiny_pack: str, tmp_path: Path) -> None:
     refused(small_weights, "input of 64 x 64 pixels is smaller than a crop", ValueError)
     refused(mean_weights(tmp_path / "grey", channels=1), "cannot be run")
     refused(
-        mean_weights(tmp_path / "map", last="Identity"), r"gave float32 \(2, 3, 1, 1\), not float"
+        mean_weights(tmp_path / "map", last="Identity"), r"returned float32 \(2, 3, 1, 1\), not float"
     )
-    refused(mean_weights(tmp_path / "one", last="Reshape"), r"gave float32 \(1, 6\), not float")
+    refused(mean_weights(tmp_path / "one", last="Reshape"), r"returned float32 \(1, 6\), not float")
     refused(mean_weights(tmp_path / "bad", last="Reshape", shape=(1, 3)), "cannot be run")
     text = mean_weights(tmp_path / "text")
     (text / "net.onnx").write_text("not a network")
