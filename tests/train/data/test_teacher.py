@@ -63,7 +63,7 @@ def test_networks_that_do_not_fit(tiny_pack: str, tmp_path: Path) -> None:
     refused(small_weights, "input of 64 x 64 pixels is smaller than a crop", ValueError)
     refused(mean_weights(tmp_path / "grey", channels=1), "cannot be run")
     refused(
-        mean_weights(tmp_path / "map", last="Identity"), r"returned float32 \(2, 3, 1, 1\), not float"
+        mean_weights(tmp_path / "map", last="Identity"), r"returned float32 \(2, 3, 1, 1\), not"
     )
     refused(mean_weights(tmp_path / "one", last="Reshape"), r"returned float32 \(1, 6\), not float")
     refused(mean_weights(tmp_path / "bad", last="Reshape", shape=(1, 3)), "cannot be run")
