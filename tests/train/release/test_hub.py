@@ -87,7 +87,7 @@ def test_no_network(writer: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
     ("request_part", "fault", "message"),
     [
         ("/preupload/", 403, "no write access"),
-        ("/preupload/", 404, "has no owner/name"),
+        ("/preupload/", 404, "owner/name does not exist"),
         ("objects/batch", 401, "does not accept this token"),
         ("PUT /lfs/", 400, "The upload to"),
         ("/commit/", 409, "Somebody else changed"),
