@@ -14,7 +14,7 @@ import numpy as np
 
 from facehub.demo import plot, texts
 from facehub.demo.host.uploads import in_memory
-from facehub.demo.settings import Settings
+from facehub.demo.settings import COMPUTED, Settings
 from facehub.errors import FaceHubError
 from facehub.model.calibration import Calibration
 from facehub.model.spec import ModelSpec
@@ -65,7 +65,13 @@ def build(tab: gr.Tab, recognizer: FaceRecognizer, settings: Settings) -> None:
         gr.Markdown(_thresholds(spec.calibration), elem_id="thresholds")
         curve = gr.HTML(elem_id="curve")
         drawn = functools.cache(functools.partial(_curve, spec.calibration, spec.threshold))
-        tab.select(drawn, outputs=curve, show_progress="hidden", api_visibility="private")
+        tab.select(
+            drawn,
+            outputs=curve,
+            show_progress="hidden",
+            api_visibility="private",
+            concurrency_id=COMPUTED,
+        )
     if folder is not None and report is not None:
         gr.HTML(
             "".join(_picture(folder / name, alt) for name, alt in texts.ABOUT_PICTURES.items()),
