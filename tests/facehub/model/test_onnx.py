@@ -312,7 +312,7 @@ def test_a_layer_of_other_values_is_found_out(precision: str) -> None:
     assert not isinstance(weights.content, bytes)
     name = "trunk.layer3.0.conv1.weight"
     content = dict(weights.content) | {name: weights.content[name][::-1]}
-    with pytest.raises(WeightsError, match="is not the one that"):
+    with pytest.raises(WeightsError, match="differs from the one in"):
         OnnxEmbedder(Weights(weights.spec, content, SHIPPED), precision=precision)
 
 
