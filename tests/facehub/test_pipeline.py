@@ -30,7 +30,7 @@ from facehub import (
     align_faces,
     default_recognizer,
     identify,
-    turned,
+    rotated,
 )
 from facehub.cli.main import main
 from facehub.detect.base import MAX_FACES, FaceLandmarks, Search
@@ -359,7 +359,7 @@ class Crowd:
 @pytest.fixture
 def upright(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is found counts as a face that stands upright: none is looked at again."""
-    monkeypatch.setattr(turned, "upright_scores", lambda crops: np.full(len(crops), 9, np.float32))
+    monkeypatch.setattr(rotated, "upright_scores", lambda crops: np.full(len(crops), 9, np.float32))
 
 
 @pytest.mark.usefixtures("upright")
