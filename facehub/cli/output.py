@@ -33,6 +33,11 @@ def progress(items: Iterable[Item], total: int, args: argparse.Namespace) -> Ite
     yield from tqdm(items, total=total, unit="photo", leave=False)
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """A number with its noun: "1 face", "2 faces", "3 people"."""
+    return f"{count} {one if count == 1 else several or one + 's'}"
+
+
 def failures_json(failures: Failures) -> list[dict[str, str]]:
     """The value of the key "failed"."""
     return [

@@ -60,12 +60,13 @@ class Guard:
             if scope["type"] == "lifespan":  # no route of the page is a WebSocket
                 await self.app(scope, receive, send)
             return
-        started = complete = False
+        started = complete = sized = False
 
         async def guarded(message: Message) -> None:
-            nonlocal started, complete
+            nonlocal started, complete, sized
             if message["type"] == "http.response.start":
                 started = True
+                sized = b"content-length" in dict(message["headers"])
                 self._add_headers(scope, message)
             else:
                 complete = not message.get("more_body", False)
@@ -83,7 +84,7 @@ class Guard:
                 print_frames(error)  # place and type: its text may quote what was sent
         if not started and answer is not None:
             await answer(scope, receive, guarded)
-        elif started and not complete:  # too late to say more
+        elif started and not complete and not sized:  # too late to say more; a sized one is cut
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response | None:

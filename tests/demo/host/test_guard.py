@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 import socket
@@ -13,6 +14,7 @@ import httpx
 import pytest
 import safehttpx
 from gradio import processing_utils
+from starlette.types import Message, Receive, Scope, Send
 
 from facehub.demo import texts
 from facehub.demo.host import guard
@@ -171,3 +173,27 @@ def test_no_picture_inside_a_request_is_kept(serve, examples: Path) -> None:
     kept = page.state_holder.session_data["ada"]
     assert content[:99] not in str(kept.config_values)
     assert content[:99] not in str(kept.state_data)
+
+
+@pytest.mark.parametrize("sized", [False, True])
+def test_an_answer_that_breaks_off(sized: bool) -> None:
+    """A stream is ended; of an answer whose length was promised, the server cuts the connection."""
+    sent: list[Message] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"10")] if sized else []
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"12345", "more_body": True})
+        raise RuntimeError("its file is gone")
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    scope |= {"query_string": b"", "scheme": "http"}
+    asyncio.run(guard.Guard(application, 1000)(scope, receive, send))
+    ends = [not message.get("more_body", True) for message in sent]
+    assert ends == ([False, False] if sized else [False, False, True])
