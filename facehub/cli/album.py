@@ -10,7 +10,7 @@ import numpy as np
 from facehub.album import Album, AlbumFace, make_album
 from facehub.cli.bulk import embedded_photos
 from facehub.cli.faces import check_folder, load_recognizer
-from facehub.cli.output import failures_json, line, print_json, report_failures
+from facehub.cli.output import counted, failures_json, line, print_json, report_failures
 from facehub.cli.photos import Photos, find_photos
 from facehub.clustering import GroupingRule
 from facehub.errors import FaceHubError
@@ -85,5 +85,7 @@ def _report(
             ignored=photos.ignored_json(),
         )
         return
-    print(f"{album.n_faces} faces from {n_photos} photos ({without} without a face)")
-    print(f"{several} groups of several faces, {album.n_singles} single faces")
+    photos_read = counted(n_photos, "photo")
+    print(f"{counted(album.n_faces, 'face')} from {photos_read} ({without} without a face)")
+    groups = counted(several, "group")
+    print(f"{groups} of several faces, {counted(album.n_singles, 'single face')}")

@@ -179,7 +179,7 @@ class _Progress:
         if self._quiet:
             return
         if there:
-            print(f"{there:,} of {total:,} photos were already finished", file=sys.stderr)
+            print(f"already finished: {there:,} of {total:,}", file=sys.stderr)
         if sys.stderr.isatty():
             from tqdm import tqdm
 

@@ -23,7 +23,7 @@ from facehub.bulk.table import (
 )
 from facehub.cli.bulk import embedded_photos
 from facehub.cli.faces import check_folder, load_recognizer
-from facehub.cli.output import failures_json, line, print_json, report_failures
+from facehub.cli.output import counted, failures_json, line, print_json, report_failures
 from facehub.cli.photos import find_photos
 from facehub.errors import FaceHubError
 from facehub.io.files import write_atomically
@@ -70,7 +70,8 @@ def run_embed(args: argparse.Namespace) -> int:
             ignored=photos.ignored_json(),
         )
     else:
-        print(f"{faces} faces from {len(photos.pictures)} photos ({without} without a face)")
+        read = counted(len(photos.pictures), "photo")
+        print(f"{counted(faces, 'face')} from {read} ({without} without a face)")
         if done:
             print(line(f"{args.output}: embeddings are biometric data; guard it like the photos"))
     return report_failures(failures, done=done, incomplete=photos.incomplete)

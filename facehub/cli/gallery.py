@@ -16,6 +16,7 @@ from facehub.cli.faces import check_folder, load_recognizer
 from facehub.cli.output import (
     EXIT_BAD_INPUT,
     EXIT_YES,
+    counted,
     failures_json,
     line,
     print_issues,
@@ -103,9 +104,9 @@ def _enrol(
             print_issues(path, e.face)
         print(
             line(
-                f"{len(enrolled)} of {len(done)} photos enrolled"
+                f"{len(enrolled)} of {counted(len(done), 'photo')} enrolled"
                 f"{f' ({known} were there)' if known else ''}; "
-                f"{args.gallery} holds {len(gallery)} people, {gallery.n_templates} templates"
+                f"{args.gallery} holds {_size(gallery)}"
             )
         )
     return report_failures(failures, done=len(enrolled) + known, incomplete=photos.incomplete)
@@ -185,7 +186,8 @@ def run_check(args: argparse.Namespace) -> int:
     else:
         print(
             line(
-                f"{args.gallery} is sound: {found.people} people, {found.templates} templates; "
+                f"{args.gallery} is sound: {counted(found.people, 'person', 'people')}, "
+                f"{counted(found.templates, 'template')}; "
                 f"{found.probes} searches found what NumPy finds"
             )
         )
@@ -205,7 +207,7 @@ def _print_recall(recall: Recall, gallery: Gallery, args: argparse.Namespace) ->
             **recall.to_dict(),
         )
         return EXIT_YES
-    print(line(f"{args.gallery}: {people} people, {templates} templates; approximate search"))
+    print(line(f"{args.gallery}: {_size(gallery)}; approximate search"))
     for name, share in (("recall@1", recall.at_1), ("recall@5", recall.at_5)):
         print(f"{name}  {share.value:.2%} ({share.low:.2%} to {share.high:.2%})")
     print(
@@ -236,8 +238,8 @@ def run_copy(args: argparse.Namespace) -> int:
             else:
                 print(
                     line(
-                        f"{args.target} holds {len(target)} people, {target.n_templates} "
-                        f"templates; the {count} of {args.source} are among them, bit for bit"
+                        f"{args.target} holds {_size(target)}; "
+                        f"the {count} of {args.source} are among them, bit for bit"
                     )
                 )
     return EXIT_YES
@@ -255,7 +257,12 @@ def _print_people(gallery: Gallery, args: argparse.Namespace) -> None:
         return
     for name in gallery:
         print(line(f"{name}: {', '.join(e.source for e in gallery.examples(name))}"))
-    print(f"{len(gallery)} people, {gallery.n_templates} templates")
+    print(_size(gallery))
+
+
+def _size(gallery: Gallery) -> str:
+    people = counted(len(gallery), "person", "people")
+    return f"{people}, {counted(gallery.n_templates, 'template')}"
 
 
 def _opened(args: argparse.Namespace, address: str, *, new: bool = False) -> Gallery:

@@ -14,6 +14,7 @@ from facehub.cli.output import (
     EXIT_CANNOT_TELL,
     EXIT_NO,
     EXIT_YES,
+    counted,
     failures_json,
     line,
     print_issues,
@@ -100,9 +101,8 @@ def _identify(
     elif args.output is None:
         _print(results, threshold)
     else:
-        print(
-            line(f"{named} of {faces} faces in {len(photos.pictures)} photos named; {args.output}")
-        )
+        where = counted(len(photos.pictures), "photo")
+        print(line(f"{named} of {counted(faces, 'face')} in {where} named; {args.output}"))
     if faces and not gallery.exact and not args.json:
         print(APPROXIMATE)
     code = report_failures(failures, done=done, incomplete=photos.incomplete)

@@ -395,5 +395,5 @@ def test_the_command_says_that_there_are_too_many_faces(
     Image.fromarray(astronaut).save(photo)
     assert main(["embed", str(photo), "-o", str(tmp_path / "crowd.csv")]) == 0
     output, errors = capsys.readouterr()
-    assert output.startswith("100 faces from 1 photos")
+    assert output.startswith("100 faces from 1 photo")
     assert errors.count("crowd.png: The picture shows more than 100 faces; only the 100") == 1

@@ -185,7 +185,7 @@ def test_interrupted(
     assert not output.exists()
     code, _, stderr = run("embed", photos / "hopper.jpg", "-o", output, "--workers", 1)
     assert code == 0
-    assert stderr == "1 of 1 photos were already finished\n"
+    assert stderr == "already finished: 1 of 1\n"
     assert [path.name for path in tmp_path.iterdir()] == ["faces.csv"]
 
 
@@ -254,7 +254,7 @@ def test_progress_without_a_terminal(
         progress.report(int(10 * seconds))
     progress.end()
     assert capsys.readouterr().err.splitlines() == [
-        "4,000 of 10,000 photos were already finished",
+        "already finished: 4,000 of 10,000",
         "4,600 of 10,000 photos, 10.0 a second, 0:09:00 left",
         "5,200 of 10,000 photos, 10.0 a second, 0:08:00 left",
     ]

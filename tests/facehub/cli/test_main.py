@@ -125,7 +125,7 @@ def test_enrol(run: Run, tmp_path: Path, photos: Path, recognizer: facehub.FaceR
     path = tmp_path / "people.db"
     code, stdout, _ = run("enrol", path, photos / "astronaut.png", "--name", "Eileen")
     assert code == 0
-    assert stdout == f"1 of 1 photos enrolled; {path} holds 1 people, 1 templates\n"
+    assert stdout == f"1 of 1 photo enrolled; {path} holds 1 person, 1 template\n"
     code, stdout, _ = run("enrol", path, photos / "hopper.jpg", "--name", "Eileen", "--json")
     assert code == 0
     assert json.loads(stdout)["templates"] == 2
@@ -188,7 +188,7 @@ def test_enrol_again_adds_nothing(run: Run, gallery: Path, photos: Path) -> None
     before = gallery.read_bytes()
     code, stdout, _ = run("enrol", gallery, photos / "hopper.jpg", "--name", "Grace")
     assert code == 0
-    assert stdout.startswith("0 of 1 photos enrolled (1 were there);")
+    assert stdout.startswith("0 of 1 photo enrolled (1 were there);")
     assert gallery.read_bytes() == before
 
 
@@ -373,7 +373,7 @@ def test_a_gallery_in_postgresql(
     assert "1 were there" in stdout
     assert run("gallery", "remove", address, "Eileen")[0] == 0
     assert run("gallery", "purge", address)[0] == 0
-    assert run("gallery", "list", address)[1] == "Grace: hopper.jpg\n1 people, 1 templates\n"
+    assert run("gallery", "list", address)[1] == "Grace: hopper.jpg\n1 person, 1 template\n"
     assert run("gallery", "copy", address, tmp_path / "back.safetensors")[0] == 0
 
 
