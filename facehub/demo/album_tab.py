@@ -11,8 +11,8 @@ from facehub.demo import album_wall, downloads, render, texts
 from facehub.demo.errors import as_user_error, user_error
 from facehub.demo.host.components import file_input, skip_choice_validation
 from facehub.demo.host.uploads import uploads
+from facehub.demo.identify_controller import Visit
 from facehub.demo.identify_tab import IdentifyTab
-from facehub.demo.session import SessionGallery
 from facehub.demo.session_album import SessionAlbum
 from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
@@ -86,15 +86,15 @@ def build(
         with as_user_error():
             return shown(present(album).merged(keys(chosen)))
 
-    def on_send(album: SessionAlbum | None, session: SessionGallery, found: Any) -> Any:
+    def on_send(album: SessionAlbum | None, visit: Visit) -> Any:
         faces = present(album).enrolments()
         if not faces:
             raise user_error(texts.ALBUM_NO_NAME)
-        report = session.add_found(faces)
+        report = visit.people.add_found(faces)
         text = texts.ENROLLED_KNOWN if report.known else texts.ENROLLED
         counted = text.format(count=report.added, known=report.known)
-        notice = render.message(texts.ALBUM_SENT.format(report=counted), report.failures)
-        return *identify.after_change(session, found), notice
+        sent = render.message(texts.ALBUM_SENT.format(report=counted), report.failures)
+        return {**identify.after_change(visit), notice: sent}
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": COMPUTED}
     album = gr.State()
@@ -153,5 +153,5 @@ def build(
         **private,
     )
     merge_button.click(on_merge, [album, groups], changed, **private)
-    send_button.click(on_send, [album, *identify.held], [*identify.changed, notice], **private)
+    send_button.click(on_send, [album, identify.visit], [*identify.changed, notice], **private)
     forget_button.click(lambda: shown(None), outputs=changed, **private)

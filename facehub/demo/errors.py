@@ -12,6 +12,10 @@ from facehub.demo import texts
 from facehub.errors import FaceHubError, GalleryUnavailableError
 
 
+class PageError(FaceHubError):
+    """Something is missing or no longer there; the message says what to do on the page."""
+
+
 def user_error(text: str) -> gr.Error:
     """An error to raise: shown to the user, and not logged."""
     return gr.Error(text, print_exception=False)

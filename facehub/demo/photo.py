@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from facehub.demo.host.uploads import uploads
 from facehub.demo.picture import thumbnail
 from facehub.detect.base import Search
+from facehub.errors import FaceHubError
 from facehub.pipeline import FaceRecognizer
 from facehub.results import EmbeddedFace
 
@@ -44,3 +46,45 @@ def read_photo(value: Any, recognizer: FaceRecognizer, search: Search = "auto") 
         pixels = recognizer.read(value)
     faces = tuple(recognizer.faces(pixels, search=search))
     return Photo(thumbnail(pixels), (pixels.shape[1], pixels.shape[0]), faces)
+
+
+class PictureSlot:
+    """The place of one picture in a session. Threads may share it.
+
+    A picture that takes long to read never replaces one that was chosen after it.
+
+    Attributes:
+        photo: the picture, or None while there is none or it is being read.
+        problem: why the last picture cannot be used; empty where it can.
+    """
+
+    def __init__(self, photo: Photo | None = None) -> None:
+        self.photo = photo
+        self.problem = ""
+        self._turn = 0
+        self._lock = threading.Lock()
+
+    def begin(self) -> int:
+        """Forget the picture, as another one is on its way. Returns that one's turn."""
+        with self._lock:
+            self._turn += 1
+            self.photo, self.problem = None, ""
+            return self._turn
+
+    def read(self, value: Any, recognizer: FaceRecognizer, search: Search = "auto") -> bool:
+        """Read an upload into the slot; None empties it.
+
+        Returns:
+            Whether it is still the newest: if not, the slot is left as it is.
+        """
+        turn, photo, problem = self.begin(), None, ""
+        if value is not None:
+            try:
+                photo = read_photo(value, recognizer, search)
+            except FaceHubError as error:
+                problem = str(error)
+        with self._lock:
+            if turn != self._turn:
+                return False
+            self.photo, self.problem = photo, problem
+            return True

@@ -8,6 +8,8 @@ from html import escape
 import numpy as np
 
 from facehub.demo import texts
+from facehub.demo.identify_controller import Identified
+from facehub.demo.intake import EnrolmentReport, SeveralFaces
 from facehub.demo.photo import Photo
 from facehub.demo.picture import data_uri
 from facehub.demo.session import Enrolled
@@ -15,37 +17,41 @@ from facehub.errors import GalleryError
 from facehub.gallery.base import Gallery
 from facehub.gallery.review import review_gallery
 from facehub.model.spec import FPIR, ModelSpec
-from facehub.quality import ADVICE
-from facehub.results import (
-    Candidate,
-    Decision,
-    IdentifiedFace,
-    QualityIssue,
-    VerificationResult,
-    one_in,
-)
+from facehub.results import Candidate, EmbeddedFace, IdentifiedFace, QualityIssue, one_in
 
 MAX_SHOWN = 100  # people on the wall
 MAX_REVIEWED = 2000  # templates, of which all pairs are looked at
-SCALE = (-0.2, 1.0)  # similarities at the ends of the score bar
 
 # Said once of a picture, not of each of its faces.
 _OF_PICTURES = frozenset({QualityIssue.SEVERAL_FACES, QualityIssue.TOO_MANY_FACES})
 
 CSS = """
 .fh-card{border:1px solid var(--border-color-primary);border-radius:12px;padding:1rem 1.25rem}
-.fh-card h2{margin:0 0 .25rem}
+.fh-card h2{margin:0 0 .25rem;overflow-wrap:anywhere}
+.fh-card p{margin:.25rem 0 0}
 .fh-same h2{color:#15803d}.fh-different h2{color:#b91c1c}.fh-uncertain h2{color:#b45309}
 .dark .fh-same h2{color:#4ade80}.dark .fh-different h2{color:#f87171}
 .dark .fh-uncertain h2{color:#fbbf24}
-.fh-pair{display:flex;gap:1rem;flex-wrap:wrap;margin:.5rem 0}
-.fh-pair img{height:140px;border-radius:8px}
-.fh-bar{position:relative;height:18px;border-radius:9px;margin:1.6rem 0 .4rem}
-.fh-mark{position:absolute;top:-8px;width:4px;height:34px;margin-left:-2px;border-radius:2px;
+.fh-verdict{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem}
+.fh-says{flex:3 1 17rem;min-width:0}
+.fh-because{flex:1 1 17rem;min-width:0}
+.fh-pair{display:flex;gap:.75rem}
+.prose .fh-pair img{height:96px;border-radius:8px;margin:0}
+@media (max-width:640px){
+.fh-verdict{font-size:.9rem;padding:.75rem 1rem}
+.prose .fh-pair img{height:72px}
+.fh-sides [data-testid=block-label]{font-size:.7rem;padding:.2rem .3rem}
+.fh-sides [data-testid=block-label] span{display:none}
+}
+.fh-line{align-items:flex-end}
+.fh-bar{position:relative;height:14px;border-radius:7px;margin:1.4rem 0 .4rem}
+.fh-mark{position:absolute;top:-6px;width:4px;height:26px;margin-left:-2px;border-radius:2px;
 background:var(--body-text-color)}
 .fh-limit{position:absolute;top:-1.3rem;transform:translateX(-50%);font-size:.75rem;
 white-space:nowrap}
+.fh-score{font-size:.85rem}
 .fh-note{font-size:.85rem;opacity:.85;margin:.4rem 0 0}
+.fh-progress progress{display:block;width:100%;margin-top:.5rem;accent-color:var(--color-accent)}
 .fh-warn{margin:.4rem 0 0;padding-left:1.2rem}
 .fh-wall{display:flex;flex-wrap:wrap;gap:1rem}
 .fh-person{text-align:center;max-width:14rem}
@@ -68,54 +74,6 @@ vertical-align:middle;border:0;border-bottom:1px solid var(--border-color-primar
 """
 
 
-def verification(result: VerificationResult, spec: ModelSpec) -> str:
-    """The verdict on a pair: both crops, the verdict, the score bar, a sentence, and warnings."""
-    title, sentence = texts.VERDICTS[result.decision]
-    if result.decision is Decision.CANNOT_TELL:
-        sentence = result.reason or ""
-    faces = [face for face in (result.first, result.second) if face is not None]
-    crops = "".join(_image(f.face.crop, texts.ALIGNED) for f in faces)
-    issues = dict.fromkeys(issue for face in faces for issue in face.issues)
-    css = result.decision.value.replace("_", "-")
-    return (
-        f'<div class="fh-card fh-{css}" role="status"><div class="fh-pair">{crops}</div>'
-        f"<h2>{escape(title)}</h2>{_score_bar(result)}<p>{escape(sentence)}</p>"
-        f'<p class="fh-odds">{escape(odds(result.similarity, spec))}</p>{_warnings(issues)}'
-        f'<p class="fh-note">{escape(_calibration(result.threshold, spec))}</p></div>'
-    )
-
-
-def odds(similarity: float | None, spec: ModelSpec) -> str:
-    """What a score means for these weights: how many pairs of strangers reach it."""
-    calibration = spec.calibration
-    if similarity is None or calibration is None:
-        return ""
-    fmr = calibration.fmr_at(similarity)
-    if fmr is None:
-        return texts.NOT_CALIBRATED
-    if fmr > 0.5:
-        return texts.STRANGERS_MOST
-    text = texts.STRANGERS_FEWER if fmr <= calibration.reach * 1.01 else texts.STRANGERS
-    beyond = "" if calibration.was_measured(fmr) else texts.BEYOND
-    return text.format(n=one_in(fmr), beyond=beyond)
-
-
-def as_text(result: VerificationResult, spec: ModelSpec) -> str:
-    """The result to share: no face, no name."""
-    if result.similarity is None:
-        return ""
-    threshold = texts.SHARED_UNCALIBRATED
-    if result.threshold is not None:
-        threshold = texts.SHARED_THRESHOLD.format(threshold=result.threshold)
-    return texts.SHARED.format(
-        title=texts.VERDICTS[result.decision][0],
-        similarity=result.similarity,
-        threshold=threshold,
-        sentence=f" {sentence}" if (sentence := odds(result.similarity, spec)) else "",
-        fingerprint=(spec.fingerprint or "")[:19],
-    )
-
-
 def photo_note(photo: Photo, chooser: str) -> str:
     """What was found in an uploaded picture; with several faces, the thumbnails of the chooser.
 
@@ -126,17 +84,38 @@ def photo_note(photo: Photo, chooser: str) -> str:
     if not photo.faces:
         return message(texts.NO_FACE_HERE)
     if len(photo.faces) == 1:
-        return f'<div class="fh-note" role="status">{escape(texts.ONE_FACE)}</div>'
-    styles = "".join(
-        f"#{chooser} label:nth-of-type({number}) span::before"
-        f'{{content:"";display:block;width:{_width_at(84, face.face.crop)}px;height:84px;'
-        f"border-radius:6px;margin-bottom:4px;"
-        f"background:url({data_uri(face.face.crop)}) center/cover}}"
-        for number, face in enumerate(photo.faces, 1)
-    )
+        return note(texts.ONE_FACE)
     text = texts.FACES.format(count=len(photo.faces))
-    note = f'<div class="fh-note" role="status">{escape(text)}{_crowd(photo)}</div>'
-    return f"<style>{styles}</style>{note}"
+    return f"{_thumbnails(photo.faces, chooser)}{note(text, _crowd(photo))}"
+
+
+def which_face(photo: SeveralFaces, chooser: str) -> str:
+    """The question which face of an enrolled photo is meant, with the chooser's thumbnails."""
+    text = texts.WHICH_OF_SEVERAL.format(
+        source=photo.portrait.source, count=len(photo.faces), name=photo.portrait.name
+    )
+    return f"{_thumbnails(photo.faces, chooser)}{message(text)}"
+
+
+def progress(seen: int, total: int) -> str:
+    """How far long work is."""
+    text = texts.PROGRESS.format(seen=seen, total=total)
+    bar = f'<progress value="{seen}" max="{total}" aria-label="{escape(text)}"></progress>'
+    return f'<div class="fh-card fh-progress" role="status">{escape(text)}{bar}</div>'
+
+
+def enrolled(report: EnrolmentReport) -> str:
+    """What became of photos to enrol."""
+    text = texts.ENROLLED_KNOWN if report.known else texts.ENROLLED
+    parts = []
+    if report.added or report.known or not report.several:
+        parts.append(text.format(count=report.added, known=report.known))
+    if report.several:
+        count = len(report.several)
+        parts.append(texts.SEVERAL_WAIT[count != 1].format(count=count))
+    if report.seen < report.total:
+        parts.append(texts.STOPPED.format(seen=report.seen, total=report.total))
+    return message(" ".join(parts), report.details)
 
 
 def wall(enrolled: Enrolled, spec: ModelSpec, empty: str = texts.WALL_EMPTY) -> str:
@@ -148,7 +127,7 @@ def wall(enrolled: Enrolled, spec: ModelSpec, empty: str = texts.WALL_EMPTY) -> 
         except GalleryError:  # another process has removed them
             continue
         shown = [enrolled.crops[e.digest] for e in examples if e.digest in enrolled.crops]
-        crops = "".join(_image(crop, name) for crop in shown[:6])
+        crops = "".join(image(crop, name) for crop in shown[:6])
         count = texts.COUNT[n > 1].format(count=n)
         people.append(
             f'<div class="fh-person">{crops}<br><b>{escape(name)}</b><br>{escape(count)}</div>'
@@ -162,38 +141,47 @@ def wall(enrolled: Enrolled, spec: ModelSpec, empty: str = texts.WALL_EMPTY) -> 
     return f'<div class="fh-wall">{"".join(people)}</div>{more}{_findings(gallery, spec)}'
 
 
-def identification(
-    photo: Photo, faces: Sequence[IdentifiedFace], enrolled: Enrolled, spec: ModelSpec
-) -> str:
-    """The picture with every face boxed and named, a table of candidates, and the threshold.
+def names(found: Identified, spec: ModelSpec) -> str:
+    """Who is in a picture, in one line: those who were recognised, and how many were not."""
+    known = [face.name for face in found.faces if face.name]
+    rest = len(found.faces) - len(known)
+    if not len(found.enrolled.gallery):
+        title, text = texts.FOUND[rest != 1].format(count=rest), texts.NOBODY
+    elif spec.threshold is None:
+        title, text = texts.FOUND[rest != 1].format(count=rest), texts.LIMIT_UNCALIBRATED
+    else:
+        title = ", ".join(known) or texts.NOBODY_KNOWN
+        text = texts.UNKNOWN_FACES[rest != 1].format(count=rest) if rest else ""
+    below = f"<p>{escape(text)}</p>" if text else ""
+    return f'<div class="fh-card" role="status"><h2>{escape(title)}</h2>{below}</div>'
 
-    Args:
-        photo: the searched picture.
-        faces: what was found in it.
-        enrolled: the gallery that they were looked for in.
-        spec: of the weights.
-    """
-    if not faces:
-        return message(texts.NO_FACE)
+
+def labels(found: Identified, spec: ModelSpec) -> list[str]:
+    """What stands at each face of a picture."""
+    return [_label(number, face, spec) for number, face in enumerate(found.faces, 1)]
+
+
+def identification(found: Identified, spec: ModelSpec) -> str:
+    """The picture with every face boxed and named, a table of candidates, and the threshold."""
     headings = "".join(f"<th>{escape(column)}</th>" for column in texts.COLUMNS)
     rows = []
-    for number, face in enumerate(faces, 1):
-        label = _label(number, face, spec)
+    for label, face in zip(labels(found, spec), found.faces, strict=True):
         issues = [i for i in face.probe.issues if i not in _OF_PICTURES]
         candidates = "".join(
-            f'<div class="fh-candidate">{_crop(enrolled, c)}'
+            f'<div class="fh-candidate">{_crop(found.enrolled, c)}'
             f"<span>{escape(c.name)} {c.similarity:.2f}</span></div>"
             for c in face.candidates
         )
         rows.append(
-            f"<tr><td>{_image(face.probe.face.crop, label)}</td><td><b>{escape(label)}</b></td>"
-            f"<td>{candidates}{_candidate_odds(face)}{_warnings(issues)}</td></tr>"
+            f"<tr><td>{image(face.probe.face.crop, label)}</td><td><b>{escape(label)}</b></td>"
+            f"<td>{candidates}{_candidate_odds(face)}{warnings(issues)}</td></tr>"
         )
+    gallery = found.enrolled.gallery
     return (
-        f"{boxed(photo, faces, spec)}{_crowd(photo)}"
+        f"{boxed(found.photo, found.faces, spec)}{_crowd(found.photo)}"
         f'<table class="fh-table"><tr>{headings}</tr>'
-        f'{"".join(rows)}</table><p class="fh-note">{escape(_limit(enrolled.gallery, spec))}</p>'
-        f"{approximate(enrolled.gallery)}"
+        f'{"".join(rows)}</table><p class="fh-note">{escape(_limit(gallery, spec))}</p>'
+        f"{approximate(gallery)}"
     )
 
 
@@ -216,7 +204,7 @@ def boxed(photo: Photo, faces: Sequence[IdentifiedFace], spec: ModelSpec) -> str
             f"top:{100 * y0 / height:.2f}%;width:{100 * (x1 - x0) / width:.2f}%;"
             f'height:{100 * (y1 - y0) / height:.2f}%"><span>{escape(label)}</span></div>'
         )
-    return f'<div class="fh-photo">{_image(photo.pixels, texts.SEARCHED)}{"".join(boxes)}</div>'
+    return f'<div class="fh-photo">{image(photo.pixels, texts.SEARCHED)}{"".join(boxes)}</div>'
 
 
 def message(text: str, details: Iterable[str] = ()) -> str:
@@ -226,44 +214,25 @@ def message(text: str, details: Iterable[str] = ()) -> str:
     return f'<div class="fh-card" role="status">{escape(text)}{list_}</div>'
 
 
+def note(text: str, more: str = "") -> str:
+    """A small notice below a picture, with more HTML after its text."""
+    return f'<div class="fh-note" role="status">{escape(text)}{more}</div>'
+
+
+def image(pixels: np.ndarray, alt: str) -> str:
+    """Pixels as an element of the page; uint8 (H, W, 3), RGB."""
+    return f'<img alt="{escape(alt)}" src="{data_uri(pixels)}">'
+
+
+def warnings(issues: Iterable[QualityIssue]) -> str:
+    """Advice on each issue, worded for the page."""
+    items = "".join(f"<li>{escape(texts.ADVICE[issue])}</li>" for issue in issues)
+    return f'<ul class="fh-warn">{items}</ul>' if items else ""
+
+
 def hidden(text: str) -> str:
     """A notice that a script shows when it is true."""
     return f'<div role="status"><div class="fh-card" hidden>{escape(text)}</div></div>'
-
-
-def _score_bar(result: VerificationResult) -> str:
-    if result.similarity is None:
-        return ""
-    limit = result.threshold
-    if limit is None:
-        score = texts.SCORE_UNCALIBRATED.format(similarity=result.similarity)
-        colours, mark = "#d1d5db", ""
-    else:
-        low = limit - result.uncertain_margin
-        score = texts.SCORE.format(similarity=result.similarity, threshold=limit, low=low)
-        colours = (
-            f"linear-gradient(90deg,#fca5a5 0 {_percent(low)}%,#fcd34d {_percent(low)}% "
-            f"{_percent(limit)}%,#86efac {_percent(limit)}% 100%)"
-        )
-        mark = f'<div class="fh-limit" style="left:{_percent(limit)}%">{limit:.2f}</div>'
-    return (
-        f'<div class="fh-bar" role="img" aria-label="{score}" style="background:{colours}">{mark}'
-        f'<div class="fh-mark" style="left:{_percent(result.similarity)}%"></div></div>'
-        f"<div>{score}</div>"
-    )
-
-
-def _percent(similarity: float) -> float:
-    low, high = SCALE
-    return round(100 * min(max((similarity - low) / (high - low), 0), 1), 1)
-
-
-def _calibration(threshold: float | None, spec: ModelSpec) -> str:
-    found = spec.calibration
-    fnmr = None if found is None or threshold is None else found.fnmr_at(threshold)
-    if found is None or fnmr is None:
-        return texts.NOT_CALIBRATED
-    return texts.CALIBRATION.format(fnmr=fnmr, dataset=found.dataset)
 
 
 def _candidate_odds(face: IdentifiedFace) -> str:
@@ -309,6 +278,23 @@ def _label(number: int, face: IdentifiedFace, spec: ModelSpec) -> str:
     return f"{number}. {face.name or nobody}"
 
 
+def _thumbnails(faces: Iterable[EmbeddedFace], chooser: str) -> str:
+    """A style that shows each face beside its choice.
+
+    Args:
+        faces: in the order of the choices.
+        chooser: element id of the radio group.
+    """
+    styles = "".join(
+        f"#{chooser} label:nth-of-type({number}) span::before"
+        f'{{content:"";display:block;width:{_width_at(84, face.face.crop)}px;height:84px;'
+        f"border-radius:6px;margin-bottom:4px;"
+        f"background:url({data_uri(face.face.crop)}) center/cover}}"
+        for number, face in enumerate(faces, 1)
+    )
+    return f"<style>{styles}</style>"
+
+
 def _width_at(height: int, crop: np.ndarray) -> int:
     """The width of a crop that is shown so high, in pixels."""
     width: float = height * crop.shape[1] / crop.shape[0]
@@ -317,19 +303,10 @@ def _width_at(height: int, crop: np.ndarray) -> int:
 
 def _crowd(photo: Photo) -> str:
     """A warning where not all faces of a picture were looked at."""
-    return _warnings(i for i in photo.faces[0].issues if i is QualityIssue.TOO_MANY_FACES)
-
-
-def _warnings(issues: Iterable[QualityIssue]) -> str:
-    items = "".join(f"<li>{escape(ADVICE[issue])}</li>" for issue in issues)
-    return f'<ul class="fh-warn">{items}</ul>' if items else ""
+    return warnings(i for i in photo.faces[0].issues if i is QualityIssue.TOO_MANY_FACES)
 
 
 def _crop(enrolled: Enrolled, candidate: Candidate) -> str:
     """An enrolled crop; nothing for a template from elsewhere, of which there is no picture."""
     crop = enrolled.crop_of(candidate)
-    return "" if crop is None else _image(crop, candidate.name)
-
-
-def _image(pixels: np.ndarray, alt: str) -> str:
-    return f'<img alt="{escape(alt)}" src="{data_uri(pixels)}">'
+    return "" if crop is None else image(crop, candidate.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -12,17 +12,18 @@ import numpy as np
 
 from facehub.demo import texts
 from facehub.demo.errors import private_errors
+from facehub.demo.intake import EnrolmentReport, SeveralFaces, find_faces
 from facehub.demo.portraits import MAX_PHOTOS, portraits
 from facehub.enrolment import Enrolment, Portrait, add_enrolments, embed_portraits
 from facehub.errors import GalleryError
-from facehub.gallery.base import Gallery
+from facehub.gallery.base import Entry, Gallery, clean_name
 from facehub.gallery.memory import MemoryGallery
 from facehub.io.images import ImageSource
 from facehub.pipeline import FaceRecognizer
-from facehub.quality import ADVICE
 from facehub.results import Candidate, QualityIssue
 
 MAX_CROPS = 1000  # of a shared gallery, the newest
+MAX_SEVERAL = 10  # photos of one go whose face can be chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,28 +46,20 @@ class Enrolled:
         return self.crops.get(examples[0].digest) if examples else None
 
 
-@dataclass(frozen=True)
-class EnrolmentReport:
-    """What became of several photos.
+Undo = Callable[[Gallery, dict[str, np.ndarray]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """A change of people that can be undone.
 
     Attributes:
-        added: how many were added.
-        known: how many were there already, so that they were not added again.
-        failures: a message for each other one.
-        warnings: what is odd about those that were added.
-        left_out: a message for each kind of file that was left out of a zip.
+        text: what was changed, a sentence.
+        undo: changes gallery and crops back, as far as others have not changed the same people.
     """
 
-    added: int
-    known: int
-    failures: list[str]
-    warnings: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-
-    @property
-    def details(self) -> list[str]:
-        """All messages."""
-        return self.failures + self.warnings + self.left_out
+    text: str
+    undo: Undo = field(repr=False)
 
 
 class SessionGallery:
@@ -114,33 +107,65 @@ class SessionGallery:
         return not self.shared and gallery.n_templates >= MAX_PHOTOS
 
     def enrol(self, name: str, image: ImageSource, file: str, recognizer: FaceRecognizer) -> None:
-        """Add a photo, unless it is there already; on any error nothing changes.
+        """Add a photo of one face, unless it is there already; on any error nothing changes.
 
         Raises:
             FaceHubError: the photo or the name cannot be used, or the gallery is full.
         """
-        (done,) = self._add(_embed([Portrait(name, image, file)], recognizer))
+        (done,) = self._add(embed_portraits([Portrait(name, image, file)], recognizer, workers=1))
         if done.error is not None:
             raise done.error
 
     def enrol_many(
         self, name: str, files: Iterable[str | bytes], recognizer: FaceRecognizer
     ) -> EnrolmentReport:
-        """Add several photos.
+        """Add several photos; see `enrol_each`."""
+        *_, report = self.enrol_each(name, files, recognizer)
+        return report
+
+    def enrol_each(
+        self,
+        name: str,
+        files: Iterable[str | bytes],
+        recognizer: FaceRecognizer,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Iterator[EnrolmentReport]:
+        """Look at several photos one by one, then add them all at once.
 
         Args:
             name, files: see `portraits`.
             recognizer: weights in use.
+            stopped: asked after each photo: whether to look at no more, and add what was found.
+
+        Yields:
+            How many photos have been seen, before the first and after each; at last what became of
+            them. Nothing is added where the caller does not go on to the end.
         """
+        found: list[Enrolment] = []
+        several: list[SeveralFaces] = []
         left_out: list[str] = []
+        seen = 0
         with ExitStack() as zips:
-            shown = portraits(name.strip(), files, zips, left_out)
+            shown = list(portraits(name.strip(), files, zips, left_out))
+            yield EnrolmentReport(total=len(shown))
             if self.is_full(self.gallery):  # then nothing needs to be computed
                 full = GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
-                shown = (replace(portrait, image=full) for portrait in shown)
-            found = _embed(shown, recognizer)
+                shown = [replace(portrait, image=full) for portrait in shown]
+            for seen, one in enumerate(find_faces(shown, recognizer, self.reject), 1):
+                if isinstance(one, Enrolment):
+                    found.append(one)
+                elif len(several) < MAX_SEVERAL:
+                    several.append(one)
+                else:
+                    too_many = GalleryError(texts.TOO_MANY_FACES.format(count=len(one.faces)))
+                    found.append(Enrolment(one.portrait, error=too_many))
+                yield EnrolmentReport(seen=seen, total=len(shown))
+                if stopped():
+                    break
         report = self.add_found(found)
-        return replace(report, left_out=left_out)
+        yield replace(
+            report, left_out=left_out, several=tuple(several), seen=seen, total=len(shown)
+        )
 
     def add_found(self, found: Sequence[Enrolment]) -> EnrolmentReport:
         """Add faces that were found already; what cannot be added is told."""
@@ -158,39 +183,73 @@ class SessionGallery:
                 if enrolment.error is not None
             ],
             warnings=[
-                f"{source}: {ADVICE[issue]}"
+                f"{source}: {texts.ADVICE[issue]}"
                 for source, enrolment in zip(sources, done, strict=True)
                 if enrolment.added and enrolment.face is not None
                 for issue in enrolment.face.issues
             ],
         )
 
-    def remove(self, name: str, photo: str | None = None) -> None:
+    def remove(self, name: str, photo: str | None = None) -> Change:
         """Forget a person, or the photo with this digest.
 
         Raises:
             GalleryError: there is no such person or photo any more.
         """
         with self._change() as (gallery, crops):
-            digests = [example.digest for example in gallery.examples(name)]
-            if photo is not None and photo not in digests:
+            gone = {
+                entry.digest: entry
+                for entry in _entries(gallery, name)
+                if photo in (None, entry.digest)
+            }
+            if not gone:
                 raise GalleryError(texts.GONE)
             gallery.remove(name, photo)
-            gone = set(digests if photo is None else [photo])
-            if not self.shared:  # another person may have the same photo
-                gone -= {entry.digest for entry in gallery.export()}
-            for digest in gone:
-                crops.pop(digest, None)
+            kept = set() if self.shared else {entry.digest for entry in gallery.export()}
+            lost = {  # another person may have the same photo
+                digest: crops.pop(digest) for digest in gone if digest in crops.keys() - kept
+            }
 
-    def rename(self, name: str, new_name: str) -> None:
+        def undo(gallery: Gallery, crops: dict[str, np.ndarray]) -> None:
+            gallery.add_many(gone.values())
+            crops.update(lost)
+
+        text = texts.REMOVED if photo is None else texts.REMOVED_PHOTO
+        return Change(text.format(name=name), undo)
+
+    def rename(self, name: str, new_name: str) -> Change:
         """Rename a person."""
+        new_name = clean_name(new_name)
         with self._change() as (gallery, _):
             gallery.rename(name, new_name)
+        text = texts.RENAMED.format(name=name, new_name=new_name)
+        return Change(text, lambda gallery, _: gallery.rename(new_name, name))
 
-    def merge(self, name: str, into: str) -> None:
+    def merge(self, name: str, into: str) -> Change:
         """Give a person's photos to another."""
         with self._change() as (gallery, _):
+            moved = _entries(gallery, name)
+            own = {example.digest for example in gallery.examples(into)}
             gallery.merge(name, into)
+
+        def undo(gallery: Gallery, _: dict[str, np.ndarray]) -> None:
+            for entry in moved:
+                if entry.digest not in own:
+                    gallery.remove(into, entry.digest)
+            gallery.add_many(moved)
+
+        return Change(texts.MERGED.format(name=name, into=into), undo)
+
+    def undo(self, change: Change) -> None:
+        """Undo a change.
+
+        Raises:
+            GalleryError: the same people have been changed since, or the gallery is full.
+        """
+        with self._change() as (gallery, crops):
+            change.undo(gallery, crops)
+            if not self.shared and gallery.n_templates > MAX_PHOTOS:
+                raise GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
 
     def replace(self, people: Gallery) -> None:
         """Hold the people of another gallery instead.
@@ -247,6 +306,6 @@ class SessionGallery:
             self.now = Enrolled(gallery, crops)
 
 
-def _embed(portraits: Iterable[Portrait], recognizer: FaceRecognizer) -> list[Enrolment]:
-    """One picture at a time: how many requests are computed at once is the host's setting."""
-    return list(embed_portraits(portraits, recognizer, workers=1))
+def _entries(gallery: Gallery, name: str) -> list[Entry]:
+    """A person's templates as they were added."""
+    return [Entry(name, one.template, one.source) for one in gallery.examples(name)]

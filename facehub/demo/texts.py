@@ -2,7 +2,8 @@
 
 from facehub.gallery.review import ReviewReason
 from facehub.model.calibration import BEYOND_MEASURED
-from facehub.results import Decision
+from facehub.quality import ADVICE as GENERAL_ADVICE
+from facehub.results import Decision, QualityIssue
 
 TITLE = "facehub"
 INTRO = """# facehub
@@ -52,17 +53,23 @@ CLEAR = "Clear"
 EXAMPLE_SAME = "Example: one person"
 EXAMPLE_DIFFERENT = "Example: two people"
 EXAMPLES = "Public-domain portraits: NASA (Eileen Collins), US Navy (Grace Hopper)."
-VERIFY_EMPTY = "Choose two pictures, then press Compare."
+VERIFY_EMPTY = "Choose two pictures. They are compared as soon as both are there."
+ONE_MORE = "Choose another picture to compare with this one."
+READING = "Looking for faces \u2026"
+NOT_READ = "The picture was not read. Choose it again."
 TWO_PICTURES = (
-    "Choose two pictures first, and wait until both have been read. Where they are shown and this "
-    "does not help, the session has expired: choose them again."
+    "Two pictures are needed. If both are shown here, your session has expired: choose them again."
 )
-NO_SUCH_FACE = "There is no such face in the picture. Choose the picture again."
-READY = "Press Compare."
+NO_SUCH_FACE = "The picture has no such face. Choose the picture again."
 ONE_FACE = "One face found."
 FACES = "{count} faces found: choose one below. The largest is chosen now."
 NO_FACE_HERE = "No face was found. Use a picture that shows the face clearly."
 
+ADVICE = {
+    **GENERAL_ADVICE,
+    QualityIssue.SEVERAL_FACES: "The picture shows several faces: if this is not the one you mean, "
+    "choose another one below the picture.",
+}
 VERDICTS = {
     Decision.SAME: ("Same person", "The two faces are similar enough to count as one person."),
     Decision.UNCERTAIN: (
@@ -70,7 +77,11 @@ VERDICTS = {
         "The similarity is just below the threshold. Try other pictures before you conclude.",
     ),
     Decision.DIFFERENT: ("Different people", "The two faces are not similar enough."),
-    Decision.CANNOT_TELL: ("Cannot tell", ""),
+    Decision.CANNOT_TELL: (
+        "Cannot tell",
+        "What helps: a sharp, well-lit picture that shows the face upright and from the front, "
+        "close enough to see the eyes, with no mask or dark glasses.",
+    ),
     Decision.UNCALIBRATED: (
         "No decision",
         "These weights are not calibrated: no similarity is known from which two faces count as "
@@ -84,8 +95,12 @@ STRANGERS_FEWER = (
     "Fewer than 1 in {n} pairs of strangers score this high with these weights{beyond}."
 )
 STRANGERS_MOST = "Most pairs of strangers score this high with these weights."
+ONE_PERSON = "About 1 in {n} pairs of one person score this low with these weights."
+ONE_PERSON_FEWER = "Fewer than 1 in {n} pairs of one person score this low with these weights."
+ONE_PERSON_MOST = "Most pairs of one person score this low with these weights."
 BEYOND = f" ({BEYOND_MEASURED})"
-CALIBRATION = "{fnmr:.0%} of pairs of one person miss the threshold. Measured on {dataset}."
+MISSED = "{fnmr:.0%} of pairs of one person miss the threshold."
+MEASURED = "Measured on {dataset}."
 NOT_CALIBRATED = "The error rates of these weights have not been measured."
 ALIGNED = "aligned face"
 SHARE = "Result as text, without the faces"
@@ -99,62 +114,81 @@ SHARED_UNCALIBRATED = "weights not calibrated"
 
 # --- Identify -------------------------------------------------------------------------------------
 IDENTIFY_TAB = "Identify"
-STEP_ENROL = "## 1. Who should be recognised?"
-STEP_PROBE = "## 2. Who is in this picture?"
+STEP_PROBE = "## Who is in this picture?"
+STEP_ENROL = "## Gallery: who can be recognised"
 NAME = "Name"
-NAME_HINT = "Empty: the folder's name, the zip's, or the file's"
+NAME_HINT = "Empty: taken from the folder, zip or file"
 PHOTOS = "Photos or zips; folders can be dropped here"
-DROPPED_LEFT_OUT = "Files of the drop that are left out, {count}: {names}"
+DROPPED_LEFT_OUT = "Dropped files that were left out, {count}: {names}"
 NOTHING_DROPPED = "Nothing dropped can be used: no supported picture and no zip was found."
 SNAPSHOT = "Webcam or clipboard"
 ENROL = "Add to gallery"
+STOP = "Stop adding"
+PROGRESS = "{seen} of {total} photos"
+STOPPED = "Stopped after {seen} of {total} photos."
+SEVERAL_WAIT = (
+    "{count} photo shows several faces: choose one below.",
+    "{count} photos show several faces: choose one of each below.",
+)
+WHICH_OF_SEVERAL = "{source} shows {count} faces. Which one is {name}?"
+WHICH_FACE = "Face to add"
+ADD_FACE = "Add this face"
+LEAVE_OUT = "Leave the photo out"
+NONE_WAITING = "No photo is waiting. If one is shown, your session has expired: add it again."
+CHOOSE_FACE = "Choose a face first."
+TOO_MANY_FACES = "{count} faces were found where one is needed. Crop the photo to one face."
 GALLERY_FILE = "Load a gallery file"
 GALLERY_HINT = "Replaces the gallery. Made by `facehub enrol`."
 LOADED = "{people} with {photos} loaded."
 CHANGE = "Change the gallery"
 PERSON = "Person"
 PHOTO = "One photo of this person"
-NEW_NAME = "New name, or whom to merge with"
+NEW_NAME = "New name"
+MERGE_WITH = "Same person as"
 RENAME = "Rename"
 MERGE = "Merge"
 REMOVE_PHOTO = "Remove photo"
 REMOVE = "Remove person"
+UNDO = "Undo"
+UNDONE = "The last change is undone."
+NOTHING_TO_UNDO = "There is nothing to undo."
+REMOVED = "{name} is removed. This can be undone until the next change."
+REMOVED_PHOTO = "A photo of {name} is removed. This can be undone until the next change."
+RENAMED = "{name} is now called {new_name}."
+MERGED = "The photos of {name} now belong to {into}."
 DELETE = "Delete the whole gallery"
 PROBE = "Picture to search"
 IDENTIFY = "Identify"
 LIVE = "Live webcam"
 LIVE_EMPTY = (
-    "Start the webcam to see who is in front of it. Frames are looked at and forgotten. {count} "
-    "visitors can be live at once, each for {minutes:.0f} minutes at a time."
+    "Start the webcam to see who is in front of it. No frame is kept. {count} visitors can be live "
+    "at once, each for {minutes:.0f} minutes at a time."
 )
-EXAMPLE_GALLERY = "Try an example: replaces the gallery"
+EXAMPLE_GALLERY = "Try an example"
 WALL_EMPTY = "The gallery is empty. It lasts for this session only."
 WALL_EMPTY_SHARED = "The gallery is empty. All users share it, and it lasts until it is changed."
-PROBE_EMPTY = "Choose a picture, then press Identify."
-PROBE_READY = "Faces found: {count}. Press Identify."
+PROBE_EMPTY = "Choose a picture. Its faces are looked up in the gallery at once."
+FOUND = ("{count} face found", "{count} faces found")
+NOBODY_KNOWN = "Nobody from the gallery"
+UNKNOWN_FACES = ("{count} face is unknown.", "{count} faces are unknown.")
 NO_PHOTOS = "Choose at least one photo first."
 NO_NAME = "Type a name for the webcam picture."
 NO_PROBE = (
-    "Choose a picture first, and wait until it has been read. Where it is shown and this does not "
-    "help, the session has expired: choose it again."
+    "Choose a picture first. If one is shown here, your session has expired: choose it again, and "
+    "add the people again."
 )
-NOBODY = (
-    "The gallery is empty: add somebody first. If you have done so, the session has expired: "
-    "add them again."
-)
-NOBODY_SHARED = "The gallery is empty: add somebody first."
+NOBODY = "The gallery is empty: add people, or name a face of this picture."
 NO_PERSON = "Choose a person first."
+NO_OTHER = "Choose whom to merge with first."
 NO_SUCH_PERSON = (
-    "This person is not in the gallery any more. If nobody is, the session has expired: add the "
+    "This person is no longer in the gallery. If nobody is, your session has expired: add the "
     "photos again."
 )
 NO_PHOTO = "Choose one of the person's photos first."
 NAME_FACE = "Name a face of this picture"
-FACE_NUMBER = "Number of the face"
+FACE_TO_NAME = "Face"
 FACE_NAME = "Who it is"
-NO_SUCH_FACE = "This picture has {count} faces; give the number in front of one."
 GONE = "This photo is no longer in the gallery."
-NO_MERGE = "There is no person named {name} to merge with."
 NO_FACE = "No face was found in this picture."
 UNKNOWN = "unknown"
 NOT_NAMED = "not named"
@@ -166,16 +200,16 @@ ENROLLED_KNOWN = "{count} added, {known} already there."
 DELETED = "The gallery has been deleted."
 CONFIRM_DELETE = "Delete everybody in the gallery?"
 CONFIRM_REPLACE = "Replace everybody in the gallery?"
-NOT_REPLACED = "All users share this gallery: it is not replaced by an example."
-UNAVAILABLE = "This server cannot use its gallery now: nothing has changed."
+NOT_REPLACED = "All users share this gallery: an example does not replace it."
+UNAVAILABLE = "This server cannot use its gallery now. Nothing has changed. Try again later."
 FULL = "A gallery holds at most {limit} photos here."
-TOO_MANY_ZIPS = "No more than {limit} zips are looked into in one go."
-TOO_MANY = "No more than {limit} pictures are looked at in one go."
-OTHER_LENGTH = "The gallery's templates have another length than these weights'."
+TOO_MANY_ZIPS = "At most {limit} zips can be added in one go."
+TOO_MANY = "At most {limit} pictures can be added in one go."
+OTHER_LENGTH = "The gallery's templates have another length than those of these weights."
 EMPTY_ZIP = "This zip holds no supported picture."
 SEVERAL_FOLDERS = (
-    "The photos lie in several folders, which one name would be given to. Leave the name empty: "
-    "each folder is a person then."
+    "The photos lie in several folders, but one name was given. Leave the name empty to take each "
+    "folder as a person."
 )
 LEFT_OUT = "{upload}: {count} left out, {reason}: {names}."
 AND_MORE = " and {count:,} more"
@@ -202,14 +236,14 @@ FINDING = {
     "{similarity:.2f}. The same person under two names?",
 }
 LIMIT = (
-    "A face is named from similarity {threshold:.2f} on, so that at most about 1 in {n:.0f} "
+    "A face is named from similarity {threshold:.2f} up, so that at most about 1 in {n:.0f} "
     "strangers is taken for somebody in a gallery of {photos}."
 )
 LIMIT_RAISED = " That is higher than the {base:.2f} for one photo, as the gallery is large."
 LIMIT_BEYOND = f" It lies {BEYOND_MEASURED}."
 ODDS = "At most about 1 in {n} strangers reaches {similarity:.2f} with somebody here{beyond}."
 ODDS_MOST = "Most strangers reach {similarity:.2f} with somebody here."
-LIMIT_PLAIN = "A face is named from similarity {threshold:.2f} on."
+LIMIT_PLAIN = "A face is named from similarity {threshold:.2f} up."
 LIMIT_UNCALIBRATED = (
     "Nobody is named, as these weights are not calibrated: no similarity is known from which two "
     "faces count as one person. The host of this page can set one with FACEHUB_THRESHOLD."
@@ -302,7 +336,8 @@ ABOUT_LIMITS = """## What is not claimed
 - Uploaded files lie in one private folder: {where}. Each is removed when it has been read, or after
   ten minutes if nothing was done with it.
 - A session's pictures and gallery are in memory, and forgotten {minutes} minutes after their last
-  use, or five minutes after the page is closed.
+  use, or five minutes after the page is closed. Who was removed from the gallery can be brought
+  back until the next change, and is forgotten then.
 - Embeddings never leave the server. Nothing about faces is logged. There is no history.
 """
 ABOUT_IN_MEMORY, ABOUT_ON_DISK = "in memory", "on this server's disk, for want of memory"

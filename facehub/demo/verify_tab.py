@@ -1,34 +1,241 @@
-"""The Verify tab."""
+"""The Verify tab: its components, and which method of the controller each event calls."""
 
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from facehub.demo import render, texts
-from facehub.demo.errors import as_user_error, user_error
+from facehub.demo import render, texts, verdict
+from facehub.demo.errors import PageError
 from facehub.demo.host.components import photo_input, skip_choice_validation
-from facehub.demo.photo import Photo, read_photo
 from facehub.demo.settings import COMPUTED
+from facehub.demo.verify_controller import EXAMPLES, SIDES, Pair, Side, VerifyController
 from facehub.errors import FaceHubError
 from facehub.hosted.recognizer import HostedRecognizer
-from facehub.results import EmbeddedFace, QualityIssue
-from facehub.verification import compare_faces
+from facehub.results import QualityIssue
 
-EXAMPLES = {
-    texts.EXAMPLE_SAME: ("eileen_collins.jpg", "eileen_collins_tilted.jpg"),
-    texts.EXAMPLE_DIFFERENT: ("eileen_collins.jpg", "grace_hopper.jpg"),
+# Who has scrolled down to a button or to choose a face sees what comes of it.
+SHOW = "() => document.querySelector('#verdict .fh-says')?.scrollIntoView({block: 'nearest'})"
+
+Shown = dict[Any, Any]  # new values by component
+LABELS: dict[Side, tuple[str, str]] = {
+    "first": (texts.FIRST, texts.FIRST_FACE),
+    "second": (texts.SECOND, texts.SECOND_FACE),
 }
+
+
+@dataclass(frozen=True)
+class PictureColumn:
+    """The components of one side.
+
+    Attributes:
+        picture: the upload.
+        note: what was found in it.
+        choice: which face is compared, where there are several.
+    """
+
+    picture: gr.Image
+    note: gr.HTML
+    choice: gr.Radio
+
+    @classmethod
+    def build(cls, side: Side) -> PictureColumn:
+        """Lay out the column inside the current row."""
+        label, question = LABELS[side]
+        with gr.Column(min_width=140):
+            picture = photo_input(label, height=240, elem_id=side)
+            note = gr.HTML(elem_id=f"{side}-note")
+            choice = gr.Radio([], label=question, visible=False, elem_id=f"{side}-face")
+            skip_choice_validation(choice)
+        return cls(picture, note, choice)
+
+
+class VerifyTab:
+    """The tab, laid out inside the current `gr.Blocks`.
+
+    Args:
+        controller: what the events call.
+    """
+
+    def __init__(self, controller: VerifyController) -> None:
+        self.controller = controller
+        self.pair = gr.State(Pair())
+        self.verdict = gr.HTML(render.message(texts.VERIFY_EMPTY), elem_id="verdict")
+        with gr.Row(elem_classes="fh-sides"):
+            self.columns: dict[Side, PictureColumn] = {
+                side: PictureColumn.build(side) for side in SIDES
+            }
+        with gr.Row():
+            self.clear = gr.Button(texts.CLEAR, elem_id="clear", min_width=80)
+            self.swap = gr.Button(texts.SWAP, elem_id="swap", min_width=80)
+            self.compare = gr.Button(
+                texts.COMPARE, variant="primary", elem_id="compare", min_width=80
+            )
+        self.examples: dict[str, gr.Button] = {}
+        if controller.examples.is_dir():
+            with gr.Row():
+                self.examples = {
+                    label: gr.Button(label, size="sm", min_width=140) for label in EXAMPLES
+                }
+            gr.Markdown(texts.EXAMPLES)
+        self.share = gr.Textbox(
+            label=texts.SHARE, buttons=["copy"], interactive=False, visible=False, elem_id="share"
+        )
+        self._connect()
+
+    def show_side(self, pair: Pair, side: Side) -> Shown:
+        """The picture of a side, and what was found in it."""
+        column, slot = self.columns[side], pair.sides[side]
+        photo = slot.photo
+        note = "" if photo is None else render.photo_note(photo, f"{side}-face")
+        count = 0 if photo is None else len(photo.faces)
+        choices = [(texts.FACE.format(number=i + 1), i) for i in range(count)]
+        face = slot.position(photo) if photo is not None and count else None
+        return {
+            column.picture: photo,
+            column.note: render.message(slot.problem) if slot.problem else note,
+            column.choice: gr.Radio(choices, value=face, visible=count > 1),
+        }
+
+    def show_verdict(self, pair: Pair, missing: str | None = None) -> Shown:
+        """The verdict, or what to do until there is one.
+
+        Args:
+            pair: what to compare.
+            missing: said where a picture is missing; None for the next step.
+        """
+        try:
+            result = self.controller.compare(pair)
+        except FaceHubError as error:
+            return self._say(str(error))
+        if result is None:
+            some = any(slot.photo is not None for slot in pair.sides.values())
+            return self._say(missing or (texts.ONE_MORE if some else texts.VERIFY_EMPTY))
+        spec = self.controller.recognizer.spec
+        text = verdict.as_text(result, spec)
+        return {
+            self.verdict: verdict.verification(result, spec),
+            self.share: gr.Textbox(text, visible=bool(text)),
+        }
+
+    def show_all(self, pair: Pair) -> Shown:
+        """Both sides and the verdict."""
+        sides = [self.show_side(pair, side) for side in SIDES]
+        return {**sides[0], **sides[1], **self.show_verdict(pair)}
+
+    def _say(self, text: str) -> Shown:
+        return {self.verdict: render.message(text), self.share: gr.Textbox("", visible=False)}
+
+    def _expect(self, side: Side, pair: Pair) -> Shown:
+        """A new picture is on its way: what was there counts no longer."""
+        pair.sides[side].begin()
+        column = self.columns[side]
+        return {
+            column.note: render.note(texts.READING),
+            column.choice: gr.Radio([], visible=False),
+            **self.show_verdict(pair),
+        }
+
+    def _read(self, side: Side, pair: Pair, value: Any) -> Shown:
+        if not self.controller.read(pair, side, value):
+            return {self.columns[side].note: gr.skip()}  # a newer one is on its way
+        return self.show_side(pair, side)
+
+    def _choose(self, side: Side, pair: Pair, face: Any) -> Shown:
+        try:
+            self.controller.choose(pair, side, face)
+        except PageError as error:
+            return self._say(str(error))
+        return self.show_verdict(pair)
+
+    def _swap(self, pair: Pair) -> Shown:
+        self.controller.swap(pair)
+        return self.show_all(pair)
+
+    def _clear(self, pair: Pair) -> Shown:
+        self.controller.clear(pair)
+        return self.show_all(pair)
+
+    def _example(self, label: str, pair: Pair) -> Iterator[Shown]:
+        yield self._say(texts.READING)
+        self.controller.show_example(pair, label)
+        yield self.show_all(pair)
+
+    def _connect(self) -> None:
+        # Gradio would lay "Error" over everything that a handler changes. Handlers say what is
+        # wrong in one place themselves, and what is under way too.
+        private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        computed = {**private, "concurrency_id": COMPUTED}
+        result = [self.verdict, self.share]
+        for side, column in self.columns.items():
+            outputs = [column.picture, column.note, column.choice]
+            read = functools.partial(self._read, side)
+            inputs = [self.pair, column.picture]
+            # "multiple": the answer to an earlier picture is not waited for, and is dropped.
+            expected = column.picture.upload(
+                functools.partial(self._expect, side),
+                self.pair,
+                [column.note, column.choice, *result],
+                queue=False,
+                trigger_mode="multiple",
+                **private,
+            )
+            uploaded = expected.then(read, inputs, outputs, trigger_mode="multiple", **computed)
+            cleared = column.picture.clear(read, inputs, outputs, **computed)
+            for event in (uploaded, cleared):
+                # Once a picture is read: of two that are read at a time, the later one finds both.
+                compared = event.success(
+                    self.show_verdict,
+                    self.pair,
+                    result,
+                    queue=False,
+                    trigger_mode="multiple",
+                    **private,
+                )
+                compared.then(None, js=SHOW, **private)
+                event.failure(
+                    lambda: render.message(texts.NOT_READ),
+                    outputs=column.note,
+                    queue=False,
+                    **private,
+                )
+            chosen = column.choice.input(
+                functools.partial(self._choose, side),
+                [self.pair, column.choice],
+                result,
+                queue=False,
+                trigger_mode="always_last",
+                **private,
+            )
+            chosen.then(None, js=SHOW, **private)
+        everything = [
+            component
+            for column in self.columns.values()
+            for component in (column.picture, column.note, column.choice)
+        ] + result
+        asked = self.compare.click(
+            functools.partial(self.show_verdict, missing=texts.TWO_PICTURES),
+            self.pair,
+            result,
+            **computed,
+        )
+        asked.then(None, js=SHOW, **private)
+        self.swap.click(self._swap, self.pair, everything, **computed)
+        self.clear.click(self._clear, self.pair, everything, **computed)
+        for label, button in self.examples.items():
+            example = functools.partial(self._example, label)
+            shown = button.click(example, self.pair, everything, **computed)
+            shown.then(None, js=SHOW, **private)
 
 
 def build(
     recognizer: HostedRecognizer, examples: Path, rejected: Collection[QualityIssue] = ()
-) -> None:
+) -> VerifyTab:
     """Lay out the tab inside the current `gr.Blocks`.
 
     Args:
@@ -36,127 +243,4 @@ def build(
         examples: folder of the example pictures; none are offered where it is missing.
         rejected: quality issues for which a face is not compared.
     """
-
-    def slot(photo: Photo | None, name: str, face: int | None = None) -> tuple[Any, ...]:
-        """State, picture, note and chooser of one side; the largest face is chosen by default."""
-        note = "" if photo is None else render.photo_note(photo, f"{name}-face")
-        count = 0 if photo is None else len(photo.faces)
-        if photo is None or not count:
-            face = None
-        elif face is None:
-            face = photo.largest
-        choices = [(texts.FACE.format(number=i + 1), i) for i in range(count)]
-        return photo, photo, note, gr.Radio(choices, value=face, visible=count > 1)
-
-    def shared_text(text: str = "") -> Any:
-        return gr.Textbox(text, visible=bool(text))
-
-    def no_result(text: str = texts.VERIFY_EMPTY) -> tuple[Any, Any]:
-        """Verdict and text to share, where there are none."""
-        return render.message(text), shared_text()
-
-    def on_photo(name: str, value: Any) -> tuple[Any, ...]:
-        if value is None:
-            return *slot(None, name), *no_result()
-        try:
-            photo = read_photo(value, recognizer.timed())
-        except FaceHubError as error:
-            state, picture, _, choice = slot(None, name)
-            notice = render.message(str(error))
-            return state, picture, notice, choice, *no_result()
-        return *slot(photo, name), *no_result(texts.READY)
-
-    def faces(photo: Photo, chosen: Any) -> tuple[EmbeddedFace, ...]:
-        """The chosen face; the only one, or none, where there is no choice."""
-        if chosen is None:
-            return photo.faces[:1]
-        if not isinstance(chosen, int) or chosen not in range(len(photo.faces)):
-            raise user_error(texts.NO_SUCH_FACE)
-        return photo.faces[chosen : chosen + 1]
-
-    def on_compare(first: Photo | None, second: Photo | None, one: Any, two: Any) -> Any:
-        if first is None or second is None:
-            raise user_error(texts.TWO_PICTURES)
-        pair = faces(first, one), faces(second, two)
-        with as_user_error():
-            result = compare_faces(*pair, recognizer.spec, reject_issues=rejected)
-        return (
-            render.verification(result, recognizer.spec),
-            shared_text(render.as_text(result, recognizer.spec)),
-        )
-
-    def on_swap(first: Photo | None, second: Photo | None, one: Any, two: Any) -> Any:
-        text = texts.READY if first and second else texts.VERIFY_EMPTY
-        return *slot(second, "first", two), *slot(first, "second", one), *no_result(text)
-
-    def on_example(label: str) -> Any:
-        timed = recognizer.timed()
-        first, second = (read_photo(examples / name, timed) for name in EXAMPLES[label])
-        return (
-            *slot(first, "first"),
-            *slot(second, "second"),
-            *on_compare(first, second, None, None),
-        )
-
-    sides: dict[str, tuple[Any, ...]] = {}
-    with gr.Row():
-        for name, label, question in (
-            ("first", texts.FIRST, texts.FIRST_FACE),
-            ("second", texts.SECOND, texts.SECOND_FACE),
-        ):
-            with gr.Column(min_width=260):
-                picture = photo_input(label, height=320, elem_id=name)
-                note = gr.HTML(elem_id=f"{name}-note")
-                choice = gr.Radio([], label=question, visible=False, elem_id=f"{name}-face")
-                skip_choice_validation(choice)
-            sides[name] = gr.State(), picture, note, choice
-    with gr.Row():
-        clear = gr.Button(texts.CLEAR, elem_id="clear", min_width=80)
-        swap = gr.Button(texts.SWAP, elem_id="swap", min_width=80)
-        button = gr.Button(texts.COMPARE, variant="primary", elem_id="compare", min_width=160)
-    result = gr.HTML(render.message(texts.VERIFY_EMPTY), elem_id="verdict")
-    share = gr.Textbox(
-        label=texts.SHARE, buttons=["copy"], interactive=False, visible=False, elem_id="share"
-    )
-
-    private: dict[str, Any] = {
-        "api_visibility": "private",
-        "show_progress_on": [result],
-        "concurrency_id": COMPUTED,
-    }
-    hidden = {"__type__": "update", "value": "", "visible": False}
-    forget = f"() => {json.dumps([render.message(texts.READY), hidden])}"
-    for name, side in sides.items():
-        state, picture, note, choice = side
-        handler = functools.partial(on_photo, name)
-        outputs = [*side, result, share]
-        picture.clear(handler, picture, outputs, **private)
-        # What was there counts no longer while the new picture is being read.
-        forgotten = picture.upload(
-            lambda: (None, ""), outputs=[state, note], queue=False, **private
-        )
-        forgotten.then(handler, picture, outputs, **private)
-        # In the browser alone: an answer of the server could come after that of "Compare".
-        choice.input(None, outputs=[result, share], js=forget, **private)
-    states, chosen = ([side[i] for side in sides.values()] for i in (0, 3))
-    both = [component for side in sides.values() for component in side]
-    button.click(on_compare, [*states, *chosen], [result, share], **private)
-    swap.click(on_swap, [*states, *chosen], [*both, result, share], **private)
-    clear.click(
-        lambda: (
-            *slot(None, "first"),
-            *slot(None, "second"),
-            *no_result(),
-        ),
-        outputs=[*both, result, share],
-        **private,
-    )
-    with gr.Row():
-        for label in EXAMPLES if examples.is_dir() else ():
-            gr.Button(label, size="sm").click(
-                lambda label=label: on_example(label),
-                outputs=[*both, result, share],
-                **private,
-            )
-    if examples.is_dir():
-        gr.Markdown(texts.EXAMPLES)
+    return VerifyTab(VerifyController(recognizer, examples, rejected))

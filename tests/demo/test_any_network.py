@@ -68,9 +68,9 @@ def test_the_verify_tab(serve, examples: Path) -> None:
     _, url = serve(Settings())
     for side in ("first", "second"):
         given = picture(upload(url, examples / "both.jpg"))
-        note = trigger(url, handler(url, side, "clear"), given, session="ada")
+        note = trigger(url, handler(url, side, "clear"), None, given, session="ada")
         assert "width:84px;height:84px" in note  # the crops are square
-    result = trigger(url, handler(url, "compare"), None, None, 0, 0, session="ada")
+    result = trigger(url, handler(url, "compare"), None, session="ada")
     assert texts.VERDICTS["uncalibrated"][0] in result  # type: ignore[index]
     assert "similarity 1.00" in result
     assert "fh-limit" not in result
@@ -80,11 +80,11 @@ def test_the_identify_tab(serve, examples: Path) -> None:
     _, url = serve(Settings())
     photos = [picture(upload(url, examples / "grace_hopper.jpg")) for _ in range(2)]
     enrol_button = handler(url, "enrol")
-    text = trigger(url, enrol_button, None, None, "Grace", photos, None, session="ada")
+    text = trigger(url, enrol_button, None, "Grace", photos, None, session="ada")
     assert "1 added, 1 already there." in text
     read = handler(url, "probe", "clear")  # reads what it is given
-    trigger(url, read, picture(upload(url, examples / "both.jpg")), session="ada")
-    result = trigger(url, handler(url, "identify"), None, None, session="ada")
+    both = picture(upload(url, examples / "both.jpg"))
+    result = trigger(url, read, None, both, session="ada")
     assert "2. not named" in result
     assert "Grace 0." in result
     assert texts.LIMIT_UNCALIBRATED in result
@@ -98,7 +98,7 @@ def test_a_gallery_file(serve, in_use: Path, examples: Path, tmp_path: Path) -> 
     people.save(tmp_path / "people.safetensors")
     file = picture(upload(url, tmp_path / "people.safetensors"))
     assert "1 person with 1 photo loaded." in trigger(
-        url, handler(url, "gallery-file", "upload"), None, None, file, session="ada"
+        url, handler(url, "gallery-file", "upload"), None, file, session="ada"
     )
 
 

@@ -284,7 +284,7 @@ def test_page_picture(case: Case, corpus: dict[str, Path], verify_tab: Page) -> 
 def test_page_zip(case: ZipCase, identify_tab: Page, tmp_path: Path) -> None:
     page = identify_tab
     page.click("#delete")
-    expect(page.locator("#notice")).to_have_text("The gallery has been deleted.")
+    expect(page.locator("#change-notice")).to_have_text("The gallery has been deleted.")
     path = case.write(tmp_path)
     page.set_input_files("#photos input[type=file]", path)
     expect(page.locator("#photos")).to_contain_text(path.stem[:8])

@@ -7,85 +7,25 @@ import math
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from facehub.demo import render, texts
+from facehub.demo.identify_controller import Identified
+from facehub.demo.intake import EnrolmentReport, SeveralFaces
 from facehub.demo.photo import Photo, read_photo
 from facehub.demo.session import Enrolled, SessionGallery
+from facehub.enrolment import Portrait
 from facehub.gallery.memory import MemoryGallery
 from facehub.identification import identify_faces
 from facehub.model.calibration import Calibration
 from facehub.model.spec import ModelSpec
 from facehub.model.tail import Tail
 from facehub.pipeline import default_recognizer
-from facehub.results import Decision, QualityIssue, VerificationResult
+from facehub.results import QualityIssue
 
 CURVE = ((0.0, 0.9, 0.0), (0.4, 0.02, 0.1), (0.8, 0.0002, 0.5), (0.9, 0.0, 1.0))
 CALIBRATION = Calibration("made up", None, 0.01, 0.2, 10_000, 9, CURVE)
 CONFIG = ModelSpec(threshold=0.5, calibration=CALIBRATION, fingerprint="sha256:0123456789abcdef")
-
-
-def result(decision: Decision, similarity: float | None, **kwargs: str) -> VerificationResult:
-    return VerificationResult(decision, similarity, 0.5, 0.05, **kwargs)
-
-
-@pytest.mark.parametrize("decision", [Decision.SAME, Decision.UNCERTAIN, Decision.DIFFERENT])
-def test_verdict_names_the_decision(decision: Decision) -> None:
-    html = render.verification(result(decision, 0.4), CONFIG)
-    assert f"<h2>{texts.VERDICTS[decision][0]}</h2>" in html
-    assert "similarity 0.40, threshold 0.50, uncertain from 0.45" in html
-
-
-def test_score_bar_positions() -> None:
-    # The bar runs from -0.2 to 1: 0.4 lies at (0.4 + 0.2) / 1.2 = 50 %.
-    assert 'fh-mark" style="left:50.0%' in render.verification(
-        result(Decision.DIFFERENT, 0.4), CONFIG
-    )
-    assert 'fh-mark" style="left:0%' in render.verification(
-        result(Decision.DIFFERENT, -0.9), CONFIG
-    ).replace("0.0%", "0%")
-
-
-@pytest.mark.parametrize(
-    ("similarity", "sentence"),
-    [
-        (0.4, "About 1 in 50 pairs of strangers score this high"),  # an FMR of 0.02
-        (0.6, "About 1 in 500 pairs"),  # halfway in the logarithm to 0.0002
-        (0.8, "About 1 in 5,000 pairs"),
-        (0.95, "Fewer than 1 in 10,000 pairs"),  # all that 10,000 pairs can show
-        (0.05, "Most pairs of strangers score this high"),
-    ],
-)
-def test_the_sentence_comes_from_the_calibration(similarity: float, sentence: str) -> None:
-    assert render.odds(similarity, CONFIG).startswith(sentence)
-    html = render.verification(result(Decision.SAME, similarity), CONFIG)
-    assert sentence in html
-    assert "20% of pairs of one person miss the threshold" in html  # 0.5: 0.1 + 0.4 / 4
-    assert html.index("fh-pair") < html.index("<h2>") < html.index("fh-bar") < html.index(sentence)
-
-
 TAIL = Tail(0.4, 0.02, 0.0, 0.1 / math.log(10), 200)  # ten times fewer every 0.1
-
-
-@pytest.mark.parametrize(
-    ("similarity", "sentence"),
-    [
-        (0.5, "About 1 in 500 pairs of strangers score this high with these weights."),
-        (
-            0.8,
-            "About 1 in 500,000 pairs of strangers score this high with these weights (beyond what "
-            "was measured).",
-        ),
-        (
-            0.95,
-            "Fewer than 1 in 1,000,000 pairs of strangers score this high with these weights "
-            "(beyond what was measured).",
-        ),
-    ],
-)
-def test_an_extrapolated_rate_is_called_one(similarity: float, sentence: str) -> None:
-    config = dataclasses.replace(CONFIG, calibration=dataclasses.replace(CALIBRATION, tail=TAIL))
-    assert render.odds(similarity, config) == sentence
 
 
 def test_identification_tells_a_candidate_s_odds(examples: Path) -> None:
@@ -96,43 +36,15 @@ def test_identification_tells_a_candidate_s_odds(examples: Path) -> None:
     calibration = dataclasses.replace(CALIBRATION, tail=TAIL)
     config = dataclasses.replace(CONFIG, calibration=calibration)
     faces = identify_faces(photo.faces, session.gallery, threshold=0.5, calibration=calibration)
-    html = render.identification(photo, faces, session.now, config)
+    html = render.identification(Identified(photo, faces, session.now), config)
     assert "At most about 1 in 1,000,000 strangers reaches" in html
     assert "with somebody here (beyond what was measured)." in html
-    assert "1 in" not in render.identification(
-        photo,
-        identify_faces(photo.faces, session.gallery, threshold=0.5),
-        session.now,
-        UNCALIBRATED,
-    )
-
-
-@pytest.mark.parametrize("calibration", [None, dataclasses.replace(CALIBRATION, curve=())])
-def test_no_figure_without_a_measured_curve(calibration: Calibration | None) -> None:
-    config = dataclasses.replace(CONFIG, calibration=calibration)
-    html = render.verification(result(Decision.SAME, 0.8), config)
-    assert texts.NOT_CALIBRATED in html
+    plain = identify_faces(photo.faces, session.gallery, threshold=0.5)
+    html = render.identification(Identified(photo, plain, session.now), UNCALIBRATED)
     assert "1 in" not in html
 
 
 UNCALIBRATED = dataclasses.replace(CONFIG, threshold=None, calibration=None)
-
-
-def test_without_a_threshold_the_similarity_is_shown_and_nothing_decided() -> None:
-    found = VerificationResult(Decision.UNCALIBRATED, 0.4, None, 0.05)
-    html = render.verification(found, UNCALIBRATED)
-    assert "fh-card fh-uncalibrated" in html
-    assert "fh-uncalibrated" not in render.CSS  # neutral
-    assert "<h2>No decision</h2>" in html
-    assert "These weights are not calibrated" in html
-    assert "<div>similarity 0.40</div>" in html
-    assert 'fh-mark" style="left:50.0%' in html
-    assert "fh-limit" not in html
-    assert "gradient" not in html
-    assert render.as_text(found, UNCALIBRATED) == (
-        "facehub: No decision. Similarity 0.40, weights not calibrated. Weights "
-        "sha256:0123456789ab. Similarity is not proof."
-    )
 
 
 def test_without_a_threshold_nobody_is_named(examples: Path) -> None:
@@ -141,7 +53,7 @@ def test_without_a_threshold_nobody_is_named(examples: Path) -> None:
     session.enrol("Grace", examples / "grace_hopper.jpg", "g", recognizer)
     photo = read_photo(examples / "grace_hopper.jpg", recognizer)
     faces = identify_faces(photo.faces, session.gallery, threshold=None)
-    html = render.identification(photo, faces, session.now, UNCALIBRATED)
+    html = render.identification(Identified(photo, faces, session.now), UNCALIBRATED)
     assert "1. not named" in html
     assert "unknown<" not in html
     assert "<span>Grace 1.00</span>" in html
@@ -162,23 +74,15 @@ def test_thumbnails_keep_the_shape_of_the_crops(examples: Path) -> None:
     assert "width:84px;height:84px" in note
 
 
-def test_text_to_share_holds_no_face() -> None:
-    text = render.as_text(result(Decision.SAME, 0.8), CONFIG)
-    assert text.startswith(
-        "facehub: Same person. Similarity 0.80, threshold 0.50. About 1 in 5,000"
-    )
-    assert "sha256:0123456789ab" in text
-    assert "data:" not in text
-    assert render.as_text(result(Decision.CANNOT_TELL, None), CONFIG) == ""
-
-
 def test_an_approximate_search_is_called_one(examples: Path) -> None:
     recognizer = default_recognizer()
     gallery = MemoryGallery(recognizer.fingerprint)
     gallery.exact = False  # type: ignore[misc]
     photo = read_photo(examples / "grace_hopper.jpg", recognizer)
     faces = identify_faces(photo.faces, gallery, threshold=0.5)
-    assert texts.APPROXIMATE in render.identification(photo, faces, Enrolled(gallery, {}), CONFIG)
+    assert texts.APPROXIMATE in render.identification(
+        Identified(photo, faces, Enrolled(gallery, {})), CONFIG
+    )
     assert render.approximate(MemoryGallery(recognizer.fingerprint)) == ""
 
 
@@ -189,10 +93,10 @@ def test_the_limit_rises_with_the_gallery(examples: Path) -> None:
         session.enrol(file, examples / file, file, recognizer)
     photo = read_photo(examples / "both.jpg", recognizer)
     faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
-    html = render.identification(photo, faces, session.now, CONFIG)
+    html = render.identification(Identified(photo, faces, session.now), CONFIG)
     assert texts.APPROXIMATE not in html
     # 1 % in a gallery of two is 0.5 % for each: between 0.02 at 0.4 and 0.0002 at 0.8.
-    assert "named from similarity 0.52 on" in html
+    assert "named from similarity 0.52 up" in html
     assert "higher than the 0.50 for one photo" in html
 
 
@@ -203,8 +107,8 @@ def test_one_photo_is_no_large_gallery(examples: Path) -> None:
     photo = read_photo(examples / "grace_hopper.jpg", recognizer)
     faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
     config = dataclasses.replace(CONFIG, threshold=0.2)  # lower than 1 % of strangers needs
-    html = render.identification(photo, faces, session.now, config)
-    assert "named from similarity 0.46 on" in html  # between 0.02 at 0.4 and 0.0002 at 0.8
+    html = render.identification(Identified(photo, faces, session.now), config)
+    assert "named from similarity 0.46 up" in html  # between 0.02 at 0.4 and 0.0002 at 0.8
     assert "higher than" not in html
 
 
@@ -240,14 +144,6 @@ def test_several_faces_are_thumbnails_to_choose_from(examples: Path) -> None:
     assert texts.ONE_FACE in render.photo_note(one, "first-face")
 
 
-def test_cannot_tell_gives_the_reason_and_no_score() -> None:
-    html = render.verification(
-        result(Decision.CANNOT_TELL, None, reason="In the first picture: <no> face."), CONFIG
-    )
-    assert "In the first picture: &lt;no&gt; face." in html
-    assert "fh-bar" not in html
-
-
 def test_names_cannot_inject_html(examples: Path) -> None:
     recognizer = default_recognizer()
     session = SessionGallery(MemoryGallery(recognizer.fingerprint))
@@ -257,7 +153,7 @@ def test_names_cannot_inject_html(examples: Path) -> None:
     faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
     for html in (
         render.wall(session.now, recognizer.spec),
-        render.identification(photo, faces, session.now, recognizer.spec),
+        render.identification(Identified(photo, faces, session.now), recognizer.spec),
         render.message(evil, [evil]),
     ):
         assert "<img src=x" not in html
@@ -269,16 +165,14 @@ def test_identification_boxes_are_in_per_cent_of_the_picture(examples: Path) -> 
     session = SessionGallery(MemoryGallery(recognizer.fingerprint))
     photo = read_photo(examples / "both.jpg", recognizer)
     faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
-    html = render.identification(photo, faces, session.now, recognizer.spec)
+    html = render.identification(Identified(photo, faces, session.now), recognizer.spec)
     assert html.count("fh-box fh-unknown") == len(faces) == 2
     x0 = faces[0].probe.face.box[0]
     assert f"left:{100 * x0 / photo.size[0]:.2f}%" in html
 
 
 def test_no_face() -> None:
-    session = SessionGallery(MemoryGallery("sha256:x"))
     photo = Photo(np.zeros((9, 9, 3), np.uint8), (9, 9), ())
-    assert texts.NO_FACE in render.identification(photo, [], session.now, CONFIG)
     assert texts.NO_FACE_HERE in render.photo_note(photo, "first-face")
 
 
@@ -291,7 +185,50 @@ def test_too_many_faces_are_said_once(examples: Path) -> None:
         photo, faces=tuple(dataclasses.replace(face, issues=issues) for face in photo.faces)
     )
     faces = identify_faces(crowd.faces, session.gallery, threshold=0.5)
-    html = render.identification(crowd, faces, session.now, CONFIG)
+    html = render.identification(Identified(crowd, faces, session.now), CONFIG)
     assert html.count("more than 100 faces; only the 100 largest were compared") == 1
     assert "more than 100 faces" in render.photo_note(crowd, "chooser")
     assert "more than 100 faces" not in render.photo_note(photo, "chooser")
+
+
+def test_who_is_in_a_picture_is_one_line(examples: Path) -> None:
+    recognizer = default_recognizer()
+    session = SessionGallery(MemoryGallery(recognizer.fingerprint))
+    photo = read_photo(examples / "both.jpg", recognizer)
+
+    def line(spec: ModelSpec) -> str:
+        faces = identify_faces(photo.faces, session.gallery, threshold=spec.threshold)
+        return render.names(Identified(photo, faces, session.now), spec)
+
+    assert f"<h2>2 faces found</h2><p>{texts.NOBODY}</p>" in line(CONFIG)
+    session.enrol("<Grace>", examples / "grace_hopper.jpg", "g", recognizer)
+    assert "<h2>&lt;Grace&gt;</h2><p>1 face is unknown.</p>" in line(CONFIG)
+    assert f"<h2>2 faces found</h2><p>{texts.LIMIT_UNCALIBRATED}</p>" in line(UNCALIBRATED)
+    unreached = dataclasses.replace(CONFIG, threshold=1.0)
+    assert "<h2>Nobody from the gallery</h2><p>2 faces are unknown.</p>" in line(unreached)
+
+
+def test_progress_is_said_once() -> None:
+    html = render.progress(37, 111)
+    assert "37 of 111" in html
+    assert '<progress value="37" max="111"' in html
+
+
+def test_what_became_of_photos(examples: Path) -> None:
+    faces = default_recognizer().faces(examples / "both.jpg")
+    waiting = SeveralFaces(Portrait("Ada", faces[0].face.crop, "both.jpg"), tuple(faces))
+    assert "2 added." in render.enrolled(EnrolmentReport(2, seen=2, total=2))
+    assert "Stopped" not in render.enrolled(EnrolmentReport(2, seen=2, total=2))
+    html = render.enrolled(
+        EnrolmentReport(11, 1, ["<a>: bad"], several=(waiting,), seen=13, total=99)
+    )
+    for part in (
+        "11 added, 1 already there.",
+        "1 photo shows several faces: choose one below.",
+        "Stopped after 13 of 99 photos.",
+        "&lt;a&gt;: bad",
+    ):
+        assert part in html
+    question = render.which_face(waiting, "which-face")
+    assert "both.jpg shows 2 faces. Which one is Ada?" in question
+    assert question.count("#which-face label:nth-of-type") == 2

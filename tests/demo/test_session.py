@@ -366,7 +366,7 @@ def test_no_more_than_so_many_pictures_are_looked_at(
     report = session.enrol_many("", files, default_recognizer())
     assert report.added == 0
     assert len(report.failures) == 4
-    assert report.failures[-1] == "0/3.jpg: No more than 3 pictures are looked at in one go."
+    assert report.failures[-1] == f"0/3.jpg: {texts.TOO_MANY.format(limit=3)}"
 
 
 def test_a_dropped_folder_names_its_pictures_as_it_is_named(
@@ -399,7 +399,7 @@ def test_zips_are_bounded(
             archive.write(examples / "grace_hopper.jpg", f"Grace {number}/1.jpg")
     report = session.enrol_many("", files, default_recognizer())
     assert report.added == 2
-    assert report.failures == ["2.zip: No more than 2 zips are looked into in one go."]
+    assert report.failures == [f"2.zip: {texts.TOO_MANY_ZIPS.format(limit=2)}"]
 
 
 def test_nothing_is_computed_for_a_gallery_that_is_full(

@@ -83,6 +83,8 @@ def patch_gradio() -> None:
     - It keeps the last value of each input and output of a session for deep links, which the guard
       closes.
     - Its OpenAPI document asks for the address of a picture, which this server does not fetch.
+    - It makes a component anew in a session when a handler changes or skips it, so that
+      `facehub.demo.host.components` would no longer read and show its pictures.
     - It lets pages of every other site read its answers, with the visitor's login.
     - It evicts the session that was unused for longest, whoever has crowded it out.
 
@@ -126,6 +128,17 @@ def _keep_nothing(self: state_holder.SessionState, key: int, value: Any) -> None
     pass
 
 
+_set_item = state_holder.SessionState.__setitem__
+
+
+def _keep_hooks(self: state_holder.SessionState, key: int, value: Any) -> None:
+    before = self.blocks_config.blocks.get(key)
+    for hook in ("preprocess", "postprocess"):
+        if before is not None and isinstance(value, blocks.Block) and hook in vars(before):
+            setattr(value, hook, vars(before)[hook])
+    _set_item(self, key, value)
+
+
 def _no_origin(self: route_utils.CustomCORSMiddleware, request_headers: Any) -> bool:
     return False
 
@@ -156,6 +169,7 @@ PATCHES = (
     Patch(routes, "traceback", _quiet, (routes.App.create_app,)),
     Patch(route_utils, "traceback", _quiet, (route_utils._cancel_background_task,)),
     Patch(state_holder.SessionState, "_update_value_in_config", _keep_nothing, ()),
+    Patch(state_holder.SessionState, "__setitem__", _keep_hooks, ()),
     Patch(_cors, "is_valid_origin", _no_origin, (_cors._send, _cors.preflight_response)),
     Patch(
         state_holder.StateHolder,

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 
 import gradio
 import pytest
+from gradio.state_holder import SessionState
 
 from facehub.demo.host import patches
+from facehub.demo.host.components import photo_input
 from facehub.demo.host.patches import PATCHES, Patch, PatchError, patch_gradio
 
 ROOT = Path(__file__).parents[3]
@@ -66,3 +68,14 @@ def test_the_app_does_not_start_unpatched() -> None:
 
 def test_the_pin_is_that_version() -> None:
     assert f'"gradio>={patches.VERSION.rstrip(".")},<6.32"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_a_skipped_picture_keeps_its_hooks() -> None:
+    """Gradio makes it anew in the session."""
+    with gradio.Blocks() as page:
+        picture = photo_input("picture")
+    patch_gradio()
+    session = SessionState(page)
+    session[picture._id] = gradio.Image()
+    assert session[picture._id].preprocess is picture.preprocess
+    assert session[picture._id].postprocess is picture.postprocess
