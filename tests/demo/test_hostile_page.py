@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from facehub import FaceRecognizer, MemoryGallery, enrol
+from facehub.demo import texts
 from tests.demo.routes import ask, picture, upload, uploads
 from tests.hostile.cases import (
     ANY,
@@ -242,9 +243,10 @@ def identify_tab(page: Page) -> Page:
 def told(page: Page, element: str) -> str:
     """What `element`, or else a toast, says as soon as one says something."""
     text = page.wait_for_function(
-        """element => document.querySelector(element)?.innerText.trim()
-        || document.querySelector('[data-testid=toast-text]')?.innerText.trim()""",
-        arg=element,
+        """([element, reading]) => [`${element} [role=status]`, '[data-testid=toast-text]']
+        .map(place => document.querySelector(place)?.innerText.trim())
+        .find(text => text && text !== reading)""",
+        arg=[element, texts.READING],
     ).json_value()
     for close in page.get_by_test_id("toast-close").all():
         close.click()
