@@ -96,7 +96,7 @@ def test_flip(tmp_path: Path) -> None:
     ("options", "template", "message"),
     [
         ({}, DEFAULT_TEMPLATE, "takes 112 x 112 pixels; the template has 96 x 112"),
-        ({"layout": "NHWC"}, ARCFACE, r"does not take \(N, 3, height, width\)"),
+        ({"layout": "NHWC"}, ARCFACE, r"needs one input \(N, 3, height, width\)"),
         ({"scale": 0.0}, ARCFACE, "an embedding is zero"),
         ({"scale": float("nan")}, ARCFACE, "not finite"),
     ],
@@ -133,7 +133,7 @@ def test_a_config_that_says_another_colour_order(tmp_path: Path) -> None:
     values = json.loads(path.read_text())
     values["fingerprint"], values["preprocessing"]["colour"] = None, "BGR"
     path.write_text(json.dumps(values))
-    with pytest.raises(WeightsError, match="is not the one that"):
+    with pytest.raises(WeightsError, match="differs from the one in config.json"):
         OnnxEmbedder.from_pretrained(tmp_path / "folder")
 
 
