@@ -22,7 +22,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from facehub.demo import texts
 from facehub.demo.host.logins import Logins
 from facehub.demo.host.origin import client_of, is_from_elsewhere, new_cookie, owner_of
-from facehub.demo.host.routes import changes, is_constant, is_open, is_upload, takes_json
+from facehub.demo.host.routes import (
+    changes,
+    is_constant,
+    is_open,
+    is_removed_file,
+    is_upload,
+    takes_json,
+)
 from facehub.demo.host.sessions import sessions_of
 from facehub.demo.host.sweeper import reopen
 from facehub.demo.host.uploads import folder_size
@@ -80,7 +87,9 @@ class Guard:
             answer = PlainTextResponse(error.detail, error.status_code)
         except Exception as error:
             answer = PlainTextResponse(texts.UNEXPECTED, 500)
-            if not isinstance(error.__cause__, HTTPException):  # of a stream that had begun
+            if is_removed_file(scope["path"]):  # after Gradio saw it, before it was read
+                answer = PlainTextResponse("Not Found", 404)
+            elif not isinstance(error.__cause__, HTTPException):  # of a stream that had begun
                 print_frames(error)  # place and type: its text may quote what was sent
         if not started and answer is not None:
             await answer(scope, receive, guarded)

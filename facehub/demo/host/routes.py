@@ -42,6 +42,12 @@ def is_upload(path: str) -> bool:
     return _UPLOAD.fullmatch(path) is not None
 
 
+def is_removed_file(path: str) -> bool:
+    """Whether a request asks for a file that is not there, or not any more."""
+    name = path.removeprefix("/gradio_api/file=")
+    return name != path and not os.path.exists(name)
+
+
 def takes_json(method: str, path: str) -> bool:
     """Whether a request holds JSON."""
     return method == "POST" and _JSON.fullmatch(path) is not None

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import safehttpx
 from gradio import processing_utils
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facehub.demo import texts
 from facehub.demo.host import guard
@@ -175,16 +175,9 @@ def test_no_picture_inside_a_request_is_kept(serve, examples: Path) -> None:
     assert content[:99] not in str(kept.state_data)
 
 
-@pytest.mark.parametrize("sized", [False, True])
-def test_an_answer_that_breaks_off(sized: bool) -> None:
-    """A stream is ended; of an answer whose length was promised, the server cuts the connection."""
+def messages(application: ASGIApp, path: str = "/") -> list[Message]:
+    """What the guard sends when a browser gets `path` of an application."""
     sent: list[Message] = []
-
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-length", b"10")] if sized else []
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"12345", "more_body": True})
-        raise RuntimeError("its file is gone")
 
     async def receive() -> Message:
         return {"type": "http.disconnect"}
@@ -192,8 +185,38 @@ def test_an_answer_that_breaks_off(sized: bool) -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    scope = {"type": "http", "method": "GET", "path": path, "headers": []}
     scope |= {"query_string": b"", "scheme": "http"}
     asyncio.run(guard.Guard(application, 1000)(scope, receive, send))
-    ends = [not message.get("more_body", True) for message in sent]
+    return sent
+
+
+@pytest.mark.parametrize("sized", [False, True])
+def test_an_answer_that_breaks_off(sized: bool) -> None:
+    """A stream is ended; of an answer whose length was promised, the server cuts the connection."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"10")] if sized else []
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"12345", "more_body": True})
+        raise RuntimeError("its file is gone")
+
+    ends = [not message.get("more_body", True) for message in messages(application)]
     assert ends == ([False, False] if sized else [False, False, True])
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_an_upload_that_is_removed_before_it_is_read(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], there: bool
+) -> None:
+    """It is not found, and nothing is printed; another failure is printed."""
+    file = tmp_path / "face.jpg"
+    if there:
+        file.touch()
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError("File does not exist")
+
+    start = messages(application, f"/gradio_api/file={file}")[0]
+    assert start["status"] == (500 if there else 404)
+    assert bool(capfd.readouterr().err) == there

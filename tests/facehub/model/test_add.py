@@ -133,7 +133,7 @@ def test_a_config_that_says_another_colour_order(tmp_path: Path) -> None:
     values = json.loads(path.read_text())
     values["fingerprint"], values["preprocessing"]["colour"] = None, "BGR"
     path.write_text(json.dumps(values))
-    with pytest.raises(WeightsError, match="differs from the one in config.json"):
+    with pytest.raises(WeightsError, match="differs from the one in config"):
         OnnxEmbedder.from_pretrained(tmp_path / "folder")
 
 
