@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import gradio as gr
 
 from facehub.demo import album_wall, downloads, render, texts
-from facehub.demo.errors import as_user_error, user_error
+from facehub.demo.errors import PageError
 from facehub.demo.host.components import file_input, skip_choice_validation
 from facehub.demo.host.uploads import uploads
 from facehub.demo.identify_controller import Visit
 from facehub.demo.identify_tab import IdentifyTab
 from facehub.demo.session_album import SessionAlbum
 from facehub.demo.settings import COMPUTED
+from facehub.demo.work import Work
 from facehub.errors import FaceHubError
 from facehub.hosted.recognizer import HostedRecognizer
 from facehub.io.formats import SUFFIXES
+
+Shown: TypeAlias = dict[Any, Any]  # new values by component
 
 EXAMPLE = ("both.jpg", "eileen_collins.jpg", "eileen_collins_tilted.jpg", "grace_hopper.jpg")
 
@@ -34,62 +38,100 @@ def build(
         downloadable: whether visitors may download an album.
     """
 
-    def shown(album: SessionAlbum | None, notice: str = "") -> tuple[Any, ...]:
-        """Album, wall, groups to choose from, bar below them, notice, links, button to forget."""
-        if album is None or not album.faces:
-            text = texts.ALBUM_EMPTY if album is None else texts.ALBUM_NO_FACE
-            details = () if album is None else album.failures
-            empty = gr.CheckboxGroup([], value=[], visible=False)
-            bar, forget = gr.Column(visible=False), gr.Button(visible=False)
-            return None, render.message(text, details), empty, bar, notice, "", forget
-        return (
-            album,
-            album_wall.wall(album, "album-groups"),
-            gr.CheckboxGroup(album_wall.choices(album), value=[], visible=True),
-            gr.Column(visible=True),
-            notice,
-            downloads.of_album(album.to_album()) if downloadable else "",
-            gr.Button(visible=True),
-        )
+    def shown(found: SessionAlbum | None, said: str = "") -> Shown:
+        """New values of all that shows the album, and what is said about it."""
+        forgotten: Shown = {
+            album: None,
+            groups: gr.CheckboxGroup([], value=[], visible=False),
+            bar: gr.Column(visible=False),
+            notice: said,
+            links: "",
+            forget_button: gr.Button(visible=False),
+        }
+        if found is None:
+            return {**forgotten, wall: render.message(texts.ALBUM_EMPTY)}
+        if not found.faces:
+            return {**forgotten, wall: render.message(texts.ALBUM_NO_FACE, found.failures)}
+        return {
+            album: found,
+            wall: album_wall.wall(found, "album-groups"),
+            groups: gr.CheckboxGroup(album_wall.choices(found), value=[], visible=True),
+            bar: gr.Column(visible=True),
+            notice: said,
+            links: downloads.of_album(found.to_album()) if downloadable else "",
+            forget_button: gr.Button(visible=True),
+        }
 
-    def present(album: SessionAlbum | None) -> SessionAlbum:
-        if album is None:
-            raise user_error(texts.ALBUM_EXPIRED)
-        return album
+    def present(found: SessionAlbum | None) -> SessionAlbum:
+        if found is None:
+            raise PageError(texts.ALBUM_EXPIRED)
+        return found
 
     def keys(chosen: Any) -> list[int]:
         return [key for key in chosen or [] if isinstance(key, int)]
 
-    def grouped(files: list[str]) -> tuple[Any, ...]:
+    def idle() -> Shown:
+        """What reading photos changes, back again."""
+        return {
+            group_button: gr.Button(interactive=True),
+            example_button: gr.Button(interactive=True),
+            stop_button: gr.Button(visible=False),
+            reading: "",
+        }
+
+    def grouped(work: Work, given: Sequence[str]) -> Iterator[Shown]:
+        busy: Shown = {
+            group_button: gr.Button(interactive=False),
+            example_button: gr.Button(interactive=False),
+            stop_button: gr.Button(visible=True),
+        }
+        stop = work.start()
         try:
-            return shown(SessionAlbum.read(files, recognizer.timed("many")))
+            timed = recognizer.timed("many")
+            for progress in SessionAlbum.read_each(given, timed, stop.is_set):
+                if progress.album is None:
+                    yield {**busy, reading: render.progress(progress.seen, progress.total)}
+                    busy = {}
+                else:
+                    yield {**shown(progress.album), **idle()}
         except FaceHubError as error:
-            return shown(None, render.message(str(error)))
+            yield {**idle(), reading: render.message(str(error))}
 
-    def on_group(files: list[str] | None) -> Any:
-        if not files:
-            raise user_error(texts.NO_PHOTOS)
-        with uploads(*files):
-            return *grouped(files), None
+    def on_group(work: Work, given: list[str] | None) -> Iterator[Shown]:
+        if not given:
+            yield {reading: render.message(texts.NO_PHOTOS)}
+            return
+        with uploads(*given):
+            yield from grouped(work, given)
+        yield {files: None}
 
-    def on_example() -> Any:
-        return grouped([str(examples / name) for name in EXAMPLE])
+    def on_example(work: Work) -> Iterator[Shown]:
+        yield from grouped(work, [str(examples / name) for name in EXAMPLE])
 
-    def on_name(album: SessionAlbum | None, chosen: Any, name: str) -> Any:
-        groups = keys(chosen)
-        if len(groups) != 1:
-            raise user_error(texts.ALBUM_ONE)
-        with as_user_error():
-            return *shown(present(album).named(groups[0], name or "")), ""
+    def told(change: Callable[..., Shown]) -> Callable[..., Shown]:
+        """Say an expected error where the album's notices are."""
 
-    def on_merge(album: SessionAlbum | None, chosen: Any) -> Any:
-        with as_user_error():
-            return shown(present(album).merged(keys(chosen)))
+        def handler(*values: Any) -> Shown:
+            try:
+                return change(*values)
+            except FaceHubError as error:
+                return {notice: render.message(str(error))}
 
-    def on_send(album: SessionAlbum | None, visit: Visit) -> Any:
-        faces = present(album).enrolments()
+        return handler
+
+    def on_name(found: SessionAlbum | None, chosen: Any, given: str) -> Shown:
+        chosen = keys(chosen)
+        if len(chosen) != 1:
+            raise PageError(texts.ALBUM_ONE)
+        return {**shown(present(found).named(chosen[0], given or "")), name: ""}
+
+    def on_merge(found: SessionAlbum | None, chosen: Any) -> Shown:
+        return shown(present(found).merged(keys(chosen)))
+
+    def on_send(found: SessionAlbum | None, visit: Visit) -> Shown:
+        faces = present(found).enrolments()
         if not faces:
-            raise user_error(texts.ALBUM_NO_NAME)
+            raise PageError(texts.ALBUM_NO_NAME)
         report = visit.people.add_found(faces)
         text = texts.ENROLLED_KNOWN if report.known else texts.ENROLLED
         counted = text.format(count=report.added, known=report.known)
@@ -97,7 +139,7 @@ def build(
         return {**identify.after_change(visit), notice: sent}
 
     private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": COMPUTED}
-    album = gr.State()
+    album, work = gr.State(), gr.State(Work())
     with gr.Row():
         with gr.Column(min_width=300):
             gr.Markdown(texts.ALBUM_STEP)
@@ -109,10 +151,12 @@ def build(
                 elem_id="album-photos",
             )
             group_button = gr.Button(texts.ALBUM_FIND, variant="primary", elem_id="album-find")
+            stop_button = gr.Button(texts.ALBUM_STOP, visible=False, elem_id="album-stop")
             example_button = gr.Button(
                 texts.ALBUM_EXAMPLE, elem_id="album-example", visible=examples.is_dir()
             )
             gr.HTML(render.hidden(texts.NOTHING_DROPPED), elem_id="album-nothing-dropped")
+            reading = gr.HTML(elem_id="album-reading")
             wall = gr.HTML(render.message(texts.ALBUM_EMPTY), elem_id="album-wall")
         with gr.Column(min_width=300, scale=2):
             groups = gr.CheckboxGroup(
@@ -143,15 +187,22 @@ def build(
             )
 
     changed = [album, wall, groups, bar, notice, links, forget_button]
-    group_button.click(on_group, files, [*changed, files], show_progress_on=wall, **private)
-    example_button.click(on_example, outputs=changed, show_progress_on=wall, **private)
+    unqueued = {key: value for key, value in private.items() if key != "concurrency_id"}
+    running = [group_button, example_button, stop_button, reading]
+    for work_begun in (
+        group_button.click(on_group, [work, files], [*changed, *running, files], **private),
+        example_button.click(on_example, work, [*changed, *running], **private),
+    ):
+        work_begun.failure(idle, outputs=running, queue=False, **unqueued)
+    stop_button.click(Work.stop, work, queue=False, **unqueued)
     gr.on(
         [name_button.click, name.submit],
-        on_name,
+        told(on_name),
         [album, groups, name],
         [*changed, name],
         **private,
     )
-    merge_button.click(on_merge, [album, groups], changed, **private)
-    send_button.click(on_send, [album, identify.visit], [*identify.changed, notice], **private)
+    merge_button.click(told(on_merge), [album, groups], changed, **private)
+    sent = [*identify.changed, notice]
+    send_button.click(told(on_send), [album, identify.visit], sent, **private)
     forget_button.click(lambda: shown(None), outputs=changed, **private)

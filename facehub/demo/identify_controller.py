@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from facehub.demo.intake import EnrolmentReport, SeveralFaces
 from facehub.demo.photo import Photo, PictureSlot, read_photo
 from facehub.demo.session import Change, Enrolled, SessionGallery
 from facehub.demo.upload import Upload
+from facehub.demo.work import Work
 from facehub.enrolment import Enrolment, Portrait
 from facehub.errors import FaceHubError
 from facehub.gallery.base import Gallery, clean_name
@@ -28,7 +28,7 @@ EXAMPLE_PEOPLE = {"Eileen Collins": "eileen_collins.jpg", "Grace Hopper": "grace
 EXAMPLE_PHOTO = "both.jpg"
 
 
-class Visit:
+class Visit(Work):
     """What one browser session has: a gallery of its own or the shared one, and a picture.
 
     Args:
@@ -42,24 +42,15 @@ class Visit:
     """
 
     def __init__(self, people: SessionGallery) -> None:
+        super().__init__()
         self.people = people
         self.probe = PictureSlot()
         self.several: tuple[SeveralFaces, ...] = ()
         self.last: Change | None = None
-        self._stop = threading.Event()
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         """Gradio copies a state's first value for each session, which starts empty."""
         return type(self)(copy.deepcopy(self.people))
-
-    def start(self) -> threading.Event:
-        """Begin work that `stop` ends; work that was begun earlier goes on to its end."""
-        self._stop = threading.Event()
-        return self._stop
-
-    def stop(self) -> None:
-        """End the work that was begun last, after the photo that is being read."""
-        self._stop.set()
 
 
 @dataclass(frozen=True, eq=False)

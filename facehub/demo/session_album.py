@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -39,6 +39,21 @@ class AlbumPhoto:
 
 
 @dataclass(frozen=True, eq=False)
+class AlbumProgress:
+    """How many photos have been read, and the album once all have.
+
+    Attributes:
+        seen: how many were read.
+        total: how many there are to read.
+        album: the result; None before the end.
+    """
+
+    seen: int
+    total: int
+    album: SessionAlbum | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class SessionAlbum:
     """Faces in groups. It is immutable: every change gives a new album.
 
@@ -63,11 +78,27 @@ class SessionAlbum:
 
     @classmethod
     def read(cls, files: Iterable[str | bytes], recognizer: FaceRecognizer) -> Self:
-        """Find and group the faces of uploads.
+        """Find and group the faces of uploads; see `read_each`."""
+        *_, last = cls.read_each(files, recognizer)
+        assert isinstance(last.album, cls)
+        return last.album
+
+    @classmethod
+    def read_each(
+        cls,
+        files: Iterable[str | bytes],
+        recognizer: FaceRecognizer,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Iterator[AlbumProgress]:
+        """Find the faces of uploads photo by photo, then group them.
 
         Args:
             files: paths of pictures or of zips of pictures, or pictures as bytes.
             recognizer: weights in use.
+            stopped: asked after each photo: whether to read no more, and group what was found.
+
+        Yields:
+            How many photos have been read, before the first and after each; at last the album.
 
         Raises:
             AlbumError: the weights have no threshold.
@@ -80,11 +111,14 @@ class SessionAlbum:
         left_out: list[str] = []
         photos = 0
         with ExitStack() as zips:
-            for portrait, found in _faces(portraits("", files, zips, left_out), recognizer):
+            shown = list(portraits("", files, zips, left_out))
+            yield AlbumProgress(0, len(shown))
+            for portrait, found in _faces(shown, recognizer):
                 photos += 1
+                yield AlbumProgress(photos, len(shown))
                 if isinstance(found, FaceHubError):
                     failures.append(f"{portrait.source}: {found}")
-                    continue
+                    found = []
                 if found and QualityIssue.TOO_MANY_FACES in found[0].issues:
                     warning = ADVICE[QualityIssue.TOO_MANY_FACES]
                     failures.append(f"{portrait.source}: {warning}")
@@ -94,13 +128,17 @@ class SessionAlbum:
                 if len(kept) < len(found):
                     failures.append(texts.ALBUM_FULL.format(limit=MAX_FACES))
                     break
+                if stopped() and photos < len(shown):
+                    left_out.append(texts.STOPPED.format(seen=photos, total=len(shown)))
+                    break
         rule = GroupingRule.for_faces(spec, len(faces))
         rows = np.array([photo.face.embedding for photo in faces], np.float32)
         labels = cluster(rows.reshape(-1, spec.embedding_size), rule, pictures)
         groups = {members[0]: tuple(members) for members in by_size(labels)}
-        return cls(
+        album = cls(
             tuple(faces), groups, {}, rule, recognizer.fingerprint, photos, (*failures, *left_out)
         )
+        yield AlbumProgress(photos, len(shown), album)
 
     def named(self, key: int, name: str) -> Self:
         """The album with a name for one group.

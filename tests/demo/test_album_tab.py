@@ -21,7 +21,7 @@ Serve = Callable[[Settings], tuple[Any, str]]
 
 def group(url: str, session: str, *files: str) -> str:
     number = handler(url, "album-find")
-    return trigger(url, number, [picture(file) for file in files], session=session)
+    return trigger(url, number, None, [picture(file) for file in files], session=session)
 
 
 def test_uploads_are_removed_and_what_failed_is_told(
@@ -45,7 +45,7 @@ def test_uploads_are_removed_and_what_failed_is_told(
 @pytest.mark.parametrize(
     ("element", "data", "message"),
     [
-        ("album-find", [None], texts.NO_PHOTOS),
+        ("album-find", [None, None], texts.NO_PHOTOS),
         ("album-set", [None, [0], "Ada"], texts.ALBUM_EXPIRED),
         ("album-set", [None, [0, 1], "Ada"], texts.ALBUM_ONE),
         ("album-merge", [None, [0, 1]], texts.ALBUM_EXPIRED),
@@ -86,6 +86,7 @@ def test_group_name_merge_and_send(browser: Browser, page_url: str, examples: Pa
     page.set_input_files("#album-photos input[type=file]", [examples / name for name in names])
     expect(page.locator("#album-photos")).to_contain_text("grace_hopper")
     page.click("#album-find")
+    expect(page.locator("#album-stop")).to_be_hidden()
     labels = page.locator("#album-groups label")
     expect(labels).to_have_text(["Group 1, 2 photos", "Group 2, 1 photo"])
     faces = labels.first.locator("span").evaluate(

@@ -50,7 +50,20 @@ def test_zips_and_folders_and_what_failed(examples: Path, tmp_path: Path) -> Non
     failure, left_out = found.failures
     assert failure.startswith("one/bad.jpg: This is not a picture")
     assert left_out.startswith("holiday.zip: 1 left out, not a supported picture suffix")
-    assert left_out.endswith("that is read: one/2.CR2.")
+    assert left_out.endswith("suffix: one/2.CR2.")
+
+
+def test_stopped_while_it_is_read(examples: Path) -> None:
+    """What was found is grouped, and the rest is told of."""
+    files = [str(examples / name) for name in FILES]
+    seen: list[int] = []
+    for progress in SessionAlbum.read_each(files, default_recognizer(), lambda: len(seen) == 3):
+        seen.append(progress.seen)
+    assert seen == [0, 1, 2, 2]
+    assert progress.total == 3
+    assert progress.album is not None
+    assert photos(progress.album) == [list(FILES[:2])]
+    assert progress.album.failures == ("Stopped after 2 of 3 photos.",)
 
 
 def test_no_face(tmp_path: Path) -> None:
