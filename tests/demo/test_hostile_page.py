@@ -44,6 +44,14 @@ TO_IDENTIFY = [
 ]
 
 each_upload = pytest.mark.parametrize("case", UPLOADS, ids=lambda case: case.name)
+# In the browser every third: `test_api_verify` sends all of them to the same server.
+some_uploads = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if number % 3 else [])
+        for number, case in enumerate(UPLOADS)
+    ],
+)
 each_zip = pytest.mark.parametrize("case", ZIPS, ids=lambda case: case.name)
 each_gallery = pytest.mark.parametrize("case", GALLERIES, ids=lambda case: case.name)
 
@@ -261,7 +269,7 @@ def is_well(page: Page) -> None:
 
 
 @pytest.mark.browser
-@each_upload
+@some_uploads
 def test_page_picture(case: Case, corpus: dict[str, Path], verify_tab: Page) -> None:
     page = verify_tab
     page.set_input_files("#first input[type=file]", corpus[case.name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -33,12 +34,12 @@ def tiny_pack(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(target)
 
 
-@pytest.fixture
-def faces(tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def faces_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """18 faces of six held-out identities, of noise: 18 genuine and 135 impostor pairs."""
     rng = np.random.default_rng(0)
     names = [name for name in (f"{i:05d}" for i in range(300)) if is_heldout(name)][:6]
-    path = tmp_path / "faces.zip"
+    path = tmp_path_factory.mktemp("faces") / "faces.zip"
     with zipfile.ZipFile(path, "w") as file:
         for name in names:
             for number in range(3):
@@ -51,10 +52,18 @@ def faces(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lfw(tmp_path: Path, astronaut: np.ndarray, hopper: np.ndarray) -> Path:
+def faces(faces_once: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copy(faces_once, tmp_path))
+
+
+@pytest.fixture(scope="session")
+def lfw_once(
+    tmp_path_factory: pytest.TempPathFactory, astronaut: np.ndarray, hopper: np.ndarray
+) -> Path:
     """Ten folds of 200 pairs of three pictures."""
     fold = 100 * ["E\t1\t2"] + 100 * ["E\t1\tG\t1"]
-    path = tmp_path / "lfw.zip"
+    path = tmp_path_factory.mktemp("lfw") / "lfw.zip"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("pairs.txt", "\n".join(["10\t100", *10 * fold]))
         for name, picture in (("E_0001", astronaut), ("E_0002", astronaut), ("G_0001", hopper)):
@@ -62,3 +71,9 @@ def lfw(tmp_path: Path, astronaut: np.ndarray, hopper: np.ndarray) -> Path:
             Image.fromarray(picture).save(buffer, format="png", compress_level=1)
             file.writestr(f"{name[0]}/{name}.jpg", buffer.getvalue())
     return path
+
+
+@pytest.fixture
+def lfw(lfw_once: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copy(lfw_once, tmp_path))

@@ -396,7 +396,8 @@ def test_accumulation_needs_a_batch_it_divides(config: TrainConfig, tmp_path: Pa
 
 
 def test_a_run_killed_from_outside(config: TrainConfig, tmp_path: Path, on_cpu: None) -> None:
-    config = dataclasses.replace(config, optimizer="sgd", ema=0.0)  # half the checkpoint's size
+    # Half the checkpoint's size, and few steps: there is a checkpoint after each.
+    config = dataclasses.replace(config, optimizer="sgd", ema=0.0, **QUICK)
     fit(config, tmp_path / "whole")
     config = dataclasses.replace(config, checkpoint_minutes=0.0)
     command = [sys.executable, "-m", "train", "fit", str(tmp_path / "killed"), *overrides(config)]
@@ -451,6 +452,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     on_cpu: None,
 ) -> None:
     """Here it is asked to stop in an epoch's last step."""
+    config = dataclasses.replace(config, **QUICK)
     fit(config, tmp_path / "whole")
     real, calls = module.augment, 0
 
@@ -523,6 +525,7 @@ def test_learning_rate_of_each_epoch(config: TrainConfig, tmp_path: Path) -> Non
     as soon as it may, after the second epoch with the full margin."""
     config = dataclasses.replace(
         config,
+        **QUICK,
         epochs=5,
         learning_rate=0.8e-3,
         warmup_epochs=1.0,

@@ -65,15 +65,19 @@ def _trained(tiny_pack: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.fixture(scope="session")
+def _ready(_trained: Path, faces_once: Path, lfw_once: Path) -> Path:
+    weights = str(_trained / "weights")
+    assert main(["export", str(_trained), "--dataset", "celeba", "--flip"]) == 0
+    assert main(["calibrate", weights, str(faces_once), "--dataset", "noise", "--fmr", "0.1"]) == 0
+    assert main(["evaluate", str(lfw_once), "--weights", weights, "--output", weights]) == 0
+    return _trained
+
+
 @pytest.fixture
-def run(_trained: Path, faces: Path, lfw: Path, tmp_path: Path) -> Path:
+def run(_ready: Path, tmp_path: Path) -> Path:
     """A run that is ready to be published."""
-    run = shutil.copytree(_trained, tmp_path / "run")
-    weights = str(run / "weights")
-    assert main(["export", str(run), "--dataset", "celeba", "--flip"]) == 0
-    assert main(["calibrate", weights, str(faces), "--dataset", "noise", "--fmr", "0.1"]) == 0
-    assert main(["evaluate", str(lfw), "--weights", weights, "--output", weights]) == 0
-    return run
+    return shutil.copytree(_ready, tmp_path / "run")
 
 
 def _snippets(card: str) -> list[str]:
