@@ -203,9 +203,13 @@ def test_identify_with_the_keyboard_alone(open_page: Callable[..., Page], exampl
     reach(page, "#person input")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
+    expect(page.locator("#person input")).to_have_value("eileen collins")
     reach(page, "#remove")
     page.keyboard.press("Enter")
     expect(page.locator("#wall")).to_contain_text("The gallery is empty")
+    reach(page, "#undo")
+    page.keyboard.press("Enter")
+    expect(page.locator("#wall .fh-person")).to_have_text(["eileen collins1 photo"])
 
 
 def test_album_with_the_keyboard_alone(open_page: Callable[..., Page]) -> None:

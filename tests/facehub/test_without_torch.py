@@ -90,7 +90,7 @@ def test_command(command: str, examples: Path, tmp_path: Path) -> None:
         "verify": ("decision", "same"),
         "enrol": ("people", 1),
         "identify": ("failed", []),
-        "gallery": ("people", {"Grace": ["grace_hopper.jpg"]}),
+        "gallery": ("people", [{"name": "Grace", "sources": ["grace_hopper.jpg"]}]),
         "embed": ("faces", 1),
         "info": ("threshold", 0.356),
     }
