@@ -7,15 +7,13 @@ dark and mirrored glasses, visors; and on beards, clear glasses, hats and hair a
 from __future__ import annotations
 
 import functools
-import hashlib
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from facehub.align import similarity_matrix, warp
-from facehub.errors import AssetError
+from facehub.io.assets import read_asset
 from facehub.model.runtime import open_session
 from facehub.results import Face
 from facehub.template import DEFAULT_TEMPLATE
@@ -80,10 +78,4 @@ def probabilities(inputs: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _session() -> InferenceSession:
-    try:
-        data = (resources.files("facehub") / "assets" / MODEL_FILE).read_bytes()
-    except OSError as error:
-        raise AssetError(f"{MODEL_FILE} is missing from the package; reinstall facehub.") from error
-    if hashlib.sha256(data).hexdigest() != MODEL_SHA256:
-        raise AssetError(f"{MODEL_FILE} in the package is damaged or altered; reinstall facehub.")
-    return open_session(data, threads=1)
+    return open_session(read_asset(MODEL_FILE, MODEL_SHA256), threads=1)

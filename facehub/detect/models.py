@@ -5,13 +5,11 @@ Both come from `face_landmarker.task`, which is part of the package.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import zipfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ import numpy as np
 from facehub.detect.base import MAX_FACES, FaceLandmarks
 from facehub.detect.mediapipe_import import MediaPipe, import_mediapipe
 from facehub.detect.tiles import Box, View
-from facehub.errors import AssetError
+from facehub.io.assets import read_asset
 
 MODEL_FILE = "face_landmarker.task"
 MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
@@ -168,10 +166,4 @@ def read_model_file() -> bytes:
     Raises:
         AssetError: the file is missing or altered.
     """
-    try:
-        data = (resources.files("facehub") / "assets" / MODEL_FILE).read_bytes()
-    except OSError as error:
-        raise AssetError(f"{MODEL_FILE} is missing from the package; reinstall facehub.") from error
-    if hashlib.sha256(data).hexdigest() != MODEL_SHA256:
-        raise AssetError(f"{MODEL_FILE} in the package is damaged or altered; reinstall facehub.")
-    return data
+    return read_asset(MODEL_FILE, MODEL_SHA256)
