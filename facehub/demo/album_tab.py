@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import gradio as gr
 
 from facehub.demo import album_wall, downloads, render, texts
 from facehub.demo.errors import PageError
+from facehub.demo.handlers import COMPUTING, PRIVATE, Shown
 from facehub.demo.host.components import file_input, skip_choice_validation
 from facehub.demo.host.uploads import uploads
 from facehub.demo.identify_controller import Visit
 from facehub.demo.identify_tab import IdentifyTab
 from facehub.demo.session_album import SessionAlbum
-from facehub.demo.settings import COMPUTED
 from facehub.demo.work import Work
 from facehub.errors import FaceHubError
 from facehub.hosted.recognizer import HostedRecognizer
 from facehub.io.formats import SUFFIXES
-
-Shown: TypeAlias = dict[Any, Any]  # new values by component
 
 EXAMPLE = ("both.jpg", "eileen_collins.jpg", "eileen_collins_tilted.jpg", "grace_hopper.jpg")
 
@@ -138,7 +136,6 @@ def build(
         sent = render.message(texts.ALBUM_SENT.format(report=counted), report.failures)
         return {**identify.after_change(visit), notice: sent}
 
-    private: dict[str, Any] = {"api_visibility": "private", "concurrency_id": COMPUTED}
     album, work = gr.State(), gr.State(Work())
     with gr.Row():
         with gr.Column(min_width=300):
@@ -187,22 +184,21 @@ def build(
             )
 
     changed = [album, wall, groups, bar, notice, links, forget_button]
-    unqueued = {key: value for key, value in private.items() if key != "concurrency_id"}
     running = [group_button, example_button, stop_button, reading]
     for work_begun in (
-        group_button.click(on_group, [work, files], [*changed, *running, files], **private),
-        example_button.click(on_example, work, [*changed, *running], **private),
+        group_button.click(on_group, [work, files], [*changed, *running, files], **COMPUTING),
+        example_button.click(on_example, work, [*changed, *running], **COMPUTING),
     ):
-        work_begun.failure(idle, outputs=running, queue=False, **unqueued)
-    stop_button.click(Work.stop, work, queue=False, **unqueued)
+        work_begun.failure(idle, outputs=running, queue=False, **PRIVATE)
+    stop_button.click(Work.stop, work, queue=False, **PRIVATE)
     gr.on(
         [name_button.click, name.submit],
         told(on_name),
         [album, groups, name],
         [*changed, name],
-        **private,
+        **COMPUTING,
     )
-    merge_button.click(told(on_merge), [album, groups], changed, **private)
+    merge_button.click(told(on_merge), [album, groups], changed, **COMPUTING)
     sent = [*identify.changed, notice]
-    send_button.click(told(on_send), [album, identify.visit], sent, **private)
-    forget_button.click(lambda: shown(None), outputs=changed, **private)
+    send_button.click(told(on_send), [album, identify.visit], sent, **COMPUTING)
+    forget_button.click(lambda: shown(None), outputs=changed, **COMPUTING)

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from facehub.demo import render, texts
+from facehub.demo.handlers import COMPUTING, PRIVATE, Shown
 from facehub.demo.host.components import file_input, photo_input, skip_choice_validation
 from facehub.demo.identify_controller import IdentifyController, Visit
 from facehub.demo.intake import EnrolmentReport
@@ -16,7 +17,6 @@ from facehub.demo.session import Change
 from facehub.errors import FaceHubError
 from facehub.io.formats import SUFFIXES
 
-Shown = dict[Any, Any]  # new values by component
 AfterChange = Callable[[Visit], Shown]
 
 
@@ -136,7 +136,6 @@ class GalleryPanel:
         visit: gr.State,
         after_change: AfterChange,
         changed: list[Any],
-        private: dict[str, Any],
     ) -> None:
         """Make the buttons work.
 
@@ -144,26 +143,24 @@ class GalleryPanel:
             visit: the state.
             after_change: new values of the tab once the gallery has changed.
             changed: what `after_change` changes.
-            private: arguments of every handler.
         """
         self._after_change = after_change
-        unqueued = {name: value for name, value in private.items() if name != "concurrency_id"}
         fields = [self.files, self.snapshot, self.name]
         running = [self.enrol, self.stop]
         adding = self.enrol.click(
             self._enrol,
             [visit, self.name, self.files, self.snapshot],
             [*changed, *fields, *running],
-            **private,
+            **COMPUTING,
         )
-        adding.failure(self._idle, outputs=running, queue=False, **unqueued)
-        self.stop.click(Visit.stop, visit, queue=False, **unqueued)
-        self.add_face.click(self._choose_face, [visit, self.face], changed, **private)
-        self.leave_out.click(self._leave_out, visit, changed, queue=False, **unqueued)
+        adding.failure(self._idle, outputs=running, queue=False, **PRIVATE)
+        self.stop.click(Visit.stop, visit, queue=False, **PRIVATE)
+        self.add_face.click(self._choose_face, [visit, self.face], changed, **COMPUTING)
+        self.leave_out.click(self._leave_out, visit, changed, queue=False, **PRIVATE)
         loaded = [*changed, self.gallery_file]
-        self.gallery_file.upload(self._load, [visit, self.gallery_file], loaded, **private)
+        self.gallery_file.upload(self._load, [visit, self.gallery_file], loaded, **COMPUTING)
         self.person.change(
-            self._photos, [visit, self.person], self.one_photo, queue=False, **unqueued
+            self._photos, [visit, self.person], self.one_photo, queue=False, **PRIVATE
         )
         changes: list[tuple[gr.Button, Callable[..., Change], list[Any]]] = [
             (self.rename, self.controller.rename, [self.person, self.new_name]),
@@ -173,8 +170,8 @@ class GalleryPanel:
         ]
         for button, act, values in changes:
             handler = functools.partial(self._change, act)
-            button.click(handler, [visit, *values], changed, **private)
-        self.undo.click(self._undo, visit, changed, **private)
+            button.click(handler, [visit, *values], changed, **COMPUTING)
+        self.undo.click(self._undo, visit, changed, **COMPUTING)
 
     def _show_several(self, visit: Visit) -> Shown:
         form, question, face = self._chooser

@@ -10,11 +10,11 @@ import gradio as gr
 
 from facehub.demo import downloads, render, texts
 from facehub.demo.gallery_panel import GalleryPanel
+from facehub.demo.handlers import COMPUTING, PRIVATE, Shown
 from facehub.demo.host.components import photo_input
 from facehub.demo.identify_controller import IdentifyController, Visit
 from facehub.demo.naming import NamingForm
 from facehub.demo.session import SessionGallery
-from facehub.demo.settings import COMPUTED
 from facehub.errors import FaceHubError
 from facehub.hosted.recognizer import HostedRecognizer
 
@@ -24,8 +24,6 @@ LIVE_EMPTY = texts.LIVE_EMPTY.format(count=LIVE_AT_ONCE, minutes=LIVE_LIMIT / 60
 
 # Who has scrolled down to the picture sees who is in it.
 SHOW = "() => document.querySelector('#names .fh-card')?.scrollIntoView({block: 'nearest'})"
-
-Shown = dict[Any, Any]  # new values by component
 
 
 class IdentifyTab:
@@ -62,7 +60,7 @@ class IdentifyTab:
         self.changed = [*self.gallery.components, *self._result]
         self._connect()
         if people.shared:
-            page.load(self.after_change, self.visit, self.changed, **self._private)
+            page.load(self.after_change, self.visit, self.changed, **COMPUTING)
 
     def after_change(self, visit: Visit) -> Shown:
         """New values of the tab once the gallery has changed: names of before hold no longer."""
@@ -115,11 +113,7 @@ class IdentifyTab:
             self.live = gr.HTML(render.message(LIVE_EMPTY), elem_id="live-faces")
 
     def _connect(self) -> None:
-        # Gradio would lay "Error" over everything that a handler changes. Handlers say what is
-        # wrong in one place themselves, and what is under way too.
-        unqueued: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        private = self._private = {**unqueued, "concurrency_id": COMPUTED}
-        self.gallery.connect(self.visit, self.after_change, self.changed, private)
+        self.gallery.connect(self.visit, self.after_change, self.changed)
         inputs, outputs = [self.visit, self.probe], [self.probe, *self._result]
         # "multiple": the answer to an earlier picture is not waited for, and is dropped.
         expected = self.probe.upload(
@@ -128,27 +122,29 @@ class IdentifyTab:
             self._result,
             queue=False,
             trigger_mode="multiple",
-            **unqueued,
+            **PRIVATE,
         )
-        uploaded = expected.then(self._read, inputs, outputs, trigger_mode="multiple", **private)
-        cleared = self.probe.clear(self._read, inputs, outputs, **private)
+        uploaded = expected.then(self._read, inputs, outputs, trigger_mode="multiple", **COMPUTING)
+        cleared = self.probe.clear(self._read, inputs, outputs, **COMPUTING)
         for event in (uploaded, cleared):
             event.failure(
                 lambda: render.message(texts.NOT_READ),
                 outputs=self.names,
                 queue=False,
-                **unqueued,
+                **PRIVATE,
             )
-        asked = self.identify.click(self._identify, self.visit, self.changed, **private)
+        asked = self.identify.click(self._identify, self.visit, self.changed, **COMPUTING)
         example = self.example.click(
-            self._example, self.visit, [*self.changed, self.probe], **private
+            self._example, self.visit, [*self.changed, self.probe], **COMPUTING
         )
         for event in (uploaded, asked, example):
-            event.then(None, js=SHOW, **unqueued)
-        self.gallery.delete.click(self._delete, self.visit, [*self.changed, self.probe], **private)
+            event.then(None, js=SHOW, **PRIVATE)
+        self.gallery.delete.click(
+            self._delete, self.visit, [*self.changed, self.probe], **COMPUTING
+        )
         naming = self.naming
         naming.button.click(
-            self._name, [self.visit, naming.face, naming.name], self.changed, **private
+            self._name, [self.visit, naming.face, naming.name], self.changed, **COMPUTING
         )
         self.camera.stream(
             self._look,
@@ -157,7 +153,7 @@ class IdentifyTab:
             stream_every=FRAME_EVERY,
             time_limit=LIVE_LIMIT,
             concurrency_limit=LIVE_AT_ONCE,
-            **unqueued,
+            **PRIVATE,
         )
 
     def _expect(self, visit: Visit) -> Shown:

@@ -12,8 +12,8 @@ import gradio as gr
 
 from facehub.demo import render, texts, verdict
 from facehub.demo.errors import PageError
+from facehub.demo.handlers import COMPUTING, PRIVATE, Shown
 from facehub.demo.host.components import photo_input, skip_choice_validation
-from facehub.demo.settings import COMPUTED
 from facehub.demo.verify_controller import EXAMPLES, SIDES, Pair, Side, VerifyController
 from facehub.errors import FaceHubError
 from facehub.hosted.recognizer import HostedRecognizer
@@ -22,7 +22,6 @@ from facehub.results import QualityIssue
 # Who has scrolled down to a button or to choose a face sees what comes of it.
 SHOW = "() => document.querySelector('#verdict .fh-says')?.scrollIntoView({block: 'nearest'})"
 
-Shown = dict[Any, Any]  # new values by component
 LABELS: dict[Side, tuple[str, str]] = {
     "first": (texts.FIRST, texts.FIRST_FACE),
     "second": (texts.SECOND, texts.SECOND_FACE),
@@ -167,10 +166,6 @@ class VerifyTab:
         yield self.show_all(pair)
 
     def _connect(self) -> None:
-        # Gradio would lay "Error" over everything that a handler changes. Handlers say what is
-        # wrong in one place themselves, and what is under way too.
-        private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        computed = {**private, "concurrency_id": COMPUTED}
         result = [self.verdict, self.share]
         for side, column in self.columns.items():
             outputs = [column.picture, column.note, column.choice]
@@ -183,10 +178,10 @@ class VerifyTab:
                 [column.note, column.choice, *result],
                 queue=False,
                 trigger_mode="multiple",
-                **private,
+                **PRIVATE,
             )
-            uploaded = expected.then(read, inputs, outputs, trigger_mode="multiple", **computed)
-            cleared = column.picture.clear(read, inputs, outputs, **computed)
+            uploaded = expected.then(read, inputs, outputs, trigger_mode="multiple", **COMPUTING)
+            cleared = column.picture.clear(read, inputs, outputs, **COMPUTING)
             for event in (uploaded, cleared):
                 # Once a picture is read: of two that are read at a time, the later one finds both.
                 compared = event.success(
@@ -195,14 +190,14 @@ class VerifyTab:
                     result,
                     queue=False,
                     trigger_mode="multiple",
-                    **private,
+                    **PRIVATE,
                 )
-                compared.then(None, js=SHOW, **private)
+                compared.then(None, js=SHOW, **PRIVATE)
                 event.failure(
                     lambda: render.message(texts.NOT_READ),
                     outputs=column.note,
                     queue=False,
-                    **private,
+                    **PRIVATE,
                 )
             chosen = column.choice.input(
                 functools.partial(self._choose, side),
@@ -210,9 +205,9 @@ class VerifyTab:
                 result,
                 queue=False,
                 trigger_mode="always_last",
-                **private,
+                **PRIVATE,
             )
-            chosen.then(None, js=SHOW, **private)
+            chosen.then(None, js=SHOW, **PRIVATE)
         everything = [
             component
             for column in self.columns.values()
@@ -222,15 +217,15 @@ class VerifyTab:
             functools.partial(self.show_verdict, missing=texts.TWO_PICTURES),
             self.pair,
             result,
-            **computed,
+            **COMPUTING,
         )
-        asked.then(None, js=SHOW, **private)
-        self.swap.click(self._swap, self.pair, everything, **computed)
-        self.clear.click(self._clear, self.pair, everything, **computed)
+        asked.then(None, js=SHOW, **PRIVATE)
+        self.swap.click(self._swap, self.pair, everything, **COMPUTING)
+        self.clear.click(self._clear, self.pair, everything, **COMPUTING)
         for label, button in self.examples.items():
             example = functools.partial(self._example, label)
-            shown = button.click(example, self.pair, everything, **computed)
-            shown.then(None, js=SHOW, **private)
+            shown = button.click(example, self.pair, everything, **COMPUTING)
+            shown.then(None, js=SHOW, **PRIVATE)
 
 
 def build(

@@ -76,6 +76,13 @@ def test_downloads_can_be_switched_off(serve: Serve, examples: Path) -> None:
     assert "data:text/csv" not in answer
 
 
+def test_no_handler_lets_gradio_cover_what_it_changes(serve: Serve) -> None:
+    """Progress and errors are said in one place, not laid over each component."""
+    page, _ = serve(Settings())
+    shown = {fn.name for fn in page.fns.values() if fn.outputs and fn.show_progress != "hidden"}
+    assert shown == {"on_verify", "on_identify"}  # of the API
+
+
 @pytest.mark.browser
 def test_group_name_merge_and_send(browser: Browser, page_url: str, examples: Path) -> None:
     page = browser.new_page(accept_downloads=True)
