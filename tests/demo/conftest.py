@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from facehub.demo.page import build, launch_options
 from facehub.demo.settings import Settings
+from facehub.hosted.recognizer import Host, HostedRecognizer
 from facehub.model.spec import ModelSpec
 from facehub.pipeline import default_recognizer
 from facehub.template import TEMPLATES
@@ -30,6 +31,12 @@ def page_url() -> Iterator[str]:
     _, url, _ = page.launch(**launch_options(), prevent_thread_lock=True, quiet=True)
     yield url
     page.close()
+
+
+@pytest.fixture(scope="session")
+def hosted() -> HostedRecognizer:
+    """Our weights, as the page uses them."""
+    return HostedRecognizer.of(default_recognizer(), Host(workers=1, deadline=60))
 
 
 @pytest.fixture(scope="module")

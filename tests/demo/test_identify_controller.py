@@ -13,14 +13,13 @@ from facehub.demo.errors import PageError
 from facehub.demo.identify_controller import IdentifyController, Visit
 from facehub.demo.session import SessionGallery
 from facehub.errors import FaceHubError, GalleryError
-from facehub.hosted.recognizer import Host, HostedRecognizer
+from facehub.hosted.recognizer import HostedRecognizer
 from facehub.pipeline import default_recognizer
 from facehub.results import QualityIssue
 
 
 @pytest.fixture(scope="module")
-def controller(examples: Path) -> IdentifyController:
-    hosted = HostedRecognizer.of(default_recognizer(), Host(workers=1, deadline=60))
+def controller(hosted: HostedRecognizer, examples: Path) -> IdentifyController:
     return IdentifyController(hosted, examples)
 
 

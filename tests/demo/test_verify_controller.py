@@ -15,14 +15,12 @@ from facehub.demo.errors import PageError
 from facehub.demo.photo import Photo
 from facehub.demo.verify_controller import Pair, VerifyController
 from facehub.errors import LowQualityError
-from facehub.hosted.recognizer import Host, HostedRecognizer
-from facehub.pipeline import default_recognizer
+from facehub.hosted.recognizer import HostedRecognizer
 from facehub.results import Decision, QualityIssue
 
 
 @pytest.fixture(scope="module")
-def controller(examples: Path) -> VerifyController:
-    hosted = HostedRecognizer.of(default_recognizer(), Host(workers=1, deadline=60))
+def controller(hosted: HostedRecognizer, examples: Path) -> VerifyController:
     return VerifyController(hosted, examples)
 
 

@@ -18,25 +18,12 @@ import pytest
 from PIL import Image
 
 import facehub
-from facehub import enrol
 from facehub.cli.main import main
-from facehub.gallery.sqlite import SqliteGallery
 from facehub.gallery.sqlite_connection import PAGE
 from facehub.gallery.sqlite_schema import FORMAT
 from facehub.model.store import MODEL_VARIABLE, read_spec
 from tests.facehub.cli.conftest import Run
 from tests.postgres_server import PostgresServer
-
-
-@pytest.fixture(scope="module")
-def enrolled(
-    tmp_path_factory: pytest.TempPathFactory, photos: Path, recognizer: facehub.FaceRecognizer
-) -> Path:
-    path = tmp_path_factory.mktemp("gallery") / "people.db"
-    with SqliteGallery(path, recognizer.fingerprint) as people:
-        for name, photo in (("Eileen", "astronaut.png"), ("Grace", "hopper.jpg")):
-            enrol(people, name, photos / photo, source=photo, recognizer=recognizer)
-    return path
 
 
 @pytest.fixture
