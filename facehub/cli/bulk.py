@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MANY = 512  # photos; fewer are done sooner in one process
 _EVERY = 60.0  # seconds between two lines of progress without a terminal
-PARTS = ".parts"
+PARTS_SUFFIX = ".parts"
 _TEMPORARY = "facehub-parts-"
 
 
@@ -59,7 +59,7 @@ def add_bulk_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FOLDER",
         help="where finished work is kept: after an interruption the same command resumes; "
-        f"removed at the end (default: beside the output, *{PARTS})",
+        f"removed at the end (default: beside the output, *{PARTS_SUFFIX})",
     )
 
 
@@ -106,8 +106,8 @@ def embedded_photos(
         workers = default_threads()
     if workers is None and args.ray is None:
         outcomes = config.stage(recognizer)(picture.read for picture in pictures)
-        shown = progress(outcomes, len(pictures), args)
-        photos = (EmbeddedPhoto.of(p.path, o) for p, o in zip(pictures, shown, strict=True))
+        tracked = progress(outcomes, len(pictures), args)
+        photos = (EmbeddedPhoto.of(p.path, o) for p, o in zip(pictures, tracked, strict=True))
         yield _warn_of_crowds(photos), False
         return
     from facehub.bulk.run import embed_photos  # slow to import, and not needed for a few photos
@@ -148,7 +148,7 @@ def _parts(given: Path | None, output: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=_TEMPORARY) as temporary:
             yield Path(temporary)
         return
-    folder = given or Path(f"{output}{PARTS}")
+    folder = given or Path(f"{output}{PARTS_SUFFIX}")
     try:
         yield folder
     except BaseException:

@@ -89,8 +89,8 @@ def _identify(
             results = []
             _write(args, identified(embedded), lambda: done > 0)
     if args.json:
-        shown = [{"photo": p, "faces": [face.to_dict() for face in found]} for p, found in results]
-        output = {"photos": shown} if args.output is None else {"output": str(args.output)}
+        listed = [{"photo": p, "faces": [face.to_dict() for face in found]} for p, found in results]
+        output = {"photos": listed} if args.output is None else {"output": str(args.output)}
         print_json(
             threshold=rounded(threshold),
             exact=gallery.exact,

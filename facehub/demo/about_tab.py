@@ -116,11 +116,11 @@ def _thresholds(calibration: Calibration) -> str:
             continue
         threshold = calibration.similarity_at(fmr) or 0.0
         fnmr = calibration.fnmr_at(threshold) or 0.0
-        shown = f"{threshold:.3f}"
+        cell = f"{threshold:.3f}"
         if calibration.tail is not None and not calibration.was_measured(fmr):
             low, high = calibration.tail.interval_at(fmr) or (threshold, threshold)
-            shown += texts.ABOUT_BEYOND.format(low=low, high=high)
-        lines.append(f"| 1 in {1 / fmr:,.0f} | {shown} | {100 * fnmr:.1f} % |")
+            cell += texts.ABOUT_BEYOND.format(low=low, high=high)
+        lines.append(f"| 1 in {1 / fmr:,.0f} | {cell} | {100 * fnmr:.1f} % |")
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ import gradio as gr
 
 from facehub.demo import album_wall, downloads, render, texts
 from facehub.demo.errors import PageError
-from facehub.demo.handlers import COMPUTING, PRIVATE, Shown
+from facehub.demo.handlers import COMPUTING, PRIVATE, Updates
 from facehub.demo.host.components import file_input, skip_choice_validation
 from facehub.demo.host.uploads import uploads
 from facehub.demo.identify_controller import Visit
@@ -36,9 +36,9 @@ def build(
         downloadable: whether visitors may download an album.
     """
 
-    def shown(found: SessionAlbum | None, said: str = "") -> Shown:
+    def updates_of(found: SessionAlbum | None, said: str = "") -> Updates:
         """New values of all that shows the album, and what is said about it."""
-        forgotten: Shown = {
+        forgotten: Updates = {
             album: None,
             groups: gr.CheckboxGroup([], value=[], visible=False),
             bar: gr.Column(visible=False),
@@ -68,7 +68,7 @@ def build(
     def keys(chosen: Any) -> list[int]:
         return [key for key in chosen or [] if isinstance(key, int)]
 
-    def idle() -> Shown:
+    def idle() -> Updates:
         """What reading photos changes, back again."""
         return {
             group_button: gr.Button(interactive=True),
@@ -77,8 +77,8 @@ def build(
             reading: "",
         }
 
-    def grouped(work: Work, given: Sequence[str]) -> Iterator[Shown]:
-        busy: Shown = {
+    def grouped(work: Work, given: Sequence[str]) -> Iterator[Updates]:
+        busy: Updates = {
             group_button: gr.Button(interactive=False),
             example_button: gr.Button(interactive=False),
             stop_button: gr.Button(visible=True),
@@ -91,25 +91,28 @@ def build(
                     yield {**busy, reading: render.progress(progress.seen, progress.total)}
                     busy = {}
                 else:
-                    yield {**shown(progress.album), **idle()}
+                    yield {**updates_of(progress.album), **idle()}
         except FaceHubError as error:
             yield {**idle(), reading: render.message(str(error))}
 
-    def on_group(work: Work, given: list[str] | None) -> Iterator[Shown]:
+    def on_group(work: Work, given: list[str] | None) -> Iterator[Updates]:
         if not given:
             yield {reading: render.message(texts.NO_PHOTOS)}
             return
-        with uploads(*given):
-            yield from grouped(work, given)
+        try:
+            with uploads(*given):
+                yield from grouped(work, given)
+        except PageError as error:
+            yield {reading: render.message(str(error))}
         yield {files: None}
 
-    def on_example(work: Work) -> Iterator[Shown]:
+    def on_example(work: Work) -> Iterator[Updates]:
         yield from grouped(work, [str(examples / name) for name in EXAMPLE])
 
-    def told(change: Callable[..., Shown]) -> Callable[..., Shown]:
+    def told(change: Callable[..., Updates]) -> Callable[..., Updates]:
         """Say an expected error where the album's notices are."""
 
-        def handler(*values: Any) -> Shown:
+        def handler(*values: Any) -> Updates:
             try:
                 return change(*values)
             except FaceHubError as error:
@@ -117,16 +120,16 @@ def build(
 
         return handler
 
-    def on_name(found: SessionAlbum | None, chosen: Any, given: str) -> Shown:
+    def on_name(found: SessionAlbum | None, chosen: Any, given: str) -> Updates:
         chosen = keys(chosen)
         if len(chosen) != 1:
             raise PageError(texts.ALBUM_ONE)
-        return {**shown(present(found).named(chosen[0], given or "")), name: ""}
+        return {**updates_of(present(found).named(chosen[0], given or "")), name: ""}
 
-    def on_merge(found: SessionAlbum | None, chosen: Any) -> Shown:
-        return shown(present(found).merged(keys(chosen)))
+    def on_merge(found: SessionAlbum | None, chosen: Any) -> Updates:
+        return updates_of(present(found).merged(keys(chosen)))
 
-    def on_send(found: SessionAlbum | None, visit: Visit) -> Shown:
+    def on_send(found: SessionAlbum | None, visit: Visit) -> Updates:
         faces = present(found).enrolments()
         if not faces:
             raise PageError(texts.ALBUM_NO_NAME)
@@ -201,4 +204,4 @@ def build(
     merge_button.click(told(on_merge), [album, groups], changed, **COMPUTING)
     sent = [*identify.changed, notice]
     send_button.click(told(on_send), [album, identify.visit], sent, **COMPUTING)
-    forget_button.click(lambda: shown(None), outputs=changed, **COMPUTING)
+    forget_button.click(lambda: updates_of(None), outputs=changed, **COMPUTING)

@@ -9,7 +9,7 @@ from facehub.demo.picture import data_uri, thumbnail
 from facehub.demo.session_album import SessionAlbum
 
 HEIGHT = 84  # pixels of a face on a wall
-SHOWN = 6  # faces of a group on a wall
+MAX_CROPS = 6  # faces of a group on a wall
 COLUMNS = 3
 
 CSS = f"""
@@ -62,15 +62,15 @@ def wall(album: SessionAlbum, chooser: str) -> str:
 
 def _faces(album: SessionAlbum, members: tuple[int, ...]) -> str:
     """The first faces of a group, side by side, as backgrounds of one element."""
-    shown = [thumbnail(album.faces[place].face.face.crop, HEIGHT) for place in members[:SHOWN]]
-    width = max(pixels.shape[1] for pixels in shown) + 2
-    rows = -(-len(shown) // COLUMNS)
+    crops = [thumbnail(album.faces[place].face.face.crop, HEIGHT) for place in members[:MAX_CROPS]]
+    width = max(pixels.shape[1] for pixels in crops) + 2
+    rows = -(-len(crops) // COLUMNS)
     layers = ",".join(
         f"url({data_uri(pixels)}) {width * (i % COLUMNS)}px {(HEIGHT + 2) * (i // COLUMNS)}px "
         f"no-repeat"
-        for i, pixels in enumerate(shown)
+        for i, pixels in enumerate(crops)
     )
     return (
-        f"width:{width * min(len(shown), COLUMNS) - 2}px;height:{(HEIGHT + 2) * rows - 2}px;"
+        f"width:{width * min(len(crops), COLUMNS) - 2}px;height:{(HEIGHT + 2) * rows - 2}px;"
         f"background:{layers}"
     )

@@ -9,15 +9,15 @@ from typing import Any
 import gradio as gr
 
 from facehub.demo import render, texts
-from facehub.demo.handlers import COMPUTING, PRIVATE, Shown
+from facehub.demo.enrolled import Change
+from facehub.demo.handlers import COMPUTING, PRIVATE, Updates
 from facehub.demo.host.components import file_input, photo_input, skip_choice_validation
 from facehub.demo.identify_controller import IdentifyController, Visit
 from facehub.demo.intake import EnrolmentReport
-from facehub.demo.session import Change
 from facehub.errors import FaceHubError
 from facehub.io.formats import SUFFIXES
 
-AfterChange = Callable[[Visit], Shown]
+AfterChange = Callable[[Visit], Updates]
 
 
 class GalleryPanel:
@@ -37,9 +37,11 @@ class GalleryPanel:
         gr.Markdown(texts.STEP_ENROL)
         self._lay_out_enrolment()
         self.wall = gr.HTML(render.message(self._empty), elem_id="wall")
+        self.merge_found = gr.Button("", visible=False, elem_id="merge-found")
         self._lay_out_changes()
         self.components = [
             self.wall,
+            self.merge_found,
             self.notice,
             self.person,
             self.other,
@@ -86,7 +88,7 @@ class GalleryPanel:
         self._chooser = [form, self.question, self.face]
 
     def _lay_out_changes(self) -> None:
-        with gr.Accordion(texts.CHANGE, open=False, elem_id="change"):
+        with gr.Accordion(texts.CHANGE, open=False, elem_id="change") as self.changes:
             self.person = gr.Dropdown([], label=texts.PERSON, elem_id="person")
             with gr.Row(elem_classes="fh-line"):
                 self.new_name = gr.Textbox(
@@ -112,15 +114,22 @@ class GalleryPanel:
             self.undo = gr.Button(texts.UNDO, visible=False, elem_id="undo")
             self.delete = gr.Button(texts.DELETE, variant="stop", elem_id="delete")
 
-    def show(self, visit: Visit) -> Shown:
+    def show(self, visit: Visit) -> Updates:
         """Who is in the gallery, with empty fields and no notice."""
+        two = None
         try:
             names = self.controller.names(visit)
-            wall = render.wall(visit.people.now, self.controller.recognizer.spec, self._empty)
+            found = self.controller.findings(visit)
+            two = self.controller.two_names(found)
+            wall = render.wall(visit.people.now, found, self._empty)
         except FaceHubError as error:
             names, wall = [], render.message(str(error))
+        name, other = two or ("", "")
         return {
             self.wall: wall,
+            self.merge_found: gr.Button(
+                texts.MERGE_FOUND.format(name=name, other=other), visible=two is not None
+            ),
             self.notice: "",
             self.person: gr.Dropdown(names, value=None),
             self.other: gr.Dropdown(names, value=None),
@@ -171,9 +180,11 @@ class GalleryPanel:
         for button, act, values in changes:
             handler = functools.partial(self._change, act)
             button.click(handler, [visit, *values], changed, **COMPUTING)
+        opened = [*changed, self.changes]
+        self.merge_found.click(self._merge_found, visit, opened, **COMPUTING)
         self.undo.click(self._undo, visit, changed, **COMPUTING)
 
-    def _show_several(self, visit: Visit) -> Shown:
+    def _show_several(self, visit: Visit) -> Updates:
         form, question, face = self._chooser
         if not visit.several:
             return {
@@ -189,12 +200,12 @@ class GalleryPanel:
             face: gr.Radio(choices, value=None),
         }
 
-    def _idle(self) -> Shown:
+    def _idle(self) -> Updates:
         return {self.enrol: gr.Button(interactive=True), self.stop: gr.Button(visible=False)}
 
     def _enrol(
         self, visit: Visit, name: str | None, files: list[str] | None, snapshot: Any
-    ) -> Iterator[Shown]:
+    ) -> Iterator[Updates]:
         name, report = name or "", EnrolmentReport()
         busy = {self.enrol: gr.Button(interactive=False), self.stop: gr.Button(visible=True)}
         try:
@@ -214,18 +225,18 @@ class GalleryPanel:
             self.name: "" if done else name,  # to try again
         }
 
-    def _choose_face(self, visit: Visit, position: Any) -> Shown:
+    def _choose_face(self, visit: Visit, position: Any) -> Updates:
         try:
             report = self.controller.choose_face(visit, position)
         except FaceHubError as error:
             return {self.notice: render.message(str(error))}
         return {**self._after_change(visit), self.notice: render.enrolled(report)}
 
-    def _leave_out(self, visit: Visit) -> Shown:
+    def _leave_out(self, visit: Visit) -> Updates:
         self.controller.leave_out(visit)
         return {self.notice: "", **self._show_several(visit)}
 
-    def _load(self, visit: Visit, file: str | None) -> Shown:
+    def _load(self, visit: Visit, file: str | None) -> Updates:
         try:
             loaded = self.controller.load(visit, file)
         except FaceHubError as error:
@@ -248,14 +259,19 @@ class GalleryPanel:
             choices = []
         return gr.Dropdown(choices, value=None)
 
-    def _change(self, act: Callable[..., Change], visit: Visit, *values: Any) -> Shown:
+    def _change(self, act: Callable[..., Change], visit: Visit, *values: Any) -> Updates:
         try:
             change = act(visit, *values)
         except FaceHubError as error:
             return {self.change_notice: render.message(str(error))}
         return {**self._after_change(visit), self.change_notice: render.message(change.text)}
 
-    def _undo(self, visit: Visit) -> Shown:
+    def _merge_found(self, visit: Visit) -> Updates:
+        """Merge, and show what was done and how it is undone."""
+        done = self._change(self.controller.merge_found, visit)
+        return {**done, self.changes: gr.Accordion(open=True)}
+
+    def _undo(self, visit: Visit) -> Updates:
         try:
             self.controller.undo(visit)
         except FaceHubError as error:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from facehub.demo.settings import COMPUTED
 
-Shown: TypeAlias = dict[Any, Any]  # new values by component
+Updates: TypeAlias = dict[Any, Any]  # new values by component
 
 # Arguments of every event. Gradio would lay "Error" and its progress over everything that a handler
 # changes. Handlers say what is wrong in one place themselves, and what is under way too.

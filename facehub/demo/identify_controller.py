@@ -9,20 +9,23 @@ from pathlib import Path
 from typing import Any, Self
 
 from facehub.demo import texts
+from facehub.demo.enrolled import Change, Enrolled
 from facehub.demo.errors import PageError, private_errors
 from facehub.demo.host.uploads import uploads
 from facehub.demo.intake import EnrolmentReport, SeveralFaces
 from facehub.demo.photo import Photo, PictureSlot, read_photo
-from facehub.demo.session import Change, Enrolled, SessionGallery
+from facehub.demo.session import SessionGallery
 from facehub.demo.upload import Upload
 from facehub.demo.work import Work
 from facehub.enrolment import Enrolment, Portrait
 from facehub.errors import FaceHubError
 from facehub.gallery.base import Gallery, clean_name
+from facehub.gallery.review import ReviewFinding, review_gallery
 from facehub.hosted.recognizer import HostedRecognizer
 from facehub.identification import identify_faces
 from facehub.results import IdentifiedFace
 
+MAX_REVIEWED = 2000  # templates, of which all pairs are compared
 MAX_CHOICES = 1000  # people to choose from; of a larger gallery, the first
 EXAMPLE_PEOPLE = {"Eileen Collins": "eileen_collins.jpg", "Grace Hopper": "grace_hopper.jpg"}
 EXAMPLE_PHOTO = "both.jpg"
@@ -213,6 +216,17 @@ class IdentifyController:
         other = self._chosen(visit, other)
         return self._keep(visit, visit.people.merge(person, other))
 
+    def merge_found(self, visit: Visit) -> Change:
+        """Merge the two people whom `two_names` names.
+
+        Raises:
+            PageError: there are none now.
+        """
+        pair = self.two_names(self.findings(visit))
+        if pair is None:
+            raise PageError(texts.NO_SUCH_PERSON)
+        return self.merge(visit, *pair)
+
     def remove(self, visit: Visit, person: Any) -> Change:
         """Remove a person."""
         return self._keep(visit, visit.people.remove(self._chosen(visit, person)))
@@ -245,6 +259,18 @@ class IdentifyController:
         """The people to choose from."""
         with private_errors():
             return list(visit.people.gallery.people(limit=MAX_CHOICES))
+
+    def findings(self, visit: Visit) -> list[ReviewFinding]:
+        """What looks wrong in the gallery; nothing where it is too large to compare all photos."""
+        gallery = visit.people.gallery
+        if gallery.n_templates > MAX_REVIEWED:
+            return []
+        with private_errors():
+            return review_gallery(gallery, self.recognizer.spec)
+
+    def two_names(self, found: Sequence[ReviewFinding]) -> tuple[str, str] | None:
+        """The first two people who may be the same person."""
+        return next(((one.name, one.other) for one in found if one.other != one.name), None)
 
     def photos(self, visit: Visit, person: Any) -> list[tuple[str, str]]:
         """(source, digest) of a person's photos; none of one who is not there."""

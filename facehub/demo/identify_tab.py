@@ -10,7 +10,7 @@ import gradio as gr
 
 from facehub.demo import downloads, render, texts
 from facehub.demo.gallery_panel import GalleryPanel
-from facehub.demo.handlers import COMPUTING, PRIVATE, Shown
+from facehub.demo.handlers import COMPUTING, PRIVATE, Updates
 from facehub.demo.host.components import photo_input
 from facehub.demo.identify_controller import IdentifyController, Visit
 from facehub.demo.naming import NamingForm
@@ -62,11 +62,11 @@ class IdentifyTab:
         if people.shared:
             page.load(self.after_change, self.visit, self.changed, **COMPUTING)
 
-    def after_change(self, visit: Visit) -> Shown:
+    def after_change(self, visit: Visit) -> Updates:
         """New values of the tab once the gallery has changed: names of before hold no longer."""
         return {**self.gallery.show(visit), **self.show_result(visit)}
 
-    def show_result(self, visit: Visit, missing: str = texts.PROBE_EMPTY) -> Shown:
+    def show_result(self, visit: Visit, missing: str = texts.PROBE_EMPTY) -> Updates:
         """Who is in the picture, or what to do until that is known.
 
         Args:
@@ -156,23 +156,23 @@ class IdentifyTab:
             **PRIVATE,
         )
 
-    def _expect(self, visit: Visit) -> Shown:
+    def _expect(self, visit: Visit) -> Updates:
         """A new picture is on its way: what was there counts no longer."""
         visit.probe.begin()
         return self.show_result(visit, texts.READING)
 
-    def _read(self, visit: Visit, value: Any) -> Shown:
+    def _read(self, visit: Visit, value: Any) -> Updates:
         if not self.controller.read(visit, value):
             return {self.names: gr.skip()}  # a newer one is on its way
         return {self.probe: visit.probe.photo, **self.show_result(visit)}
 
-    def _identify(self, visit: Visit) -> Shown:
-        shown = self.after_change(visit)  # others may have changed a shared gallery
+    def _identify(self, visit: Visit) -> Updates:
+        updates = self.after_change(visit)  # others may have changed a shared gallery
         if visit.probe.photo is None and not visit.probe.problem:
-            shown[self.names] = render.message(texts.NO_PROBE)
-        return shown
+            updates[self.names] = render.message(texts.NO_PROBE)
+        return updates
 
-    def _example(self, visit: Visit) -> Iterator[Shown]:
+    def _example(self, visit: Visit) -> Iterator[Updates]:
         yield {self.names: render.message(texts.READING)}
         try:
             self.controller.show_example(visit)
@@ -181,7 +181,7 @@ class IdentifyTab:
             return
         yield {**self.after_change(visit), self.probe: visit.probe.photo}
 
-    def _delete(self, visit: Visit) -> Shown:
+    def _delete(self, visit: Visit) -> Updates:
         try:
             self.controller.delete(visit)
         except FaceHubError as error:
@@ -192,7 +192,7 @@ class IdentifyTab:
             self.probe: None,
         }
 
-    def _name(self, visit: Visit, position: Any, name: str | None) -> Shown:
+    def _name(self, visit: Visit, position: Any, name: str | None) -> Updates:
         try:
             self.controller.name_face(visit, position, name or "")
         except FaceHubError as error:

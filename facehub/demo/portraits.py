@@ -45,10 +45,10 @@ def portraits(
 def _all_portraits(
     name: str, files: Iterable[str | bytes], zips: ExitStack, left_out: list[str]
 ) -> Iterator[Portrait]:
-    shown = [file if isinstance(file, bytes) else Upload.of(file) for file in files]
-    people, refused = _dropped_people(name, [file for file in shown if isinstance(file, Upload)])
+    given = [file if isinstance(file, bytes) else Upload.of(file) for file in files]
+    people, refused = _dropped_people(name, [file for file in given if isinstance(file, Upload)])
     opened = 0
-    for file in shown:
+    for file in given:
         if isinstance(file, bytes):
             yield Portrait("", file, texts.SNAPSHOT)
             continue

@@ -8,19 +8,18 @@ from html import escape
 import numpy as np
 
 from facehub.demo import texts
+from facehub.demo.enrolled import Enrolled
 from facehub.demo.identify_controller import Identified
 from facehub.demo.intake import EnrolmentReport, SeveralFaces
 from facehub.demo.photo import Photo
 from facehub.demo.picture import data_uri
-from facehub.demo.session import Enrolled
 from facehub.errors import GalleryError
 from facehub.gallery.base import Gallery
-from facehub.gallery.review import review_gallery
+from facehub.gallery.review import ReviewFinding
 from facehub.model.spec import FPIR, ModelSpec
 from facehub.results import Candidate, EmbeddedFace, IdentifiedFace, QualityIssue, one_in
 
 MAX_SHOWN = 100  # people on the wall
-MAX_REVIEWED = 2000  # templates, of which all pairs are looked at
 
 # Said once of a picture, not of each of its faces.
 _OF_PICTURES = frozenset({QualityIssue.SEVERAL_FACES, QualityIssue.TOO_MANY_FACES})
@@ -118,7 +117,9 @@ def enrolled(report: EnrolmentReport) -> str:
     return message(" ".join(parts), report.details)
 
 
-def wall(enrolled: Enrolled, spec: ModelSpec, empty: str = texts.WALL_EMPTY) -> str:
+def wall(
+    enrolled: Enrolled, found: Sequence[ReviewFinding] = (), empty: str = texts.WALL_EMPTY
+) -> str:
     """Everybody in the gallery, with their photos' crops and count, and what looks wrong."""
     gallery, people = enrolled.gallery, []
     for name, n in gallery.people(limit=MAX_SHOWN).items():
@@ -126,8 +127,8 @@ def wall(enrolled: Enrolled, spec: ModelSpec, empty: str = texts.WALL_EMPTY) -> 
             examples = gallery.examples(name) if enrolled.crops else ()
         except GalleryError:  # another process has removed them
             continue
-        shown = [enrolled.crops[e.digest] for e in examples if e.digest in enrolled.crops]
-        crops = "".join(image(crop, name) for crop in shown[:6])
+        known = [enrolled.crops[e.digest] for e in examples if e.digest in enrolled.crops]
+        crops = "".join(image(crop, name) for crop in known[:6])
         count = texts.COUNT[n > 1].format(count=n)
         people.append(
             f'<div class="fh-person">{crops}<br><b>{escape(name)}</b><br>{escape(count)}</div>'
@@ -138,7 +139,7 @@ def wall(enrolled: Enrolled, spec: ModelSpec, empty: str = texts.WALL_EMPTY) -> 
     if total > MAX_SHOWN:
         text = texts.MORE_PEOPLE.format(count=total - MAX_SHOWN)
         more = f'<p class="fh-note">{escape(text)}</p>'
-    return f'<div class="fh-wall">{"".join(people)}</div>{more}{_findings(gallery, spec)}'
+    return f'<div class="fh-wall">{"".join(people)}</div>{more}{_findings(found)}'
 
 
 def names(found: Identified, spec: ModelSpec) -> str:
@@ -264,10 +265,7 @@ def _limit(gallery: Gallery, spec: ModelSpec) -> str:
     return text
 
 
-def _findings(gallery: Gallery, spec: ModelSpec) -> str:
-    if gallery.n_templates > MAX_REVIEWED:
-        return ""
-    found = review_gallery(gallery, spec)
+def _findings(found: Sequence[ReviewFinding]) -> str:
     if not found:
         return ""
     return message(texts.FINDINGS, [texts.FINDING[f.reason].format(**vars(f)) for f in found])

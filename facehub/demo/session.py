@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
 
 from facehub.demo import texts
+from facehub.demo.enrolled import Change, Enrolled
 from facehub.demo.errors import private_errors
 from facehub.demo.intake import EnrolmentReport, SeveralFaces, find_faces
 from facehub.demo.portraits import MAX_PHOTOS, portraits
@@ -20,46 +21,10 @@ from facehub.gallery.base import Entry, Gallery, clean_name
 from facehub.gallery.memory import MemoryGallery
 from facehub.io.images import ImageSource
 from facehub.pipeline import FaceRecognizer
-from facehub.results import Candidate, QualityIssue
+from facehub.results import QualityIssue
 
 MAX_CROPS = 1000  # of a shared gallery, the newest
 MAX_SEVERAL = 10  # photos of one go whose face can be chosen
-
-
-@dataclass(frozen=True, eq=False)
-class Enrolled:
-    """People and their photos at one moment.
-
-    Attributes:
-        gallery: people and templates. A session's own is never changed, a shared one may be.
-        crops: uint8 (H, W, 3), RGB, by the digest of the template; those that this process saw.
-    """
-
-    gallery: Gallery
-    crops: Mapping[str, np.ndarray]
-
-    def crop_of(self, candidate: Candidate) -> np.ndarray | None:
-        """The crop of a candidate's example, if it is at hand."""
-        if not self.crops or candidate.name not in self.gallery:
-            return None
-        examples = self.gallery.examples(candidate.name)[candidate.example :]
-        return self.crops.get(examples[0].digest) if examples else None
-
-
-Undo = Callable[[Gallery, dict[str, np.ndarray]], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Change:
-    """A change of people that can be undone.
-
-    Attributes:
-        text: what was changed, a sentence.
-        undo: changes gallery and crops back, as far as others have not changed the same people.
-    """
-
-    text: str
-    undo: Undo = field(repr=False)
 
 
 class SessionGallery:
@@ -146,12 +111,12 @@ class SessionGallery:
         left_out: list[str] = []
         seen = 0
         with ExitStack() as zips:
-            shown = list(portraits(name.strip(), files, zips, left_out))
-            yield EnrolmentReport(total=len(shown))
+            everything = list(portraits(name.strip(), files, zips, left_out))
+            yield EnrolmentReport(total=len(everything))
             if self.is_full(self.gallery):  # then nothing needs to be computed
                 full = GalleryError(texts.FULL.format(limit=MAX_PHOTOS))
-                shown = [replace(portrait, image=full) for portrait in shown]
-            for seen, one in enumerate(find_faces(shown, recognizer, self.reject), 1):
+                everything = [replace(portrait, image=full) for portrait in everything]
+            for seen, one in enumerate(find_faces(everything, recognizer, self.reject), 1):
                 if isinstance(one, Enrolment):
                     found.append(one)
                 elif len(several) < MAX_SEVERAL:
@@ -159,12 +124,12 @@ class SessionGallery:
                 else:
                     too_many = GalleryError(texts.TOO_MANY_FACES.format(count=len(one.faces)))
                     found.append(Enrolment(one.portrait, error=too_many))
-                yield EnrolmentReport(seen=seen, total=len(shown))
+                yield EnrolmentReport(seen=seen, total=len(everything))
                 if stopped():
                     break
         report = self.add_found(found)
         yield replace(
-            report, left_out=left_out, several=tuple(several), seen=seen, total=len(shown)
+            report, left_out=left_out, several=tuple(several), seen=seen, total=len(everything)
         )
 
     def add_found(self, found: Sequence[Enrolment]) -> EnrolmentReport:

@@ -111,11 +111,11 @@ class SessionAlbum:
         left_out: list[str] = []
         photos = 0
         with ExitStack() as zips:
-            shown = list(portraits("", files, zips, left_out))
-            yield AlbumProgress(0, len(shown))
-            for portrait, found in _faces(shown, recognizer):
+            everything = list(portraits("", files, zips, left_out))
+            yield AlbumProgress(0, len(everything))
+            for portrait, found in _faces(everything, recognizer):
                 photos += 1
-                yield AlbumProgress(photos, len(shown))
+                yield AlbumProgress(photos, len(everything))
                 if isinstance(found, FaceHubError):
                     failures.append(f"{portrait.source}: {found}")
                     found = []
@@ -128,8 +128,8 @@ class SessionAlbum:
                 if len(kept) < len(found):
                     failures.append(texts.ALBUM_FULL.format(limit=MAX_FACES))
                     break
-                if stopped() and photos < len(shown):
-                    left_out.append(texts.STOPPED.format(seen=photos, total=len(shown)))
+                if stopped() and photos < len(everything):
+                    left_out.append(texts.STOPPED.format(seen=photos, total=len(everything)))
                     break
         rule = GroupingRule.for_faces(spec, len(faces))
         rows = np.array([photo.face.embedding for photo in faces], np.float32)
@@ -138,7 +138,7 @@ class SessionAlbum:
         album = cls(
             tuple(faces), groups, {}, rule, recognizer.fingerprint, photos, (*failures, *left_out)
         )
-        yield AlbumProgress(photos, len(shown), album)
+        yield AlbumProgress(photos, len(everything), album)
 
     def named(self, key: int, name: str) -> Self:
         """The album with a name for one group.
@@ -207,10 +207,10 @@ class SessionAlbum:
 
 
 def _faces(
-    shown: Iterable[Portrait], recognizer: FaceRecognizer
+    everything: Iterable[Portrait], recognizer: FaceRecognizer
 ) -> Iterator[tuple[Portrait, list[EmbeddedFace] | FaceHubError]]:
     """One picture at a time: the host's setting limits how many requests are computed at once."""
-    for portrait in shown:
+    for portrait in everything:
         images = [functools.partial(_image, portrait)]
         (found,) = recognizer.faces_many(images, search="thorough", workers=1)
         yield portrait, found

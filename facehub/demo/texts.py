@@ -228,6 +228,7 @@ COUNT = ("{count} photo", "{count} photos")
 MORE_PEOPLE = "and {count:,} more"
 PEOPLE = ("{count} person", "{count} people")
 FINDINGS = "Please check:"
+MERGE_FOUND = "Merge {name} with {other}"
 FINDING = {
     ReviewReason.DUPLICATE: "{name}: {source} is a copy of {other_source} ({other}).",
     ReviewReason.OUTLIER: "{name}: {source} does not look like the other photos of {name} "

@@ -1,4 +1,4 @@
-"""An uploaded file: where it lies, and what it was called."""
+"""An uploaded file: where it lies and what it was called, or why it cannot be used."""
 
 from __future__ import annotations
 
@@ -37,3 +37,9 @@ class Upload(str):
     def of(cls, file: str) -> Upload:
         """The same, or what can be known from the path alone."""
         return file if isinstance(file, cls) else cls(file)
+
+
+class BrokenUpload(str):
+    """What a handler gets in place of an upload that expired or arrived damaged: the reason."""
+
+    __slots__ = ()

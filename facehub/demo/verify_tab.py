@@ -12,7 +12,7 @@ import gradio as gr
 
 from facehub.demo import render, texts, verdict
 from facehub.demo.errors import PageError
-from facehub.demo.handlers import COMPUTING, PRIVATE, Shown
+from facehub.demo.handlers import COMPUTING, PRIVATE, Updates
 from facehub.demo.host.components import photo_input, skip_choice_validation
 from facehub.demo.verify_controller import EXAMPLES, SIDES, Pair, Side, VerifyController
 from facehub.errors import FaceHubError
@@ -87,7 +87,7 @@ class VerifyTab:
         )
         self._connect()
 
-    def show_side(self, pair: Pair, side: Side) -> Shown:
+    def show_side(self, pair: Pair, side: Side) -> Updates:
         """The picture of a side, and what was found in it."""
         column, slot = self.columns[side], pair.sides[side]
         photo = slot.photo
@@ -101,7 +101,7 @@ class VerifyTab:
             column.choice: gr.Radio(choices, value=face, visible=count > 1),
         }
 
-    def show_verdict(self, pair: Pair, missing: str | None = None) -> Shown:
+    def show_verdict(self, pair: Pair, missing: str | None = None) -> Updates:
         """The verdict, or what to do until there is one.
 
         Args:
@@ -122,15 +122,15 @@ class VerifyTab:
             self.share: gr.Textbox(text, visible=bool(text)),
         }
 
-    def show_all(self, pair: Pair) -> Shown:
+    def show_all(self, pair: Pair) -> Updates:
         """Both sides and the verdict."""
         sides = [self.show_side(pair, side) for side in SIDES]
         return {**sides[0], **sides[1], **self.show_verdict(pair)}
 
-    def _say(self, text: str) -> Shown:
+    def _say(self, text: str) -> Updates:
         return {self.verdict: render.message(text), self.share: gr.Textbox("", visible=False)}
 
-    def _expect(self, side: Side, pair: Pair) -> Shown:
+    def _expect(self, side: Side, pair: Pair) -> Updates:
         """A new picture is on its way: what was there counts no longer."""
         pair.sides[side].begin()
         column = self.columns[side]
@@ -140,27 +140,27 @@ class VerifyTab:
             **self.show_verdict(pair),
         }
 
-    def _read(self, side: Side, pair: Pair, value: Any) -> Shown:
+    def _read(self, side: Side, pair: Pair, value: Any) -> Updates:
         if not self.controller.read(pair, side, value):
             return {self.columns[side].note: gr.skip()}  # a newer one is on its way
         return self.show_side(pair, side)
 
-    def _choose(self, side: Side, pair: Pair, face: Any) -> Shown:
+    def _choose(self, side: Side, pair: Pair, face: Any) -> Updates:
         try:
             self.controller.choose(pair, side, face)
         except PageError as error:
             return self._say(str(error))
         return self.show_verdict(pair)
 
-    def _swap(self, pair: Pair) -> Shown:
+    def _swap(self, pair: Pair) -> Updates:
         self.controller.swap(pair)
         return self.show_all(pair)
 
-    def _clear(self, pair: Pair) -> Shown:
+    def _clear(self, pair: Pair) -> Updates:
         self.controller.clear(pair)
         return self.show_all(pair)
 
-    def _example(self, label: str, pair: Pair) -> Iterator[Shown]:
+    def _example(self, label: str, pair: Pair) -> Iterator[Updates]:
         yield self._say(texts.READING)
         self.controller.show_example(pair, label)
         yield self.show_all(pair)
@@ -224,8 +224,8 @@ class VerifyTab:
         self.clear.click(self._clear, self.pair, everything, **COMPUTING)
         for label, button in self.examples.items():
             example = functools.partial(self._example, label)
-            shown = button.click(example, self.pair, everything, **COMPUTING)
-            shown.then(None, js=SHOW, **PRIVATE)
+            compared = button.click(example, self.pair, everything, **COMPUTING)
+            compared.then(None, js=SHOW, **PRIVATE)
 
 
 def build(

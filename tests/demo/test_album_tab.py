@@ -56,6 +56,16 @@ def test_what_makes_no_sense(page_url: str, element: str, data: list[Any], messa
     assert message in trigger(page_url, handler(page_url, element), *data, session="album-odd")
 
 
+def test_photos_that_have_expired_are_told_where_the_user_looks(
+    page_url: str, examples: Path
+) -> None:
+    path = upload(page_url, examples / "both.jpg")
+    Path(path).unlink()
+    answer = group(page_url, "album-gone", path)
+    assert texts.EXPIRED in answer
+    assert '"success":true' in answer  # Gradio lays no toast over the page
+
+
 def test_odd_choices_are_refused(page_url: str, examples: Path) -> None:
     group(page_url, "album-choices", upload(page_url, examples / "both.jpg"))
     name, merge = handler(page_url, "album-set"), handler(page_url, "album-merge")

@@ -12,6 +12,7 @@ from facehub.demo import texts
 from facehub.demo.errors import PageError
 from facehub.demo.identify_controller import IdentifyController, Visit
 from facehub.demo.session import SessionGallery
+from facehub.demo.upload import BrokenUpload
 from facehub.errors import FaceHubError, GalleryError
 from facehub.hosted.recognizer import HostedRecognizer
 from facehub.pipeline import default_recognizer
@@ -153,6 +154,20 @@ def test_every_change_can_be_undone_once(controller: IdentifyController, two: Vi
         controller.undo(two)
 
 
+def test_one_person_under_two_names_is_merged_by_one_call(
+    controller: IdentifyController, two: Visit, examples: Path
+) -> None:
+    assert controller.two_names(controller.findings(two)) is None
+    with pytest.raises(PageError):
+        controller.merge_found(two)
+    list(controller.enrol(two, "Admiral", [str(examples / "grace_hopper.jpg")]))
+    assert controller.two_names(controller.findings(two)) == ("Admiral", "Grace Hopper")
+    controller.merge_found(two)
+    assert controller.names(two) == ["Eileen Collins", "Grace Hopper"]
+    controller.undo(two)
+    assert "Admiral" in controller.names(two)
+
+
 def test_undoing_a_merge_keeps_a_photo_that_both_had(
     controller: IdentifyController, two: Visit, examples: Path
 ) -> None:
@@ -199,6 +214,8 @@ def test_what_is_deleted_cannot_be_brought_back(controller: IdentifyController, 
         (lambda c, v: list(c.enrol(v, "", None)), texts.NO_PHOTOS),
         (lambda c, v: list(c.enrol(v, " ", [], b"snapshot")), texts.NO_NAME),
         (lambda c, v: c.load(v, None), texts.EXPIRED),
+        (lambda c, v: c.load(v, BrokenUpload(texts.EXPIRED)), texts.EXPIRED),
+        (lambda c, v: list(c.enrol(v, "", [BrokenUpload(texts.EXPIRED)])), texts.EXPIRED),
     ],
 )
 def test_what_is_missing_is_told_and_nothing_changes(

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from facehub.demo import render, texts
+from facehub.demo.enrolled import Enrolled
 from facehub.demo.identify_controller import Identified
 from facehub.demo.intake import EnrolmentReport, SeveralFaces
 from facehub.demo.photo import Photo, read_photo
-from facehub.demo.session import Enrolled, SessionGallery
+from facehub.demo.session import SessionGallery
 from facehub.enrolment import Portrait
 from facehub.gallery.memory import MemoryGallery
+from facehub.gallery.review import review_gallery
 from facehub.identification import identify_faces
 from facehub.model.calibration import Calibration
 from facehub.model.spec import ModelSpec
@@ -60,7 +62,7 @@ def test_without_a_threshold_nobody_is_named(examples: Path) -> None:
     assert "Nobody is named, as these weights are not calibrated" in html
     for name in ("Grace", "Eileen"):
         session.enrol(name, examples / "eileen_collins.jpg", "e.jpg", recognizer)
-    wall = render.wall(session.now, UNCALIBRATED)
+    wall = render.wall(session.now, review_gallery(session.gallery, UNCALIBRATED))
     assert "is a copy of" in wall
     assert "does not look like" not in wall
 
@@ -117,7 +119,7 @@ def test_wall_points_out_a_copy(examples: Path) -> None:
     session = SessionGallery(MemoryGallery(recognizer.fingerprint))
     for name in ("Eileen", "Grace"):
         session.enrol(name, examples / "eileen_collins.jpg", "e.jpg", recognizer)
-    html = render.wall(session.now, recognizer.spec)
+    html = render.wall(session.now, review_gallery(session.gallery, recognizer.spec))
     assert "Grace: e.jpg is a copy of e.jpg (Eileen)." in html
 
 
@@ -130,7 +132,7 @@ def test_wall_points_out_every_doubt() -> None:
         ("Bob", 0.8 * rows[0] + 0.6 * rows[2]),
     ):
         gallery.add(name, template, source=f"{gallery.n_templates + 1}. a.jpg")
-    html = render.wall(Enrolled(gallery, {}), CONFIG)
+    html = render.wall(Enrolled(gallery, {}), review_gallery(gallery, CONFIG))
     assert "Ada: 2. a.jpg does not look like the other photos of Ada (similarity 0.00)." in html
     assert "Bob: 3. a.jpg looks like Ada (1. a.jpg), similarity 0.80. The same person" in html
 
@@ -152,7 +154,7 @@ def test_names_cannot_inject_html(examples: Path) -> None:
     photo = read_photo(examples / "eileen_collins.jpg", recognizer)
     faces = identify_faces(photo.faces, session.gallery, threshold=0.5)
     for html in (
-        render.wall(session.now, recognizer.spec),
+        render.wall(session.now, review_gallery(session.gallery, recognizer.spec)),
         render.identification(Identified(photo, faces, session.now), recognizer.spec),
         render.message(evil, [evil]),
     ):

@@ -13,6 +13,7 @@ from facehub.demo import photo as photo_module
 from facehub.demo import texts
 from facehub.demo.errors import PageError
 from facehub.demo.photo import Photo
+from facehub.demo.upload import BrokenUpload
 from facehub.demo.verify_controller import Pair, VerifyController
 from facehub.errors import LowQualityError
 from facehub.hosted.recognizer import HostedRecognizer
@@ -40,6 +41,14 @@ def test_pictures_are_compared_once_both_are_there(
     assert result.decision is Decision.SAME
     controller.read(pair, "second", None)  # taken away
     assert controller.compare(pair) is None
+
+
+def test_an_upload_that_expired_is_told_in_its_place(
+    controller: VerifyController, pair: Pair
+) -> None:
+    controller.read(pair, "first", BrokenUpload(texts.EXPIRED))
+    assert pair.sides["first"].photo is None
+    assert pair.sides["first"].problem == texts.EXPIRED
 
 
 def test_the_largest_face_is_compared_until_another_is_chosen(

@@ -118,14 +118,14 @@ def all_pairs_lines(everything: AllPairs | None) -> list[str]:
     """Format the results of all against all."""
     if everything is None:
         return ["all against all     the pairs do not give the identities"]
-    shown = {p.fmr: f"{p.fnmr.value:.4f}" for p in everything.points}
+    values = {p.fmr: f"{p.fnmr.value:.4f}" for p in everything.points}
     first = f"all against all     {everything.impostor:,} impostor pairs"
-    return [first, *fnmr_lines(ALL_PAIRS_FMRS, shown)]
+    return [first, *fnmr_lines(ALL_PAIRS_FMRS, values)]
 
 
-def fnmr_lines(fmrs: tuple[float, ...], shown: dict[float, str]) -> list[str]:
+def fnmr_lines(fmrs: tuple[float, ...], values: dict[float, str]) -> list[str]:
     """Format one line per FMR."""
-    return [f"FNMR at FMR {f:<8g}{shown.get(f, 'too few impostor pairs')}" for f in fmrs]
+    return [f"FNMR at FMR {f:<8g}{values.get(f, 'too few impostor pairs')}" for f in fmrs]
 
 
 def interval(found: Rate) -> str:

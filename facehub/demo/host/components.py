@@ -13,10 +13,9 @@ import gradio as gr
 from gradio.data_classes import FileData, ImageData, ListFiles
 
 from facehub.demo import texts
-from facehub.demo.errors import user_error
 from facehub.demo.photo import Photo
 from facehub.demo.picture import data_uri
-from facehub.demo.upload import Upload
+from facehub.demo.upload import BrokenUpload, Upload
 
 FILE = "The picture itself, uploaded first (POST /gradio_api/upload). No addresses are fetched."
 _FILE_SCHEMA = {
@@ -41,7 +40,8 @@ def photo_input(label: str, **kwargs: Any) -> gr.Image:
 
     Gradio's own types decode before facehub can check the size and format, or skip the EXIF
     rotation. A handler returns a `Photo` for it, which is shown from memory, not from a file. There
-    is no share or download button.
+    is no share or download button. In place of a picture that has expired or is damaged, the
+    handler gets a `BrokenUpload`.
 
     Args:
         label: shown above the component.
@@ -58,7 +58,8 @@ def photo_input(label: str, **kwargs: Any) -> gr.Image:
 def file_input(label: str, **kwargs: Any) -> gr.File:
     """A `gr.File` whose value reaches the handler as an `Upload`, or a list of them.
 
-    Gradio's own handling leaves an empty temporary file behind for each upload.
+    Gradio's own handling leaves an empty temporary file behind for each upload. In place of one
+    that has expired, the handler gets a `BrokenUpload`.
 
     Args:
         label: shown above the component.
@@ -107,28 +108,28 @@ def _original(payload: ImageData | None) -> Any:
         try:
             return base64.b64decode(payload.url.partition(",")[2], validate=True)
         except ValueError:
-            raise user_error(texts.DAMAGED) from None
-    if not payload.path:
-        raise user_error(texts.EXPIRED)
-    return _present(payload.path)
+            return BrokenUpload(texts.DAMAGED)
+    return _upload(payload.path)
 
 
 def _from_memory(photo: Photo | None) -> ImageData | None:
     return None if photo is None else ImageData(url=data_uri(photo.pixels))
 
 
-def _uploads(payload: ListFiles | FileData | None) -> list[Upload] | Upload | None:
+def _uploads(
+    payload: ListFiles | FileData | None,
+) -> list[Upload | BrokenUpload] | Upload | BrokenUpload | None:
     if payload is None:
         return None
     if isinstance(payload, FileData):
-        return Upload(_present(payload.path), payload.orig_name)
-    return [Upload(_present(file.path), file.orig_name) for file in payload.root]
+        return _upload(payload.path, payload.orig_name)
+    return [_upload(file.path, file.orig_name) for file in payload.root]
 
 
-def _present(path: str) -> str:
-    if not Path(path).is_file():
-        raise user_error(texts.EXPIRED)
-    return path
+def _upload(path: str | None, name: str | None = None) -> Upload | BrokenUpload:
+    if not path or not Path(path).is_file():
+        return BrokenUpload(texts.EXPIRED)
+    return Upload(path, name)
 
 
 def _as_sent(payload: Any) -> Any:

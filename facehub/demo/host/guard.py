@@ -58,7 +58,7 @@ class Guard:
             **SECURITY_HEADERS,
             "content-security-policy": f"frame-ancestors {frame_ancestors}",
         }
-        self._unchecked, self._full = 0, False
+        self._bytes_since_check, self._full = 0, False
         self._logins = Logins()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -179,9 +179,9 @@ class Guard:
             if message["type"] == "http.disconnect":
                 raise MultiPartException(texts.EXPIRED)
             complete = not message.get("more_body", False)
-            self._unchecked += len(message.get("body", b""))
-            if self._full or self._unchecked >= CHECK_EVERY:
-                self._unchecked = 0
+            self._bytes_since_check += len(message.get("body", b""))
+            if self._full or self._bytes_since_check >= CHECK_EVERY:
+                self._bytes_since_check = 0
                 self._full = await run_sync(folder_size) > MAX_UPLOADS
                 if self._full:
                     raise MultiPartException(texts.UPLOADS_FULL)

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from facehub.demo import texts
+from facehub.demo.errors import PageError
+from facehub.demo.upload import BrokenUpload
 from facehub.hosting import MAX_UPLOADS
 from facehub.io.locks import hold_folder, remove_unheld
 
@@ -43,8 +45,15 @@ def in_memory() -> bool:
 
 @contextmanager
 def uploads(*values: Any) -> Iterator[None]:
-    """Remove uploaded files when the body ends, also by an error; other files stay."""
+    """Remove uploaded files when the body ends, also by an error; other files stay.
+
+    Raises:
+        PageError: a value is a `BrokenUpload`.
+    """
     try:
+        for value in values:
+            if isinstance(value, BrokenUpload):
+                raise PageError(value)
         yield
     finally:
         folder = Path(upload_folder()).resolve()

@@ -12,6 +12,7 @@ from gradio.data_classes import FileData, ImageData, ListFiles
 from facehub.demo import texts
 from facehub.demo.host.components import file_input, photo_input, skip_choice_validation
 from facehub.demo.photo import Photo
+from facehub.demo.upload import BrokenUpload
 
 
 def test_a_picture_reaches_the_handler_as_its_original_file(examples: Path) -> None:
@@ -22,10 +23,16 @@ def test_a_picture_reaches_the_handler_as_its_original_file(examples: Path) -> N
 
 
 @pytest.mark.parametrize("path", [None, "", "/nowhere/face.jpg"])
-def test_a_picture_that_is_gone_is_told(path: str | None) -> None:
-    with pytest.raises(gr.Error) as caught:
-        photo_input("picture").preprocess(ImageData(path=path))
-    assert caught.value.message == texts.EXPIRED
+def test_a_picture_that_is_gone_reaches_the_handler_as_the_reason(path: str | None) -> None:
+    given = photo_input("picture").preprocess(ImageData(path=path))
+    assert isinstance(given, BrokenUpload)
+    assert given == texts.EXPIRED
+
+
+def test_a_picture_that_is_no_base64_reaches_the_handler_as_the_reason() -> None:
+    given = photo_input("picture").preprocess(ImageData(url="data:image/png;base64,%%%"))
+    assert isinstance(given, BrokenUpload)
+    assert given == texts.DAMAGED
 
 
 def test_a_photo_is_shown_from_memory() -> None:
@@ -45,9 +52,9 @@ def test_files_reach_the_handler_as_paths(examples: Path) -> None:
     named = component.preprocess(ListFiles([FileData(path=paths[0], orig_name="Anna!.jpg")]))
     assert [(file, file.name) for file in named] == [(paths[0], "Anna!.jpg")]
     assert component.preprocess(None) is None
-    with pytest.raises(gr.Error) as caught:
-        component.preprocess(ListFiles([FileData(path="/nowhere")]))
-    assert caught.value.message == texts.EXPIRED
+    (gone,) = component.preprocess(ListFiles([FileData(path="/nowhere")]))
+    assert isinstance(gone, BrokenUpload)
+    assert gone == texts.EXPIRED
 
 
 @pytest.mark.parametrize("component", [gr.Dropdown, gr.Radio])
