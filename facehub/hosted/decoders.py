@@ -162,7 +162,8 @@ class Decoders:
                     elif not job.slow and job.took() >= self._patience:
                         job.make_way()
                 slow = [job for job in self._jobs if job.slow and not job.given_up]
-                if self._waiting and not self._idle and slow:
+                freed = len(self._idle) + sum(job.given_up for job in self._jobs)
+                if self._waiting > freed and slow:
                     min(slow, key=lambda job: job.started).give_up()
                 self._changed.wait(_TICK)
             self._watchdog = None
