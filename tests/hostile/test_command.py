@@ -224,7 +224,7 @@ def test_cli_refuses_a_bad_gallery_and_leaves_the_file_unchanged(
 def test_cli_enrol_reports_bad_pictures_and_adds_the_others(
     corpus: dict[str, Path], enrolled: Path, tmp_path: Path, run: Run, recognizer: FaceRecognizer
 ) -> None:
-    """The command reports every error, and enrols valid pictures, equal ones once."""
+    """The command reports every error and enrols every valid picture; equal faces only once."""
     bad = [case for case in CASES if case.fails and case.name != "folder"]
     good = [case for case in CASES if case.expected == FACE]
     gallery = Path(shutil.copy(enrolled, tmp_path / "people.db"))
