@@ -1,4 +1,4 @@
-"""Every command of a parser, and values that its arguments must refuse."""
+"""Commands of a parser, and bad values that their arguments must refuse."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _BAD = ("high", "", "nan", "-7", "0.5.1", "x/y/z")
-_GOOD = {"mean": {"-7"}, "galleries": set(_BAD) - {""}}  # of these, for some arguments
+_GOOD = {"mean": {"-7"}, "galleries": set(_BAD) - {""}}  # bad values that some arguments accept
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Case:
 def commands_of(
     parser: argparse.ArgumentParser, words: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
-    """Every command, by its words, also those of groups such as `gallery`."""
+    """Yield every command with its words, including the commands of groups such as `gallery`."""
     groups = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     for group in groups:
         for name, command in group.choices.items():
@@ -36,30 +36,32 @@ def commands_of(
 
 
 def bad_values(parser: argparse.ArgumentParser) -> Iterator[Case]:
-    """A case for each bad value of each argument that has a type or choices."""
+    """Yield a case for each bad value of each argument that has a type or choices."""
     for words, command in commands_of(parser):
         for action in command._actions:
             if not (action.choices or action.type not in (None, Path)):
                 continue
             for value in sorted(set(_BAD) - _GOOD.get(action.dest, set())):
                 name = "/".join(action.option_strings) or action.metavar or action.dest
-                yield Case([*words, *_needed(command, action, value)], str(name), value)
+                yield Case([*words, *_arguments(command, action, value)], str(name), value)
 
 
-def _needed(parser: argparse.ArgumentParser, chosen: argparse.Action, value: str) -> Iterator[str]:
-    """The words of a command whose other arguments are fine, as far as argparse can tell."""
+def _arguments(
+    parser: argparse.ArgumentParser, chosen: argparse.Action, value: str
+) -> Iterator[str]:
+    """Yield arguments: `value` for `chosen`, and values that argparse accepts for the others."""
     for action in parser._actions:
         if action is chosen and action.option_strings:
             yield f"{action.option_strings[-1]}={value}"
         elif action is chosen:
             yield value
         elif action.option_strings and action.required:
-            yield from (action.option_strings[-1], _fine(action))
+            yield from (action.option_strings[-1], _valid_value(action))
         elif not action.option_strings and action.nargs not in ("?", "*"):
-            yield _fine(action)
+            yield _valid_value(action)
 
 
-def _fine(action: argparse.Action) -> str:
+def _valid_value(action: argparse.Action) -> str:
     if action.choices:
         return str(next(iter(action.choices)))
     if action.dest == "repo":

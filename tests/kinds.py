@@ -1,6 +1,7 @@
-"""Which of five kinds a test is, and that a unit test is quick.
+"""Give each test one of five kinds, and keep unit tests quick.
 
-A test's own marker decides; else what it uses; else its file. All others are unit tests.
+The marker of a test decides its kind. Without a marker, its fixtures decide; without those, its
+file. All other tests are unit tests.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 KINDS = ("unit", "models", "browser", "hub", "postgres")  # pyproject.toml says what they are
-FIXTURES = {  # the first that a test uses decides
+FIXTURES = {  # the first of these fixtures that a test uses decides its kind
     "browser": "browser",
     "playwright": "browser",
     "postgres": "postgres",
@@ -22,11 +23,11 @@ FIXTURES = {  # the first that a test uses decides
     "recognizer": "models",
     "encoder": "models",
     "other_weights": "models",
-    "run": "models",  # of the command
+    "run": "models",  # runs the command
     "sface": "models",
-    "start": "models",  # of the service: its pictures are decoded in processes
+    "start": "models",  # starts the service, which decodes pictures in processes
 }
-FILES = {  # whole, so that `-m unit` need not import what they import
+FILES = {  # whole files, so that `-m unit` does not import what they import
     "models": [
         "demo/*",
         "examples/*",
@@ -95,7 +96,7 @@ STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"}
 
 
 def kind_of_file(path: str) -> str | None:
-    """The kind of all tests of this file, if there is one; the path is from `tests` on."""
+    """Return the kind of all tests in a file, or None; `path` is relative to `tests`."""
     for kind, patterns in FILES.items():
         if any(fnmatch(path, pattern) for pattern in patterns):
             return kind
@@ -103,7 +104,7 @@ def kind_of_file(path: str) -> str | None:
 
 
 def kind(item: pytest.Item, path: str) -> str:
-    """One of `KINDS`."""
+    """Return the kind of a test, one of `KINDS`."""
     own = {mark.name for mark in item.iter_markers()} & set(KINDS)
     if own:
         return own.pop()
@@ -118,12 +119,12 @@ def kind(item: pytest.Item, path: str) -> str:
 
 
 class Guard:
-    """While a unit test runs, no process starts; among unit tests only, nothing heavy is imported.
+    """Refuse processes in unit tests and, in a run of unit tests alone, imports of `HEAVY`.
 
     Attributes:
-        on: whether a unit test runs.
-        alone: whether no other tests run: they import everything.
-        refused: what it tried, also where the code under test caught the error.
+        on: whether a unit test is running.
+        alone: whether only unit tests run; other tests import everything.
+        refused: what the test tried, even where the code under test caught the error.
     """
 
     def __init__(self) -> None:

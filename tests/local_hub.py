@@ -1,8 +1,8 @@
-"""A Hub for the tests: as much of its protocol as huggingface_hub speaks to create, send and fetch.
+"""A Hub for the tests: the part of its protocol that huggingface_hub needs.
 
-Everything is held in memory. `faults` makes requests fail: it maps a part of "METHOD PATH" to a
-status code, "drop" (the connection closes halfway through the content, once), "hang up" (it closes
-before any content, always) or "corrupt" (other bytes).
+It keeps everything in memory. `faults` makes requests fail: it maps a part of "METHOD PATH" to a
+status code, "drop" (the connection closes halfway through the content, once), "hang up" (it always
+closes before any content) or "corrupt" (the bytes arrive in reverse).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Repo:
 
 
 class LocalHub:
-    """Serves on a free port of 127.0.0.1 from its creation on."""
+    """A server on a free port of 127.0.0.1. It starts when it is created."""
 
     def __init__(self) -> None:
         self.repos: dict[tuple[str, str], Repo] = {}
@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def repo(self, kind: str, name: str) -> Repo | None:
-        """The repository, or None once an error was sent."""
+        """Return the repository, or send an error and return None."""
         repo = self.hub.repos.get((kind, name))
         if repo is None or (repo.private and self.token() not in (WRITER, READER)):
             status = 401 if self.token() is None else 404
@@ -269,7 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
 
     def tree(self, kind: str, name: str, revision: str, path: str | None) -> None:
-        """What is in a folder; with `recursive`, all that is below it."""
+        """Send the entries of a folder; with `recursive`, all files below it."""
         if (repo := self.repo(kind, name)) is None:
             return
         files = repo.commits[repo.oid(revision) or ""]

@@ -1,11 +1,11 @@
-"""Run a command in a network of its own that records who is asked for what. Linux only.
+"""Run a command in a network of its own, and record the hosts that it contacts. Linux only.
 
     unshare --map-root-user --net --mount python network_recorder.py RECORD COMMAND...
 
-Every address leads back to this machine. Names are looked up at a server here, which gives each
-of them an address; what connects to that on port 80 or 443 is accepted and closed. RECORD, a file,
-gets a JSON list of what was seen: `["example.org", "93.184.216.34:443"]`. Connections on loopback
-count for nothing. Exits with the command's exit code.
+Every address leads back to this machine. The name server here gives every name the address of this
+machine. Connections to ports 80 and 443 are accepted and closed. The file RECORD gets a JSON list
+of names and addresses, such as `["example.org", "93.184.216.34:443"]`, without connections on
+loopback. The program exits with the exit code of the command.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import threading
 import time
 from pathlib import Path
 
-HERE = "10.9.8.7"  # no loopback address: resolvers leave those out
+HERE = "10.9.8.7"  # not a loopback address: resolvers skip those
 OWN = (HERE, "127.0.0.1", "::1")
 
 
 class Recorder:
-    """Name server and listeners; `seen` is what came."""
+    """Name server and listeners; `seen` lists the names and addresses that the command contacts."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -55,13 +55,13 @@ class Recorder:
     def _accept(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
         address, port = connection.getsockname()[:2]
-        if address not in OWN:  # by name: it is recorded already
+        if address not in OWN:  # the others came by name, which is recorded already
             self.seen.append(f"{address}:{port}")
         connection.close()
 
 
 def _name(query: bytes) -> tuple[str, int]:
-    """The name that is asked for, and where it ends."""
+    """Return the name in a DNS query, and the offset of its end."""
     labels, place = [], 12
     while size := query[place]:
         labels.append(query[place + 1 : place + 1 + size].decode("latin-1"))
@@ -78,7 +78,7 @@ def _own_network() -> None:
         subprocess.run(["ip", *step.split()], check=True)
     for file, text in (
         ("/etc/resolv.conf", "nameserver 127.0.0.1\n"),
-        ("/etc/nsswitch.conf", "hosts: files dns\n"),  # no resolver of the system's, on a socket
+        ("/etc/nsswitch.conf", "hosts: files dns\n"),  # without the system's resolver on a socket
     ):
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as ours:
             ours.write(text)

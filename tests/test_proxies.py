@@ -1,4 +1,4 @@
-"""`deploy/nginx.conf` and `deploy/Caddyfile` before the page, where the proxies are installed."""
+"""The page behind `deploy/nginx.conf` and `deploy/Caddyfile`, if the proxies are installed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Proxied:
     """A page behind a proxy."""
 
     page: gr.Blocks
-    url: str  # as a visitor writes it, but for the name
+    url: str  # the visitor's address, with 127.0.0.1 in place of the name
     port: int
     client: httpx.Client
 
@@ -51,8 +51,8 @@ def proxied(request: pytest.FixtureRequest, tmp_path: Path, free_port: int) -> I
     options: dict[str, Any] = {**launch_options(settings), "prevent_thread_lock": True}
     if request.param == "nginx":
         options["root_path"] = "/faces"
-    _, behind, _ = page.launch(**options, quiet=True)
-    upstream = httpx.URL(behind).netloc.decode()
+    _, local_url, _ = page.launch(**options, quiet=True)
+    upstream = httpx.URL(local_url).netloc.decode()
     start = _nginx if request.param == "nginx" else _caddy
     command, url = start(program, upstream, free_port, tmp_path)
     process = subprocess.Popen(command, cwd=tmp_path, stderr=(tmp_path / "errors").open("wb"))
@@ -87,7 +87,7 @@ def _nginx(program: str, upstream: str, port: int, folder: Path) -> tuple[list[s
         text = text.replace(old, new)
     (folder / "nginx.conf").write_text(text)
     paths = ["-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "errors")]
-    user = " user root;" if os.getuid() == 0 else ""  # whose the folder is
+    user = " user root;" if os.getuid() == 0 else ""  # root owns the folder
     return [program, *paths, "-g", f"daemon off;{user}"], f"https://127.0.0.1:{port}/faces"
 
 
@@ -121,9 +121,9 @@ def _wait(client: httpx.Client, process: subprocess.Popen[bytes], errors: Path) 
         time.sleep(0.1)
 
 
-def test_the_page_behind_a_proxy(proxied: Proxied, examples: Path) -> None:
+def test_the_page_works_behind_a_proxy(proxied: Proxied, examples: Path) -> None:
     client = proxied.client
-    client.cookies.clear()  # of the wait for the proxy
+    client.cookies.clear()  # drop the cookies of `_wait`
     page = client.get("/")
     assert "no-store" in page.headers["cache-control"]
     cookie = page.headers["set-cookie"]
@@ -148,13 +148,13 @@ def test_the_page_behind_a_proxy(proxied: Proxied, examples: Path) -> None:
     owners = sessions_of(proxied.page.state_holder)._owners
     assert owners["proxied"].client == "127.0.0.1"  # not what the client claims
 
-    elsewhere = {"Origin": "https://evil.org"}
-    assert client.post(f"{api}/upload", files=files, headers=elsewhere).status_code == 403
+    foreign = {"Origin": "https://evil.org"}
+    assert client.post(f"{api}/upload", files=files, headers=foreign).status_code == 403
     large = client.post(f"{api}/upload", files={"files": ("a", b"x" * (65 * 2**20))})
     assert large.status_code == 413
 
 
-def test_half_open_connections_end(proxied: Proxied) -> None:
+def test_the_proxy_closes_half_open_connections(proxied: Proxied) -> None:
     with socket.create_connection(("127.0.0.1", proxied.port), timeout=8) as plain:
         connection: socket.socket = plain
         if proxied.url.startswith("https"):
@@ -163,6 +163,6 @@ def test_half_open_connections_end(proxied: Proxied) -> None:
             connection = context.wrap_socket(plain)
         connection.sendall(f"GET / HTTP/1.1\r\nHost: {SITE}\r\nX-Half".encode())
         started = time.monotonic()
-        while connection.recv(4096):  # an answer that says so, or nothing
+        while connection.recv(4096):  # the proxy may send an error first
             pass
         assert 0.5 < time.monotonic() - started < 5

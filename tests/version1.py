@@ -1,4 +1,4 @@
-"""What facehub 0.1 wrote."""
+"""The fingerprint of weights in facehub 0.1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 def fingerprint_v1(
     tensors: Mapping[str, np.ndarray], stem: str, mean: float, std: float, *names: str
 ) -> str:
-    """As facehub 0.1.0 computed it, its dataclasses and all; `names` of the flags that were set."""
+    """Return the fingerprint that facehub 0.1.0 gave; `names` are the flags that were set."""
     preprocessing = make_dataclass(
         "Preprocessing", ["colour", "layout", "mean", "std"], frozen=True
     )("RGB", "NCHW", mean, std)

@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Self
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0  # seconds for it to start
+PATIENCE = 60.0  # seconds that the app may take to start
 
 
 class AppProcess:
-    """The app, begun at once; killed at the end of a `with` block.
+    """The app, started at once and killed at the end of a `with` block.
 
     Args:
         log: file for its output.
-        variables: of its environment.
+        variables: environment variables of the app.
 
     Attributes:
         process: the process.
-        url: where it answers after `wait`.
+        url: where the app answers after `wait`.
         log: the file.
     """
 
@@ -43,7 +43,7 @@ class AppProcess:
             )
 
     def wait(self) -> Self:
-        """Until it answers."""
+        """Wait until the app answers, and return this object."""
         deadline = time.monotonic() + PATIENCE
         while "Running on local URL" not in self.log.read_text():
             assert self.process.poll() is None, self.log.read_text()

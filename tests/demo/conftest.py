@@ -1,4 +1,4 @@
-"""The page, served once for all tests of the demo, and others with settings of their own."""
+"""The page, served once for all tests of the demo, and pages with other settings."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from facehub.pipeline import default_recognizer
 from facehub.template import TEMPLATES
 from tests.facehub.model.networks import SIZE, save_network
 
-expect.set_options(timeout=20_000)  # ms, as for actions: a busy machine is slow, not wrong
+expect.set_options(timeout=20_000)  # ms, as for actions: a busy machine is slow
 
-# Each `httpx.get` would read all certificate authorities: most of its time, and no page has TLS.
+# Each `httpx.get` spends most of its time on certificates, which no page uses: cache them.
 _transport = httpx._transports.default
 _transport.create_ssl_context = functools.cache(_transport.create_ssl_context)
 
@@ -35,7 +35,7 @@ def page_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def hosted() -> HostedRecognizer:
-    """Our weights, as the page uses them."""
+    """The weights that ship, as the page uses them."""
     return HostedRecognizer.of(default_recognizer(), Host(workers=1, deadline=60))
 
 
@@ -54,7 +54,7 @@ def browser(playwright: Playwright, chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def serve() -> Iterator:
-    """Serve another page with other settings; all are closed at the end."""
+    """Serve pages with other settings; close all of them at the end."""
     pages = []
 
     def start(settings: Settings) -> tuple:
@@ -71,7 +71,7 @@ def serve() -> Iterator:
 
 @pytest.fixture(scope="session")
 def onnx_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a tiny other network: 112 x 112, five points, not calibrated."""
+    """Weights of another, tiny network: 112 x 112, five points, not calibrated."""
     folder = tmp_path_factory.mktemp("onnx") / "tiny"
     folder.mkdir()
     save_network(folder / "tiny.onnx")

@@ -1,4 +1,4 @@
-"""The page for everybody: axe-core, the keyboard alone, touch, phones, and no camera."""
+"""Accessibility of the page: axe-core, the keyboard alone, touch, phones, and no camera."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.browser
 
 MODES = {"light": (1366, 800), "dark": (1366, 800), "phone": (390, 844)}
 TABS = ("Verify", "Identify", "Album", "About")
-TARGET = 24  # pixels, as WCAG 2.2 AA asks
+TARGET = 24  # pixels, as WCAG 2.2 AA requires
 
 
 @pytest.fixture
 def open_page(browser: Browser, page_url: str) -> Iterator[Callable[..., Page]]:
-    """Opens the page in a mode; a script may run before the page's own."""
+    """Open the page in a mode; `script` runs before the scripts of the page."""
     contexts = []
 
     def opened(mode: str = "light", script: str = "") -> Page:
@@ -44,7 +44,7 @@ def open_page(browser: Browser, page_url: str) -> Iterator[Callable[..., Page]]:
 
 
 def fill(page: Page, tab: str) -> None:
-    """Show a tab with a result and with all of its parts unfolded."""
+    """Show a tab with a result and with all of its parts open."""
     page.get_by_role("tab", name=tab).click()
     if tab == "Verify":
         page.get_by_role("button", name="Example: one person").click()
@@ -65,7 +65,7 @@ def fill(page: Page, tab: str) -> None:
 
 
 def faults(page: Page) -> list[str]:
-    """Everything that axe-core finds, of any impact."""
+    """Return all violations that axe-core finds, of any impact."""
     options = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
     return [
         f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
@@ -75,7 +75,7 @@ def faults(page: Page) -> list[str]:
 
 
 def small_targets(page: Page) -> list[str]:
-    """Controls of less than 24 pixels; that of an input with a label is the label."""
+    """Return controls smaller than 24 pixels; for an input with a label, measure the label."""
     return page.evaluate(
         """least => [...document.querySelectorAll('button, a[href], input, select, textarea')]
         .map(e => e.labels?.[0] ?? e)
@@ -88,7 +88,7 @@ def small_targets(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_no_tab_has_a_fault(open_page: Callable[..., Page], mode: str) -> None:
+def test_no_tab_has_an_accessibility_violation(open_page: Callable[..., Page], mode: str) -> None:
     page = open_page(mode)
     found = faults(page)
     for tab in TABS:
@@ -99,7 +99,7 @@ def test_no_tab_has_a_fault(open_page: Callable[..., Page], mode: str) -> None:
 
 
 def reach(page: Page, selector: str, back: bool = False) -> None:
-    """Move the focus to an element with the Tab key; where it is can be seen."""
+    """Move the focus to an element with the Tab key, and check that the focus is visible."""
     for _ in range(80):
         if page.evaluate("s => document.activeElement.matches(s)", selector):
             break
@@ -121,7 +121,7 @@ def open_tab(page: Page, number: int) -> None:
 
 
 def choose_files(page: Page, selector: str, *files: Path) -> None:
-    """With the Enter key; again, where Gradio has just put another button in place."""
+    """Choose files with the Enter key; try again if Gradio has just replaced the button."""
     choosers: list[FileChooser] = []
 
     def opened(chooser: FileChooser) -> None:
@@ -139,7 +139,7 @@ def choose_files(page: Page, selector: str, *files: Path) -> None:
 
 
 def saved(page: Page, selector: str) -> Path:
-    """What a download gives that is asked for with the keyboard."""
+    """Download a file with the keyboard, and return its path."""
     reach(page, selector)
     with page.expect_download() as download:
         page.keyboard.press("Enter")
@@ -227,7 +227,7 @@ def test_album_with_the_keyboard_alone(open_page: Callable[..., Page]) -> None:
     assert "Eileen" in saved(page, "#album-links a[download$=csv]").read_text()
 
 
-def test_a_camera_that_cannot_be_used_is_told_in_words(open_page: Callable[..., Page]) -> None:
+def test_a_camera_error_is_shown_as_text(open_page: Callable[..., Page]) -> None:
     page = open_page(
         script="navigator.mediaDevices.getUserMedia = () => "
         "Promise.reject(new DOMException('', window.reason))"
@@ -237,8 +237,8 @@ def test_a_camera_that_cannot_be_used_is_told_in_words(open_page: Callable[..., 
     for reason in ("NotAllowedError", "NotFoundError", "NotReadableError", "odd"):
         page.evaluate("reason => { window.reason = reason }", reason)
         first.get_by_text("Access Webcam").click()
-        told = texts.CAMERA.get(reason, texts.CAMERA["other"])
-        expect(first.get_by_role("alert")).to_have_text(told)
+        message = texts.CAMERA.get(reason, texts.CAMERA["other"])
+        expect(first.get_by_role("alert")).to_have_text(message)
     expect(page.locator("#second").get_by_role("alert")).to_have_count(0)
 
 
@@ -251,10 +251,10 @@ def test_a_page_without_https_says_that_it_gets_no_camera(open_page: Callable[..
     expect(first.get_by_role("alert")).to_have_text(texts.CAMERA["insecure"])
 
 
-def test_the_first_screen_says_what_the_page_does_and_what_not(
+def test_the_first_screen_says_what_the_page_does_and_does_not_do(
     open_page: Callable[..., Page],
 ) -> None:
-    """Without scrolling, on a phone too; an example is one click away."""
+    """The texts are visible without scrolling, on a phone too."""
     for mode in ("light", "phone"):
         page = open_page(mode)
         for text in ("Compare two faces", "Not for decisions", "you confirm that you may use it"):

@@ -24,7 +24,7 @@ def group(url: str, session: str, *files: str) -> str:
     return trigger(url, number, None, [picture(file) for file in files], session=session)
 
 
-def test_uploads_are_removed_and_what_failed_is_told(
+def test_album_uploads_are_removed_and_failures_are_reported(
     page_url: str, examples: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = uploads()
@@ -52,13 +52,13 @@ def test_uploads_are_removed_and_what_failed_is_told(
         ("album-send", [None, None, None], texts.ALBUM_EXPIRED),
     ],
 )
-def test_what_makes_no_sense(page_url: str, element: str, data: list[Any], message: str) -> None:
+def test_album_requests_that_cannot_work_get_a_message(
+    page_url: str, element: str, data: list[Any], message: str
+) -> None:
     assert message in trigger(page_url, handler(page_url, element), *data, session="album-odd")
 
 
-def test_photos_that_have_expired_are_told_where_the_user_looks(
-    page_url: str, examples: Path
-) -> None:
+def test_expired_album_photos_are_reported_in_the_tab(page_url: str, examples: Path) -> None:
     path = upload(page_url, examples / "both.jpg")
     Path(path).unlink()
     answer = group(page_url, "album-gone", path)
@@ -66,7 +66,7 @@ def test_photos_that_have_expired_are_told_where_the_user_looks(
     assert '"success":true' in answer  # Gradio lays no toast over the page
 
 
-def test_odd_choices_are_refused(page_url: str, examples: Path) -> None:
+def test_invalid_album_choices_are_refused(page_url: str, examples: Path) -> None:
     group(page_url, "album-choices", upload(page_url, examples / "both.jpg"))
     name, merge = handler(page_url, "album-set"), handler(page_url, "album-merge")
     for number, data, message in (
@@ -86,15 +86,17 @@ def test_downloads_can_be_switched_off(serve: Serve, examples: Path) -> None:
     assert "data:text/csv" not in answer
 
 
-def test_no_handler_lets_gradio_cover_what_it_changes(serve: Serve) -> None:
-    """Progress and errors are said in one place, not laid over each component."""
+def test_no_handler_of_the_page_shows_the_progress_of_gradio(serve: Serve) -> None:
+    """The page shows progress and errors in one place, not over each component."""
     page, _ = serve(Settings())
-    shown = {fn.name for fn in page.fns.values() if fn.outputs and fn.show_progress != "hidden"}
-    assert shown == {"on_verify", "on_identify"}  # of the API
+    handlers = {fn.name for fn in page.fns.values() if fn.outputs and fn.show_progress != "hidden"}
+    assert handlers == {"on_verify", "on_identify"}  # these belong to the API
 
 
 @pytest.mark.browser
-def test_group_name_merge_and_send(browser: Browser, page_url: str, examples: Path) -> None:
+def test_album_groups_can_be_named_merged_and_sent_to_the_gallery(
+    browser: Browser, page_url: str, examples: Path
+) -> None:
     page = browser.new_page(accept_downloads=True)
     page.set_default_timeout(20_000)
     page.goto(page_url)

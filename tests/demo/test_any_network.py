@@ -24,7 +24,7 @@ def in_use(onnx_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def answer(url: str, endpoint: str, *data: Any) -> Any:
-    """Of `/verify` or `/identify`; paths are uploaded."""
+    """Call `/verify` or `/identify`, upload the paths in `data`, and return the answer."""
 
     def sent(value: Any) -> Any:
         if isinstance(value, list):
@@ -36,7 +36,7 @@ def answer(url: str, endpoint: str, *data: Any) -> Any:
     return json.loads(text.split("data: ")[-1])[0]
 
 
-def test_the_endpoints_without_a_threshold(serve, examples: Path) -> None:
+def test_endpoints_without_a_threshold_decide_nothing(serve, examples: Path) -> None:
     _, url = serve(Settings())
     grace, both = examples / "grace_hopper.jpg", examples / "both.jpg"
     found = answer(url, "verify", grace, grace, "exactly_one")
@@ -48,7 +48,7 @@ def test_the_endpoints_without_a_threshold(serve, examples: Path) -> None:
     assert [[c["name"] for c in face["candidates"]] for face in faces] == [["Grace"]] * 2
 
 
-def test_the_host_sets_a_threshold(serve, examples: Path) -> None:
+def test_endpoints_apply_the_threshold_of_the_host(serve, examples: Path) -> None:
     _, url = serve(Settings.from_environment({"FACEHUB_THRESHOLD": "0.9995"}))
     grace = examples / "grace_hopper.jpg"
     found = answer(url, "verify", grace, grace, "exactly_one")
@@ -59,12 +59,12 @@ def test_the_host_sets_a_threshold(serve, examples: Path) -> None:
     assert face["name"] == "Grace"
 
 
-def test_an_fmr_needs_a_calibration(serve) -> None:
+def test_an_fmr_setting_needs_a_calibration(serve) -> None:
     with pytest.raises(Exception, match="does not reach FACEHUB_FMR"):
         serve(Settings(fmr=0.01))
 
 
-def test_the_verify_tab(serve, examples: Path) -> None:
+def test_verify_tab_without_a_threshold_decides_nothing(serve, examples: Path) -> None:
     _, url = serve(Settings())
     for side in ("first", "second"):
         given = picture(upload(url, examples / "both.jpg"))
@@ -76,13 +76,13 @@ def test_the_verify_tab(serve, examples: Path) -> None:
     assert "fh-limit" not in result
 
 
-def test_the_identify_tab(serve, examples: Path) -> None:
+def test_identify_tab_without_a_threshold_names_nobody(serve, examples: Path) -> None:
     _, url = serve(Settings())
     photos = [picture(upload(url, examples / "grace_hopper.jpg")) for _ in range(2)]
     enrol_button = handler(url, "enrol")
     text = trigger(url, enrol_button, None, "Grace", photos, None, session="ada")
     assert "1 added, 1 already there." in text
-    read = handler(url, "probe", "clear")  # reads what it is given
+    read = handler(url, "probe", "clear")  # this handler also reads a new picture
     both = picture(upload(url, examples / "both.jpg"))
     result = trigger(url, read, None, both, session="ada")
     assert "2. not named" in result
@@ -90,7 +90,9 @@ def test_the_identify_tab(serve, examples: Path) -> None:
     assert texts.LIMIT_UNCALIBRATED in result
 
 
-def test_a_gallery_file(serve, in_use: Path, examples: Path, tmp_path: Path) -> None:
+def test_a_gallery_file_of_the_network_loads(
+    serve, in_use: Path, examples: Path, tmp_path: Path
+) -> None:
     _, url = serve(Settings())
     recognizer = FaceRecognizer.from_pretrained(in_use)
     people = recognizer.empty_gallery()
@@ -102,7 +104,9 @@ def test_a_gallery_file(serve, in_use: Path, examples: Path, tmp_path: Path) -> 
     )
 
 
-def test_sface(serve, sface: Path, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_with_sface_verifies_and_identifies(
+    serve, sface: Path, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(MODEL_VARIABLE, str(sface))
     _, url = serve(Settings(threshold=0.4))
     one, again = examples / "eileen_collins.jpg", examples / "eileen_collins_tilted.jpg"
@@ -114,7 +118,7 @@ def test_sface(serve, sface: Path, examples: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.browser
-def test_as_a_person_sees_it(serve, browser: Browser) -> None:
+def test_page_without_a_threshold_says_that_it_decides_nothing(serve, browser: Browser) -> None:
     _, url = serve(Settings())
     page = browser.new_page()
     page.set_default_timeout(20_000)

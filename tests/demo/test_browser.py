@@ -42,17 +42,17 @@ PEOPLE = {
     "Grace Hopper": ("grace_hopper.jpg",),
 }
 SIZES = {"desktop": (1366, 800), "phone": (390, 844)}
-SCREENSHOTS = os.environ.get("FACEHUB_SCREENSHOTS")  # a folder to keep them in
+SCREENSHOTS = os.environ.get("FACEHUB_SCREENSHOTS")  # the folder for screenshots
 
 
 @contextlib.contextmanager
 def launch(playwright: Playwright, chromium: str, picture: Path, folder: Path) -> Iterator[Browser]:
-    """Its webcam shows a picture, and below it a patch that changes from frame to frame."""
-    seen = cv2.imread(str(picture))
-    scale = min(640 / seen.shape[1], 440 / seen.shape[0])
-    seen = cv2.resize(seen, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    """Launch a browser whose webcam shows a picture, above a patch that changes in each frame."""
+    still = cv2.imread(str(picture))
+    scale = min(640 / still.shape[1], 440 / still.shape[0])
+    still = cv2.resize(still, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     frame = np.zeros((480, 640, 3), np.uint8)
-    frame[: seen.shape[0], : seen.shape[1]] = seen
+    frame[: still.shape[0], : still.shape[1]] = still
     with (folder / "webcam.mjpeg").open("wb") as file:
         for number in range(20):
             frame[-40:] = 10 * number
@@ -70,7 +70,7 @@ def browser(
     examples: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Browser]:
-    """Its webcam shows two people."""
+    """A browser whose webcam shows two people."""
     folder = tmp_path_factory.mktemp("webcam")
     with launch(playwright, chromium, examples / "both.jpg", folder) as browser:
         yield browser
@@ -90,7 +90,7 @@ def page(browser: Browser, page_url: str, request: pytest.FixtureRequest) -> Ite
     yield page
     assert [url for url in asked if not url.startswith((page_url, "data:", "blob:"))] == []
     assert page_url in asked
-    assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing sticks out
+    assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing overflows
     if SCREENSHOTS:
         page.wait_for_timeout(600)  # let the result fade in
         name = request.node.name.removeprefix("test_").replace("[", "-").rstrip("]")
@@ -113,13 +113,13 @@ def compare(page: Page, first: Path, second: Path) -> None:
 
 
 def is_on_the_screen(element: Locator, scrolled: bool = False) -> None:
-    """All of it can be seen, and nobody has scrolled unless the page itself has."""
+    """Check that all of it is visible and, unless `scrolled`, that the page has not scrolled."""
     expect(element).to_be_in_viewport(ratio=0.99)
     assert scrolled or element.evaluate("scrollY") == 0
 
 
-def told(page: Page, element: str, text: str) -> None:
-    """One message, in its place: no badge of Gradio's, no toast, no input that is hidden."""
+def expect_only_message(page: Page, element: str, text: str) -> None:
+    """Expect one message, in its place, without a toast or an error badge of Gradio."""
     expect(page.locator(f"#{element} .fh-card")).to_have_text(text)
     expect(page.get_by_text(text)).to_have_count(1)
     expect(page.get_by_test_id("toast-body")).to_have_count(0)
@@ -145,7 +145,7 @@ def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
-def test_verify_two_people(page: Page, examples: Path) -> None:
+def test_verify_compares_as_soon_as_both_pictures_are_read(page: Page, examples: Path) -> None:
     consent = page.locator("#consent")
     expect(consent).to_contain_text("you confirm that you may use it")
     above = page.locator("#first").bounding_box()
@@ -170,7 +170,7 @@ def test_examples_run_at_a_click(page: Page) -> None:
     expect(page.locator("#verdict h2")).to_have_text("Different people")
 
 
-def test_choose_a_face_among_several(page: Page, examples: Path) -> None:
+def test_choosing_another_face_changes_the_verdict(page: Page, examples: Path) -> None:
     put(page, "first", examples / "both.jpg", "2 faces found")
     put(page, "second", examples / "eileen_collins.jpg")
     thumbnail = page.locator("#first-face label").first.locator("span").first
@@ -182,7 +182,7 @@ def test_choose_a_face_among_several(page: Page, examples: Path) -> None:
     is_on_the_screen(page.locator("#verdict .fh-says"), scrolled=True)
 
 
-def test_choose_a_face_with_the_keyboard(page: Page, examples: Path) -> None:
+def test_a_face_can_be_chosen_with_the_keyboard(page: Page, examples: Path) -> None:
     put(page, "first", examples / "both.jpg", "2 faces found")
     put(page, "second", examples / "eileen_collins.jpg")
     page.locator("#first-face input").first.focus()
@@ -191,7 +191,7 @@ def test_choose_a_face_with_the_keyboard(page: Page, examples: Path) -> None:
     expect(page.locator("#verdict h2")).to_have_text("Same person")
 
 
-def test_swap_and_clear(page: Page, examples: Path) -> None:
+def test_swap_keeps_the_verdict_and_clear_removes_it(page: Page, examples: Path) -> None:
     put(page, "first", examples / "both.jpg", "2 faces found")
     put(page, "second", examples / "eileen_collins.jpg")
     expect(page.locator("#verdict h2")).to_have_text("Different people")
@@ -207,7 +207,7 @@ def test_swap_and_clear(page: Page, examples: Path) -> None:
     expect(page.locator("#share")).to_be_hidden()
     expect(page.locator("#first img")).to_have_count(0)
     page.click("#compare")
-    told(page, "verdict", texts.TWO_PICTURES)
+    expect_only_message(page, "verdict", texts.TWO_PICTURES)
     page.get_by_role("button", name="Example: one person").click()
     expect(page.locator("#verdict h2")).to_have_text("Same person")
     expect(page.get_by_text(texts.TWO_PICTURES)).to_have_count(0)
@@ -222,7 +222,7 @@ def test_result_as_text_holds_no_face(page: Page) -> None:
     assert "data:" not in share.input_value()
 
 
-def test_a_picture_that_cannot_be_used_is_told_and_the_rest_stays(
+def test_an_unusable_picture_shows_the_reason_and_the_other_picture_stays(
     page: Page, examples: Path, tmp_path: Path
 ) -> None:
     text, grey = tmp_path / "text.jpg", tmp_path / "grey.png"
@@ -230,7 +230,7 @@ def test_a_picture_that_cannot_be_used_is_told_and_the_rest_stays(
     Image.new("RGB", (300, 300), "grey").save(grey)
     put(page, "first", text, "This is not a picture")
     put(page, "second", grey, "No face was found")
-    told(page, "verdict", texts.ONE_MORE)
+    expect_only_message(page, "verdict", texts.ONE_MORE)
     put(page, "first", examples / "eileen_collins.jpg")
     expect(page.locator("#verdict h2")).to_have_text("Cannot tell")
     expect(page.locator("#verdict")).to_contain_text("What helps: a sharp, well-lit picture")
@@ -238,7 +238,7 @@ def test_a_picture_that_cannot_be_used_is_told_and_the_rest_stays(
     expect(page.locator("#first img")).to_be_visible()
 
 
-def test_quality_advice(page: Page, examples: Path, tmp_path: Path) -> None:
+def test_a_small_face_gets_advice(page: Page, examples: Path, tmp_path: Path) -> None:
     small = tmp_path / "small.png"
     with Image.open(examples / "grace_hopper.jpg") as picture:
         picture.resize((64, 75)).save(small)
@@ -247,7 +247,9 @@ def test_quality_advice(page: Page, examples: Path, tmp_path: Path) -> None:
     expect(page.locator("#verdict")).to_contain_text("use a larger or closer picture")
 
 
-def test_enrol_and_identify(page: Page, examples: Path, tmp_path: Path) -> None:
+def test_enrolled_people_are_identified_and_renamed_in_the_result(
+    page: Page, examples: Path, tmp_path: Path
+) -> None:
     open_tab(page, "Identify")
     text = tmp_path / "notes.jpg"
     text.write_text("no picture")
@@ -287,22 +289,24 @@ def test_enrol_and_identify(page: Page, examples: Path, tmp_path: Path) -> None:
     expect(names).to_contain_text("The gallery is empty: add people, or name a face")
 
 
-def test_who_is_in_a_picture_is_seen_without_scrolling(page: Page) -> None:
+def test_identified_names_are_visible_without_scrolling(page: Page) -> None:
     open_tab(page, "Identify")
     page.click("#identify-example")
     expect(page.locator("#names h2")).to_have_text("Eileen Collins, Grace Hopper")
     is_on_the_screen(page.locator("#names"), scrolled=True)
 
 
-def test_errors_are_told_once_and_go_with_the_next_success(page: Page, examples: Path) -> None:
+def test_errors_are_shown_once_and_disappear_with_the_next_success(
+    page: Page, examples: Path
+) -> None:
     open_tab(page, "Identify")
     page.click("#enrol")
-    told(page, "notice", texts.NO_PHOTOS)
+    expect_only_message(page, "notice", texts.NO_PHOTOS)
     page.click("#identify")
-    told(page, "names", texts.NO_PROBE)
+    expect_only_message(page, "names", texts.NO_PROBE)
     page.get_by_role("button", name="Change the gallery").click()
     page.click("#remove")
-    told(page, "change-notice", texts.NO_PERSON)
+    expect_only_message(page, "change-notice", texts.NO_PERSON)
     for control in ("name", "photos", "probe", "person", "wall"):
         expect(page.locator(f"#{control}")).to_be_visible()
     upload(page, "photos", examples / "grace_hopper.jpg")
@@ -312,7 +316,7 @@ def test_errors_are_told_once_and_go_with_the_next_success(page: Page, examples:
     expect(page.get_by_text(texts.NO_PERSON)).to_have_count(0)
 
 
-def test_long_work_says_how_far_it_is_and_can_be_stopped(
+def test_enrolment_of_many_photos_shows_progress_and_can_be_stopped(
     page: Page, examples: Path, tmp_path: Path
 ) -> None:
     photo = (examples / "grace_hopper.jpg").read_bytes()
@@ -336,7 +340,7 @@ def test_long_work_says_how_far_it_is_and_can_be_stopped(
     expect(page.locator("#wall .fh-person")).to_have_count(int(stopped[1]))
 
 
-def test_choose_a_face_when_enrolling(page: Page, examples: Path) -> None:
+def test_enrolment_of_a_photo_of_two_people_asks_for_the_face(page: Page, examples: Path) -> None:
     open_tab(page, "Identify")
     upload(page, "photos", examples / "both.jpg")
     expect(page.locator("#photos")).to_contain_text("both")
@@ -346,7 +350,7 @@ def test_choose_a_face_when_enrolling(page: Page, examples: Path) -> None:
         "both.jpg shows 2 faces. Which one is Grace?"
     )
     page.click("#add-face")
-    told(page, "notice", texts.CHOOSE_FACE)
+    expect_only_message(page, "notice", texts.CHOOSE_FACE)
     page.locator("#which-face").get_by_label("Face 2").check()
     page.click("#add-face")
     expect(page.locator("#wall .fh-person")).to_have_text(["Grace1 photo"])
@@ -355,7 +359,7 @@ def test_choose_a_face_when_enrolling(page: Page, examples: Path) -> None:
     expect(page.locator("#names h2")).to_have_text("Grace")
 
 
-def test_enrol_a_zip(page: Page, examples: Path, tmp_path: Path) -> None:
+def test_a_zip_of_folders_is_enrolled_by_folder(page: Page, examples: Path, tmp_path: Path) -> None:
     open_tab(page, "Identify")
     archive = tmp_path / "people.zip"
     with zipfile.ZipFile(archive, "w") as file:
@@ -371,7 +375,7 @@ def test_enrol_a_zip(page: Page, examples: Path, tmp_path: Path) -> None:
 
 
 def drop(page: Page, component: str, *paths: Path, y: float = 40) -> None:
-    """What Chromium itself sends to the page when files or folders are dropped on it."""
+    """Drop files or folders on a component, with the events that Chromium itself sends."""
     zone = page.locator(f"#{component}")
     zone.scroll_into_view_if_needed()
     box = zone.bounding_box()
@@ -386,7 +390,7 @@ def drop(page: Page, component: str, *paths: Path, y: float = 40) -> None:
 @pytest.mark.parametrize(
     "names", [tuple(PEOPLE), ("Anna!", "Anna"), ("2019", "Agent 007"), ("#1 & <b>", "v. d. Berg")]
 )
-def test_enrol_dropped_folders(
+def test_dropped_folders_are_enrolled_under_their_names(
     page: Page, examples: Path, tmp_path: Path, names: tuple[str, str]
 ) -> None:
     open_tab(page, "Identify")
@@ -400,18 +404,18 @@ def test_enrol_dropped_folders(
     (tmp_path / "people" / names[1] / "gone.jpg").symlink_to(tmp_path / "nowhere")
     drop(page, "photos", tmp_path / "people")
     expect(page.locator("#photos")).to_contain_text(names[1])
-    told = page.locator("#nothing-dropped .fh-card")
+    card = page.locator("#nothing-dropped .fh-card")
     left_out = [f"people/{names[1]}/{file}" for file in ("1.cr2", "notes.txt")]
     for path in ("people/.hidden/", *left_out):
-        expect(told).to_contain_text(path)
-    expect(told).not_to_contain_text("Nothing dropped")
+        expect(card).to_contain_text(path)
+    expect(card).not_to_contain_text("Nothing dropped")
     page.click("#enrol")
     expect(page.locator("#notice")).to_have_text("3 added.")
     wall = page.locator("#wall .fh-person")
     expect(wall).to_have_text([f"{names[0]}2 photos", f"{names[1]}1 photo"])
 
 
-def test_enrol_a_zip_in_a_dropped_folder(page: Page, examples: Path, tmp_path: Path) -> None:
+def test_a_zip_in_a_dropped_folder_is_enrolled(page: Page, examples: Path, tmp_path: Path) -> None:
     open_tab(page, "Identify")
     (tmp_path / "folder").mkdir()
     with zipfile.ZipFile(tmp_path / "folder" / "Ada.zip", "w") as file:
@@ -422,22 +426,22 @@ def test_enrol_a_zip_in_a_dropped_folder(page: Page, examples: Path, tmp_path: P
     expect(page.locator("#wall .fh-person")).to_have_text(["Ada1 photo"])
 
 
-def test_a_dropped_folder_without_pictures_is_told(
+def test_a_dropped_folder_without_pictures_shows_a_message(
     page: Page, examples: Path, tmp_path: Path
 ) -> None:
     open_tab(page, "Identify")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "notes.txt").write_text("no picture")
-    told = page.locator("#nothing-dropped .fh-card")
-    expect(told).to_be_hidden()
+    card = page.locator("#nothing-dropped .fh-card")
+    expect(card).to_be_hidden()
     drop(page, "photos", tmp_path / "folder")
-    expect(told).to_be_visible()
-    expect(told).to_contain_text("Nothing dropped can be used")
+    expect(card).to_be_visible()
+    expect(card).to_contain_text("Nothing dropped can be used")
     drop(page, "photos", examples / "grace_hopper.jpg")
-    expect(told).to_be_hidden()
+    expect(card).to_be_hidden()
 
 
-def test_what_is_dropped_beside_the_zone_or_on_the_list_is_taken(
+def test_files_dropped_beside_the_zone_or_on_the_list_are_added(
     page: Page, page_url: str, examples: Path
 ) -> None:
     open_tab(page, "Identify")
@@ -451,7 +455,7 @@ def test_what_is_dropped_beside_the_zone_or_on_the_list_is_taken(
     expect(wall).to_have_text(["eileen collins1 photo", "grace hopper1 photo"])
 
 
-def test_what_is_dropped_while_others_are_on_their_way_waits(page: Page, examples: Path) -> None:
+def test_files_dropped_during_another_upload_are_added(page: Page, examples: Path) -> None:
     def slowly(route: Route) -> None:
         page.wait_for_timeout(500)
         route.continue_()
@@ -464,7 +468,7 @@ def test_what_is_dropped_while_others_are_on_their_way_waits(page: Page, example
     expect(page.locator("#photos table")).to_contain_text("eileen_collins")
 
 
-def test_enrol_dropped_files(page: Page, examples: Path) -> None:
+def test_dropped_files_are_enrolled(page: Page, examples: Path) -> None:
     open_tab(page, "Identify")
     drop(page, "photos", examples / "eileen_collins.jpg", examples / "grace_hopper.jpg")
     expect(page.locator("#photos")).to_contain_text("grace_hopper")
@@ -473,7 +477,7 @@ def test_enrol_dropped_files(page: Page, examples: Path) -> None:
     expect(wall).to_have_text(["eileen collins1 photo", "grace hopper1 photo"])
 
 
-def test_enrol_by_webcam(
+def test_a_snapshot_is_enrolled_under_the_given_name(
     playwright: Playwright, chromium: str, page_url: str, examples: Path, tmp_path: Path
 ) -> None:
     with launch(playwright, chromium, examples / "eileen_collins.jpg", tmp_path) as browser:
@@ -482,7 +486,7 @@ def test_enrol_by_webcam(
         open_tab(page, "Identify")
         take_snapshot(page)
         page.click("#enrol")
-        told(page, "notice", texts.NO_NAME)
+        expect_only_message(page, "notice", texts.NO_NAME)
         page.fill("#name input, #name textarea", "Me")
         page.click("#enrol")
         expect(page.locator("#notice")).to_contain_text("1 added.")
@@ -492,7 +496,7 @@ def test_enrol_by_webcam(
         expect(boxes).to_have_text(["1. Me", "2. unknown"])
 
 
-def test_two_people_before_the_webcam(page: Page) -> None:
+def test_a_snapshot_of_two_people_asks_for_the_face(page: Page) -> None:
     open_tab(page, "Identify")
     take_snapshot(page)
     page.fill("#name input, #name textarea", "Me")
@@ -509,7 +513,7 @@ def choose(page: Page, dropdown: str, option: str) -> None:
 
 
 def answer(page: Page, yes: bool) -> list[str]:
-    """Answer the next question; it is in the list once it has been asked."""
+    """Answer the next dialog; the list holds its question afterwards."""
     questions = []
 
     def handle(dialog: Dialog) -> None:
@@ -520,7 +524,7 @@ def answer(page: Page, yes: bool) -> list[str]:
     return questions
 
 
-def test_change_the_gallery(page: Page, examples: Path) -> None:
+def test_gallery_changes_can_be_undone_and_deletion_asks_first(page: Page, examples: Path) -> None:
     open_tab(page, "Identify")
     names = ("eileen_collins.jpg", "eileen_collins_tilted.jpg", "grace_hopper.jpg")
     upload(page, "photos", *(examples / name for name in names))
@@ -542,7 +546,7 @@ def test_change_the_gallery(page: Page, examples: Path) -> None:
     choose(page, "person", "eileen collins tilted")
     page.fill("#new-name input, #new-name textarea", "eileen collins")
     page.click("#rename")
-    told(page, "change-notice", "There is already a person named eileen collins.")
+    expect_only_message(page, "change-notice", "There is already a person named eileen collins.")
     choose(page, "merge-with", "eileen collins")
     page.click("#merge")
     expect(page.locator("#wall .fh-person")).to_have_text(merged)
@@ -576,11 +580,13 @@ def test_change_the_gallery(page: Page, examples: Path) -> None:
     answer(page, True)
     page.click("#delete")
     expect(page.locator("#wall")).to_contain_text("The gallery is empty")
-    told(page, "change-notice", texts.DELETED)
+    expect_only_message(page, "change-notice", texts.DELETED)
     expect(page.locator("#undo")).to_be_hidden()
 
 
-def test_gallery_files(page: Page, examples: Path, tmp_path: Path) -> None:
+def test_a_gallery_file_replaces_the_gallery_only_if_valid_and_confirmed(
+    page: Page, examples: Path, tmp_path: Path
+) -> None:
     open_tab(page, "Identify")
     page.click("#identify-example")
     boxes = page.locator("#faces .fh-box")
@@ -614,7 +620,7 @@ def test_gallery_files(page: Page, examples: Path, tmp_path: Path) -> None:
     expect(boxes).to_have_text(["1. unknown", "2. Admiral"])
 
 
-def test_a_dropped_gallery_file_is_asked_for_too(
+def test_a_dropped_gallery_file_needs_confirmation(
     page: Page, examples: Path, tmp_path: Path
 ) -> None:
     open_tab(page, "Identify")
@@ -625,14 +631,14 @@ def test_a_dropped_gallery_file_is_asked_for_too(
     zone = page.locator("#gallery-file")
     for yes, names in ((False, []), (True, ["Admiral"])):
         zone.scroll_into_view_if_needed()
-        page.wait_for_timeout(500)  # the part unfolds
+        page.wait_for_timeout(500)  # the accordion opens
         questions = answer(page, yes)
         drop(page, "gallery-file", tmp_path / "people.safetensors", y=60)
         expect(page.locator("#wall .fh-person b")).to_have_text(names)
         assert questions == ["Replace everybody in the gallery?"]
 
 
-def test_live_webcam(page: Page) -> None:
+def test_live_webcam_names_every_face(page: Page) -> None:
     open_tab(page, "Identify")
     page.click("#identify-example")
     expect(page.locator("#faces .fh-box")).to_have_count(2)
@@ -655,14 +661,14 @@ def test_live_webcam(page: Page) -> None:
         }
         return pictures.size }"""
     )
-    assert frames == 4  # it moves
+    assert frames == 4  # the picture changes
     camera.get_by_label("capture photo").click()
 
 
-def test_a_busy_server_says_so(
+def test_a_busy_server_shows_a_message(
     browser: Browser, serve, examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One picture is being read, one waits; the third visitor is told so, and tries again."""
+    """One picture is being read, one waits, and the third visitor gets the message."""
     busy, go_on = threading.Event(), threading.Event()
     read_photo = photo_module.read_photo
 
@@ -698,7 +704,7 @@ def test_a_busy_server_says_so(
         page.close()
 
 
-def test_about(page: Page) -> None:
+def test_about_tab_shows_limits_thresholds_and_figures(page: Page) -> None:
     open_tab(page, "About")
     expect(page.get_by_role("heading", name="What is not claimed")).to_be_visible()
     expect(page.get_by_text("No liveness")).to_be_visible()
@@ -712,7 +718,7 @@ def test_about(page: Page) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_themes_are_legible(page: Page, page_url: str, theme: str) -> None:
-    """Text and background differ by 4.5 to 1, as WCAG asks."""
+    """Text and background have a contrast of 4.5 to 1, as WCAG requires."""
     page.goto(f"{page_url}?__theme={theme}")
     page.get_by_role("button", name="Example: two people").click()
     expect(page.locator("#verdict h2")).to_have_text("Different people")
@@ -752,7 +758,7 @@ def test_every_control_has_a_name(page: Page) -> None:
         assert nameless == []
 
 
-def test_an_unknown_face_is_named_in_place(page: Page, examples: Path) -> None:
+def test_an_unknown_face_can_be_named_in_the_result(page: Page, examples: Path) -> None:
     open_tab(page, "Identify")
     upload(page, "photos", examples / "eileen_collins.jpg")
     page.click("#enrol")
@@ -763,15 +769,15 @@ def test_an_unknown_face_is_named_in_place(page: Page, examples: Path) -> None:
     page.click("#name-face button")
     page.fill("#face-name input, #face-name textarea", "Grace")
     page.click("#enrol-face")
-    told(page, "naming-notice", texts.CHOOSE_FACE)
+    expect_only_message(page, "naming-notice", texts.CHOOSE_FACE)
     choose(page, "face-choice", "2. unknown")
     page.click("#enrol-face")
     expect(boxes).to_have_text(["1. eileen collins", "2. Grace"])
     expect(page.locator("#wall .fh-person")).to_have_text(["eileen collins1 photo", "Grace1 photo"])
 
 
-def test_the_pickers_offer_what_is_read(page: Page) -> None:
-    """Those of pictures, those of photos to enrol and to group."""
+def test_file_pickers_offer_the_supported_formats(page: Page) -> None:
+    """This covers pictures and photos to enrol."""
     pictures = ",".join(sorted(SUFFIXES))
     for side in ("first", "second"):
         expect(page.locator(f"#{side} input[type=file]")).to_have_attribute("accept", pictures)
@@ -782,7 +788,7 @@ def test_the_pickers_offer_what_is_read(page: Page) -> None:
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "BMP", "GIF", "AVIF"])
-def test_a_picture_that_browsers_may_not_show(
+def test_a_picture_of_any_format_is_shown_as_jpeg(
     page: Page, examples: Path, tmp_path: Path, kind: str
 ) -> None:
     path = tmp_path / f"face.{kind.lower()}"
@@ -795,10 +801,8 @@ def test_a_picture_that_browsers_may_not_show(
 
 
 @pytest.mark.parametrize("name", ["face.heic", "FACE.AVIF", "face.jfif"])
-def test_a_picture_to_which_the_browser_gives_no_type(
-    page: Page, examples: Path, name: str
-) -> None:
-    """As Chromium does with HEIC on most systems; what is read is not known before it is sent."""
+def test_a_picture_without_a_mime_type_is_read(page: Page, examples: Path, name: str) -> None:
+    """Chromium gives HEIC files no type on most systems."""
     if Path(name).suffix not in SUFFIXES | {".AVIF"}:
         pytest.skip("needs facehub[heic]")
     content = (examples / "grace_hopper.jpg").read_bytes()
@@ -807,7 +811,7 @@ def test_a_picture_to_which_the_browser_gives_no_type(
     expect(page.locator("#first-note")).to_contain_text("One face found.")
 
 
-def test_a_dropped_picture_to_which_the_browser_gives_no_type(page: Page, examples: Path) -> None:
+def test_a_dropped_picture_without_a_mime_type_is_read(page: Page, examples: Path) -> None:
     content = list((examples / "grace_hopper.jpg").read_bytes())
     page.evaluate(
         """content => {

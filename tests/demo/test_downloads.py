@@ -1,4 +1,4 @@
-"""What the page offers to download: names, places and similarities, no embedding."""
+"""Downloads of the page hold names, boxes and similarities, and no embedding."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def faces(recognizer: FaceRecognizer, examples: Path) -> list[IdentifiedFace]:
 
 
 def contents(html: str) -> list[str]:
-    """Of all files that links hold."""
+    """Return the contents of all files that the links hold."""
     assert "</a>" not in re.sub(r"<a [^>]*>[^<]*</a>", "", html)
     return [base64.b64decode(part).decode() for part in re.findall(r'base64,([^"]*)"', html)]
 
 
-def test_of_an_album(recognizer: FaceRecognizer, examples: Path) -> None:
+def test_album_downloads_hold_names_and_boxes(recognizer: FaceRecognizer, examples: Path) -> None:
     files = ("eileen_collins.jpg", "eileen_collins_tilted.jpg", "grace_hopper.jpg")
     album = SessionAlbum.read([str(examples / name) for name in files], recognizer)
     as_json, as_csv = contents(downloads.of_album(album.named(0, "É </a>").to_album()))
@@ -42,11 +42,11 @@ def test_of_an_album(recognizer: FaceRecognizer, examples: Path) -> None:
     assert [line["name"] for line in csv.DictReader(io.StringIO(as_csv))] == ["É </a>"] * 2 + [""]
 
 
-def test_of_faces(faces: list[IdentifiedFace]) -> None:
+def test_faces_download_holds_names_boxes_and_similarities(faces: list[IdentifiedFace]) -> None:
     html = downloads.of_faces(faces)
     (table,) = contents(html)
     known, unknown = csv.DictReader(io.StringIO(table))
-    assert known["name"] == known["candidate_1"] == "'=É, </a>"  # no formula for a spreadsheet
+    assert known["name"] == known["candidate_1"] == "'=É, </a>"  # not a spreadsheet formula
     assert float(known["similarity"]) == pytest.approx(faces[0].similarity, abs=1e-4)
     box = [float(known[column]) for column in downloads.BOX]
     assert box == pytest.approx(faces[0].probe.face.box, abs=0.05)

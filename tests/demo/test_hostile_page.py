@@ -44,7 +44,8 @@ TO_IDENTIFY = [
 ]
 
 each_upload = pytest.mark.parametrize("case", UPLOADS, ids=lambda case: case.name)
-# In the browser every third: `test_api_verify` sends all of them to the same server.
+# The browser tries every third upload: `test_api_verify_decides_or_gives_the_expected_error` sends
+# all of them to the same server.
 some_uploads = pytest.mark.parametrize(
     "case",
     [
@@ -65,7 +66,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module", autouse=True)
 def earlier(page_url: str) -> set[Path]:
-    """What other tests have left in the upload folder, until it is swept."""
+    """Files of other tests in the upload folder, which are not swept yet."""
     return uploads()
 
 
@@ -73,7 +74,7 @@ def earlier(page_url: str) -> set[Path]:
 def nothing_raised(
     request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[None]:
-    """The server, which runs in this process, kept within the limits and printed no traceback."""
+    """Check that the server, in this process, keeps the limits and prints no traceback."""
     if "page" in request.fixturenames and "case" in request.fixturenames:  # one at a time
         request.getfixturevalue("page")
         request.getfixturevalue("corpus")
@@ -88,7 +89,7 @@ def nothing_raised(
 # --- the endpoints --------------------------------------------------------------------------------
 
 
-Answer = dict | str  # or the message of a refusal
+Answer = dict | str  # the message of a refusal is a str
 Answers = dict[tuple[str, str], Future[Answer]]
 
 
@@ -108,7 +109,7 @@ def answers(
     tmp_path_factory: pytest.TempPathFactory,
     examples: Path,
 ) -> Iterator[Answers]:
-    """By endpoint and case; four are asked for at a time, as Gradio waits more than it computes."""
+    """Answers by endpoint and case. Four requests run at a time, as Gradio mostly waits."""
     zips = tmp_path_factory.mktemp("zips")
 
     def sent(file: Path) -> dict[str, Any]:
@@ -138,7 +139,7 @@ def answers(
             ("verify", verify, UPLOADS, 2),
             ("identify", identify, TO_IDENTIFY, 1),
             ("zip", enrol_zip, ZIPS, 1),
-        ):  # each in its own order: a test by itself does not wait for those of others
+        ):  # one pool each: a test that runs alone does not wait for other endpoints
             pool = ThreadPoolExecutor(workers)
             stack.callback(pool.shutdown, cancel_futures=True)
             found |= {(name, case.name): pool.submit(answer, ask, case) for case in cases}
@@ -154,7 +155,7 @@ def is_refused(answer: Answer, message: str) -> None:
 
 
 @each_upload
-def test_api_verify(case: Case, answers: Answers) -> None:
+def test_api_verify_decides_or_gives_the_expected_error(case: Case, answers: Answers) -> None:
     answer = answers["verify", case.name].result(60)
     if case.name == TOO_LARGE:  # refused by Gradio, before facehub sees it
         assert isinstance(answer, str)
@@ -168,7 +169,9 @@ def test_api_verify(case: Case, answers: Answers) -> None:
 
 
 @pytest.mark.parametrize("case", TO_IDENTIFY, ids=lambda case: case.name)
-def test_api_identify(case: Case, answers: Answers) -> None:
+def test_api_identify_finds_the_faces_or_gives_the_expected_error(
+    case: Case, answers: Answers
+) -> None:
     answer = answers["identify", case.name].result(60)
     if case.fails:
         is_refused(answer, re.escape(case.expected))
@@ -179,7 +182,7 @@ def test_api_identify(case: Case, answers: Answers) -> None:
 
 
 @each_zip
-def test_api_takes_no_zip(case: ZipCase, answers: Answers) -> None:
+def test_api_identify_refuses_a_zip(case: ZipCase, answers: Answers) -> None:
     answer = answers["zip", case.name].result(60)
     if case.name == "a picture":
         assert isinstance(answer, dict), answer
@@ -187,7 +190,9 @@ def test_api_takes_no_zip(case: ZipCase, answers: Answers) -> None:
         is_refused(answer, "not a picture|is empty")
 
 
-def test_api_goes_on_and_nothing_is_left(page_url: str, examples: Path, earlier: set[Path]) -> None:
+def test_api_works_after_bad_inputs_and_leaves_no_upload(
+    page_url: str, examples: Path, earlier: set[Path]
+) -> None:
     pictures = [picture(upload(page_url, examples / "eileen_collins.jpg")) for _ in range(2)]
     answer = ask_for(page_url, "verify", *pictures, "exactly_one")
     assert isinstance(answer, dict), answer
@@ -214,7 +219,7 @@ def verify_tab(page: Page) -> Page:
     """The tab with both pictures cleared."""
     if not page.locator("#clear").is_visible():
         page.get_by_role("tab", name="Verify").click()
-    # Where nothing is to be cleared, the answer could come after the next picture, and remove it.
+    # Clear only if needed: the answer to the click could arrive late and remove the next picture.
     if page.locator("#first-note").inner_text().strip() or page.locator("#first img").count():
         page.click("#clear")
     page.wait_for_function(
@@ -226,7 +231,7 @@ def verify_tab(page: Page) -> Page:
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory, recognizer: FaceRecognizer) -> Path:
-    """A gallery file with three photos of Grace, as no case has."""
+    """A gallery file with three photos of Grace, unlike that of any case."""
     people = MemoryGallery(recognizer.fingerprint)
     for number in range(3):
         photo = hopper().rotate(5 * number)
@@ -238,7 +243,7 @@ def three(tmp_path_factory: pytest.TempPathFactory, recognizer: FaceRecognizer) 
 
 @pytest.fixture
 def identify_tab(page: Page) -> Page:
-    """The tab, with the gallery's controls unfolded."""
+    """The tab, with the controls of the gallery open."""
     if not page.locator("#enrol").is_visible():
         page.get_by_role("tab", name="Identify").click()
     for name, control in (("Load a gallery file", "#gallery-file"), ("Change the", "#delete")):
@@ -248,8 +253,8 @@ def identify_tab(page: Page) -> Page:
     return page
 
 
-def told(page: Page, element: str) -> str:
-    """What `element`, or else a toast, says as soon as one says something."""
+def wait_for_text(page: Page, element: str) -> str:
+    """Wait for a text in `element` or in a toast, close the toasts, and return the text."""
     text = page.wait_for_function(
         """([element, reading]) => [`${element} [role=status]`, '[data-testid=toast-text]']
         .map(place => document.querySelector(place)?.innerText.trim())
@@ -262,18 +267,20 @@ def told(page: Page, element: str) -> str:
     return text
 
 
-def is_well(page: Page) -> None:
-    """No script of an input has run, and no traceback is to be seen."""
+def check_page(page: Page) -> None:
+    """Check that no script of an input has run, and that the page shows no traceback."""
     assert page.evaluate("window.hacked") is None
     assert "Traceback" not in page.locator("body").inner_text()
 
 
 @pytest.mark.browser
 @some_uploads
-def test_page_picture(case: Case, corpus: dict[str, Path], verify_tab: Page) -> None:
+def test_page_reads_a_picture_or_shows_the_expected_error(
+    case: Case, corpus: dict[str, Path], verify_tab: Page
+) -> None:
     page = verify_tab
     page.set_input_files("#first input[type=file]", corpus[case.name])
-    text = told(page, "#first-note")
+    text = wait_for_text(page, "#first-note")
     if not case.browser:
         assert "Invalid file type" in text
     elif case.name == TOO_LARGE:
@@ -286,12 +293,14 @@ def test_page_picture(case: Case, corpus: dict[str, Path], verify_tab: Page) -> 
         wanted = notes.values() if case.expected == ANY else [notes[case.expected]]
         assert any(note in text for note in wanted), text
         expect(page.locator("#first img").first).to_be_visible()
-    is_well(page)
+    check_page(page)
 
 
 @pytest.mark.browser
 @each_zip
-def test_page_zip(case: ZipCase, identify_tab: Page, tmp_path: Path) -> None:
+def test_page_enrols_the_valid_pictures_of_a_zip(
+    case: ZipCase, identify_tab: Page, tmp_path: Path
+) -> None:
     page = identify_tab
     page.click("#delete")
     expect(page.locator("#change-notice")).to_have_text("The gallery has been deleted.")
@@ -301,7 +310,7 @@ def test_page_zip(case: ZipCase, identify_tab: Page, tmp_path: Path) -> None:
     page.click("#enrol")
     notice = page.locator("#notice")
     expect(notice).to_contain_text("added.")
-    is_well(page)
+    check_page(page)
     names = page.locator("#wall .fh-person b")
     for part in case.failures:
         expect(notice).to_contain_text(part)
@@ -310,7 +319,7 @@ def test_page_zip(case: ZipCase, identify_tab: Page, tmp_path: Path) -> None:
 
 @pytest.mark.browser
 @each_gallery
-def test_page_gallery(
+def test_page_loads_a_valid_gallery_and_keeps_the_old_one_otherwise(
     case: GalleryCase, identify_tab: Page, three: Path, tmp_path: Path, recognizer: FaceRecognizer
 ) -> None:
     page, notice = identify_tab, identify_tab.locator("#notice")
@@ -331,11 +340,13 @@ def test_page_gallery(
         assert case.expected is None or f"{path.name} " in notice.inner_text()
         expect(wall).to_have_count(1)  # nothing lost
         expect(wall).to_have_text("Grace3 photos")
-    is_well(page)
+    check_page(page)
 
 
 @pytest.mark.browser
-def test_page_goes_on_and_nothing_is_left(verify_tab: Page, earlier: set[Path]) -> None:
+def test_page_works_after_bad_inputs_and_leaves_no_upload(
+    verify_tab: Page, earlier: set[Path]
+) -> None:
     page = verify_tab
     page.get_by_role("button", name="Example: one person").click()
     expect(page.locator("#verdict h2")).to_have_text("Same person")

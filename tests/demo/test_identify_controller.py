@@ -55,7 +55,7 @@ def test_names_follow_the_gallery(controller: IdentifyController, two: Visit) ->
     assert controller.names(two) == []
 
 
-def test_a_picture_is_searched_in_an_empty_gallery_too(
+def test_faces_are_unknown_in_an_empty_gallery(
     controller: IdentifyController, visit: Visit, examples: Path
 ) -> None:
     assert controller.identify(visit) is None
@@ -63,7 +63,7 @@ def test_a_picture_is_searched_in_an_empty_gallery_too(
     assert names(controller, visit) == [None, None]
 
 
-def test_adding_photos_tells_how_far_it_is(
+def test_enrol_reports_progress_after_each_photo(
     controller: IdentifyController, visit: Visit, examples: Path
 ) -> None:
     files = [str(examples / f"{name}.jpg") for name in ("eileen_collins", "grace_hopper")]
@@ -73,7 +73,7 @@ def test_adding_photos_tells_how_far_it_is(
     assert controller.names(visit) == ["eileen collins", "grace hopper"]
 
 
-def test_adding_photos_can_be_stopped_and_keeps_what_was_found(
+def test_stopped_enrol_keeps_the_photos_read_so_far(
     controller: IdentifyController, visit: Visit, examples: Path
 ) -> None:
     files = [str(examples / f"{name}.jpg") for name in ("eileen_collins", "grace_hopper")]
@@ -84,11 +84,11 @@ def test_adding_photos_can_be_stopped_and_keeps_what_was_found(
             visit.stop()
     assert (reports[-1].seen, reports[-1].total, reports[-1].added) == (1, 2, 1)
     assert controller.names(visit) == ["eileen collins"]
-    *_, report = controller.enrol(visit, "", files)  # the next time it is not stopped
+    *_, report = controller.enrol(visit, "", files)  # the next run is not stopped
     assert (report.added, report.known) == (1, 1)
 
 
-def test_a_photo_of_several_people_asks_which_one(
+def test_enrol_of_a_photo_of_several_people_asks_for_the_face(
     controller: IdentifyController, visit: Visit, examples: Path
 ) -> None:
     files = [str(examples / "both.jpg"), str(examples / "eileen_collins.jpg")]
@@ -108,7 +108,7 @@ def test_a_photo_of_several_people_asks_which_one(
         controller.choose_face(visit, 0)
 
 
-def test_a_photo_of_several_people_is_left_out(
+def test_a_photo_of_several_people_can_be_left_out(
     controller: IdentifyController, visit: Visit, examples: Path
 ) -> None:
     *_, _ = controller.enrol(visit, "Eileen", [str(examples / "both.jpg")])
@@ -180,7 +180,7 @@ def test_undoing_a_merge_keeps_a_photo_that_both_had(
     assert controller.photos(two, "Admiral")[0][0] == "grace_hopper.jpg"
 
 
-def test_what_others_have_changed_meanwhile_is_not_undone(
+def test_undo_is_refused_after_a_conflicting_change(
     controller: IdentifyController, two: Visit, examples: Path
 ) -> None:
     controller.rename(two, "Grace Hopper", "Admiral")
@@ -190,7 +190,7 @@ def test_what_others_have_changed_meanwhile_is_not_undone(
     assert controller.names(two) == ["Eileen Collins", "Admiral", "Grace Hopper"]
 
 
-def test_what_is_deleted_cannot_be_brought_back(controller: IdentifyController, two: Visit) -> None:
+def test_a_deleted_gallery_cannot_be_restored(controller: IdentifyController, two: Visit) -> None:
     controller.remove(two, "Grace Hopper")
     controller.delete(two)
     assert two.last is None
@@ -218,7 +218,7 @@ def test_what_is_deleted_cannot_be_brought_back(controller: IdentifyController, 
         (lambda c, v: list(c.enrol(v, "", [BrokenUpload(texts.EXPIRED)])), texts.EXPIRED),
     ],
 )
-def test_what_is_missing_is_told_and_nothing_changes(
+def test_a_request_that_cannot_work_raises_a_message_and_changes_nothing(
     controller: IdentifyController, two: Visit, act, message: str
 ) -> None:
     with pytest.raises(FaceHubError) as caught:
@@ -240,7 +240,7 @@ def test_a_gallery_file_replaces_the_gallery(
     MemoryGallery(default_recognizer().fingerprint).save(sound)
     assert len(controller.load(two, str(sound))) == 0
     assert controller.names(two) == []
-    assert two.last is None  # nobody of before can be brought back
+    assert two.last is None  # the former gallery cannot be restored
 
 
 def test_each_session_has_its_own_visit_and_all_may_share_a_gallery(

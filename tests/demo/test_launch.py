@@ -1,4 +1,4 @@
-"""How the page is started, also where PyTorch is not installed."""
+"""Start of the page, with and without PyTorch."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_settings_and_texts_need_no_gradio() -> None:
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
 
 
-def test_what_cannot_be_used_is_one_line_and_an_exit_code(
+def test_a_bad_setting_gives_one_error_line_and_an_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FACEHUB_WORKERS", "none")
@@ -81,7 +81,9 @@ def test_what_cannot_be_used_is_one_line_and_an_exit_code(
         launch.create_page()
 
 
-def test_the_options_are_the_page_s_and_the_caller_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_launch_uses_the_options_of_the_page_and_of_the_caller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     launched: list[dict] = []
     handlers: dict[int, object] = {}
 
@@ -99,7 +101,7 @@ def test_the_options_are_the_page_s_and_the_caller_s(monkeypatch: pytest.MonkeyP
     assert handlers == {signal.SIGTERM: launch._terminate}
 
 
-def test_under_json_the_command_prints_the_address_alone(
+def test_demo_command_with_json_prints_only_the_address(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blocked: list[str] = []
@@ -119,8 +121,8 @@ def test_under_json_the_command_prints_the_address_alone(
     assert [json.loads(out) for out in blocked] == [{"url": "http://127.0.0.1:7860/"}]
 
 
-def test_the_second_sigterm_does_not_disturb_the_first() -> None:
-    """Else it would end the removal of the uploads halfway."""
+def test_a_second_sigterm_is_ignored() -> None:
+    """Otherwise it would interrupt the removal of the uploads."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         with pytest.raises(SystemExit) as caught:
@@ -131,7 +133,7 @@ def test_the_second_sigterm_does_not_disturb_the_first() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_examples_of_a_checkout_and_of_a_wheel(
+def test_examples_are_found_in_a_checkout_and_in_a_wheel(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, examples: Path
 ) -> None:
     assert examples_folder().samefile(examples)

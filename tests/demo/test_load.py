@@ -1,4 +1,4 @@
-"""What the load benchmark fails for."""
+"""Conditions under which the load benchmark fails."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ assert spec.loader is not None
 load = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(load)
 
-MEMORY = [500, 900, 1000, 1050, 1099]  # it is compared from 20 s on
+MEMORY = [500, 900, 1000, 1050, 1099]  # the benchmark compares memory from 20 s on
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ MEMORY = [500, 900, 1000, 1050, 1099]  # it is compared from 20 s on
         ({"same": 9}, 0.05, MEMORY, True, "left"),
     ],
 )
-def test_faults(
+def test_load_benchmark_reports_each_fault(
     outcomes: dict[str, int], overhead: float, memory: list[float], left: bool, fault: str | None
 ) -> None:
     found = load.faults(Counter(outcomes), overhead, memory, left)

@@ -36,7 +36,9 @@ def verify(client: Client, first: Path, second: Path, policy: str = "exactly_one
     return client.predict(handle_file(first), handle_file(second), policy, api_name="/verify")
 
 
-def test_verify_endpoint(client: Client, examples: Path) -> None:
+def test_verify_endpoint_tells_same_and_different_people_apart(
+    client: Client, examples: Path
+) -> None:
     collins = examples / "eileen_collins.jpg"
     same = verify(client, collins, examples / "eileen_collins_tilted.jpg")
     assert same["decision"] == "same"
@@ -57,7 +59,9 @@ def test_the_endpoints_answer_as_the_library_does(client: Client, examples: Path
     assert found == {"faces": expected}
 
 
-def test_verify_endpoint_with_several_faces(client: Client, examples: Path) -> None:
+def test_verify_endpoint_refuses_several_faces_without_best_pair(
+    client: Client, examples: Path
+) -> None:
     collins, both = examples / "eileen_collins.jpg", examples / "both.jpg"
     refused = verify(client, collins, both)
     assert refused["decision"] == "cannot_tell"
@@ -91,8 +95,8 @@ def test_identify_endpoint_takes_no_more_people_than_a_gallery(
         client.predict(photo, [photo, photo], ["Ada", "Bob"], api_name="/identify")
 
 
-def test_what_programs_are_told_is_true(page_url: str) -> None:
-    """Nothing that this server refuses, above all no address of a picture."""
+def test_api_description_states_limits_and_offers_no_address(page_url: str) -> None:
+    """The description offers nothing that the server refuses, such as the address of a picture."""
     for path in ("gradio_api/info", "gradio_api/openapi.json"):
         text = httpx.get(page_url + path).text
         for promise in ("ublicly available", "githubusercontent", "bus.png", '"url\\"', "or url"):
@@ -113,7 +117,7 @@ def test_what_programs_are_told_is_true(page_url: str) -> None:
     assert names["python_type"]["type"] == "list[str]"
 
 
-def test_the_python_that_is_shown_runs(
+def test_python_snippets_of_the_api_run(
     page_url: str, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(examples / "grace_hopper.jpg", tmp_path / "photo.jpg")
@@ -126,7 +130,7 @@ def test_the_python_that_is_shown_runs(
     assert scope["result"]["faces"][0]["name"] == "Ada"
 
 
-def test_every_path_that_is_described_answers(page_url: str, examples: Path) -> None:
+def test_every_path_of_the_openapi_document_answers(page_url: str, examples: Path) -> None:
     document = httpx.get(f"{page_url}gradio_api/openapi.json").json()
     assert len(document["paths"]) == 5  # upload, and for each endpoint a call and its answer
     url = page_url.rstrip("/")
@@ -194,11 +198,13 @@ def test_bad_pictures_get_a_clear_message(
     path.write_bytes(bad_files(tmp_path)[name])
     with pytest.raises(AppError, match=message):
         verify(client, path, examples / "grace_hopper.jpg")
-    collins = examples / "eileen_collins.jpg"  # and the page goes on working
+    collins = examples / "eileen_collins.jpg"  # the page still works
     assert verify(client, collins, collins)["decision"] == "same"
 
 
-def test_picture_without_a_face(client: Client, examples: Path, tmp_path: Path) -> None:
+def test_a_picture_without_a_face_gives_cannot_tell(
+    client: Client, examples: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "grey.png"
     Image.new("RGB", (300, 300), "grey").save(path)
     found = verify(client, path, examples / "grace_hopper.jpg")
@@ -207,19 +213,19 @@ def test_picture_without_a_face(client: Client, examples: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", str(ROOT / "weights" / "config.json")])
-def test_files_of_the_server_are_out_of_reach(page_url: str, path: str) -> None:
+def test_endpoints_do_not_read_files_of_the_server(page_url: str, path: str) -> None:
     secret = picture(path)
     for endpoint, rest in (("verify", "exactly_one"), ("identify", ["Ada"])):
         second = [secret] if endpoint == "identify" else secret
         status, text = ask(page_url, endpoint, secret, second, rest)
         assert status == 200
         assert "event: error" in text
-        assert "not a picture" not in text  # it was not even looked at
+        assert "not a picture" not in text  # the server did not open the file
         assert "root:" not in text
         assert "fingerprint" not in text
 
 
-def test_settings_that_faces_need(page_url: str) -> None:
+def test_history_monitoring_and_sharing_of_gradio_are_off(page_url: str) -> None:
     options = launch_options()
     assert options["run_history"] is False
     assert options["enable_monitoring"] is False

@@ -1,4 +1,4 @@
-"""Pictures that are sent inside a request are checked like uploads."""
+"""The page checks pictures inside a request like uploads."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_hostile_picture_inside_a_request_is_refused(
         read_photo(value, recognizer)
 
 
-def test_a_good_one_is_read(
+def test_a_valid_picture_inside_a_request_is_read(
     component: gr.Image, recognizer: FaceRecognizer, examples: Path
 ) -> None:
     content = (examples / "grace_hopper.jpg").read_bytes()
@@ -50,7 +50,7 @@ def test_a_good_one_is_read(
 
 
 @pytest.mark.parametrize("url", ["data:image/png;base64,A", "data:,", "data:x", "data:;base64,é"])
-def test_rubbish_is_told_and_not_logged(
+def test_an_invalid_data_address_gives_an_error_without_a_traceback(
     page_url: str, url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     inline = {"url": url, "meta": {"_type": "gradio.FileData"}}

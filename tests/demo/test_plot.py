@@ -18,7 +18,7 @@ def draw(axes: Axes) -> None:
     axes.legend()
 
 
-def test_a_plot_has_the_colours_of_the_page_and_a_text_for_those_who_cannot_see_it() -> None:
+def test_a_plot_has_the_colours_of_the_page_and_a_text_alternative() -> None:
     html = plot.svg(draw, 'a "line"')
     (image,) = ElementTree.fromstring(html)
     assert (image.get("role"), image.get("aria-label")) == ("img", 'a "line"')
@@ -30,6 +30,6 @@ def test_a_plot_has_the_colours_of_the_page_and_a_text_for_those_who_cannot_see_
     assert texts.count("of one person & another") == 2
 
 
-def test_the_style_of_a_plot_is_its_own() -> None:
+def test_the_style_of_a_plot_applies_to_plots_only() -> None:
     style = re.findall("<style[^>]*>(.*?)</style>", plot.svg(draw, ""), re.DOTALL)
     assert [rule.split("{")[0].strip() for rule in style] == [".fh-plot *"]

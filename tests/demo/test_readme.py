@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def test_api_snippet(page_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_api_snippet_runs_as_printed(page_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # it names pictures of examples/
     text = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

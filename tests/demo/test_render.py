@@ -1,4 +1,4 @@
-"""What the page shows of a result."""
+"""The HTML that the page shows for a result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONFIG = ModelSpec(threshold=0.5, calibration=CALIBRATION, fingerprint="sha256:0
 TAIL = Tail(0.4, 0.02, 0.0, 0.1 / math.log(10), 200)  # ten times fewer every 0.1
 
 
-def test_identification_tells_a_candidate_s_odds(examples: Path) -> None:
+def test_identification_shows_the_odds_of_a_candidate(examples: Path) -> None:
     recognizer = default_recognizer()
     session = SessionGallery(MemoryGallery(recognizer.fingerprint))
     session.enrol("Grace", examples / "grace_hopper.jpg", "g", recognizer)
@@ -76,7 +76,7 @@ def test_thumbnails_keep_the_shape_of_the_crops(examples: Path) -> None:
     assert "width:84px;height:84px" in note
 
 
-def test_an_approximate_search_is_called_one(examples: Path) -> None:
+def test_an_approximate_search_is_labelled(examples: Path) -> None:
     recognizer = default_recognizer()
     gallery = MemoryGallery(recognizer.fingerprint)
     gallery.exact = False  # type: ignore[misc]
@@ -88,7 +88,7 @@ def test_an_approximate_search_is_called_one(examples: Path) -> None:
     assert render.approximate(MemoryGallery(recognizer.fingerprint)) == ""
 
 
-def test_the_limit_rises_with_the_gallery(examples: Path) -> None:
+def test_the_threshold_for_a_name_rises_with_the_gallery(examples: Path) -> None:
     recognizer = default_recognizer()
     session = SessionGallery(MemoryGallery(recognizer.fingerprint))
     for file in ("eileen_collins.jpg", "grace_hopper.jpg"):
@@ -102,7 +102,7 @@ def test_the_limit_rises_with_the_gallery(examples: Path) -> None:
     assert "higher than the 0.50 for one photo" in html
 
 
-def test_one_photo_is_no_large_gallery(examples: Path) -> None:
+def test_a_gallery_of_one_photo_mentions_no_higher_threshold(examples: Path) -> None:
     recognizer = default_recognizer()
     session = SessionGallery(MemoryGallery(recognizer.fingerprint))
     session.enrol("Grace", examples / "grace_hopper.jpg", "g", recognizer)
@@ -123,7 +123,7 @@ def test_wall_points_out_a_copy(examples: Path) -> None:
     assert "Grace: e.jpg is a copy of e.jpg (Eileen)." in html
 
 
-def test_wall_points_out_every_doubt() -> None:
+def test_wall_points_out_doubtful_photos() -> None:
     gallery = MemoryGallery("sha256:x")
     rows = np.eye(512, dtype=np.float32)
     for name, template in (
@@ -173,12 +173,12 @@ def test_identification_boxes_are_in_per_cent_of_the_picture(examples: Path) -> 
     assert f"left:{100 * x0 / photo.size[0]:.2f}%" in html
 
 
-def test_no_face() -> None:
+def test_a_picture_without_a_face_gets_a_note() -> None:
     photo = Photo(np.zeros((9, 9, 3), np.uint8), (9, 9), ())
     assert texts.NO_FACE_HERE in render.photo_note(photo, "first-face")
 
 
-def test_too_many_faces_are_said_once(examples: Path) -> None:
+def test_too_many_faces_are_mentioned_once(examples: Path) -> None:
     recognizer = default_recognizer()
     session = SessionGallery(MemoryGallery(recognizer.fingerprint))
     photo = read_photo(examples / "both.jpg", recognizer)
@@ -193,7 +193,7 @@ def test_too_many_faces_are_said_once(examples: Path) -> None:
     assert "more than 100 faces" not in render.photo_note(photo, "chooser")
 
 
-def test_who_is_in_a_picture_is_one_line(examples: Path) -> None:
+def test_names_summarise_who_is_in_a_picture(examples: Path) -> None:
     recognizer = default_recognizer()
     session = SessionGallery(MemoryGallery(recognizer.fingerprint))
     photo = read_photo(examples / "both.jpg", recognizer)
@@ -210,13 +210,13 @@ def test_who_is_in_a_picture_is_one_line(examples: Path) -> None:
     assert "<h2>Nobody from the gallery</h2><p>2 faces are unknown.</p>" in line(unreached)
 
 
-def test_progress_is_said_once() -> None:
+def test_progress_shows_the_count_and_a_bar() -> None:
     html = render.progress(37, 111)
     assert "37 of 111" in html
     assert '<progress value="37" max="111"' in html
 
 
-def test_what_became_of_photos(examples: Path) -> None:
+def test_enrolment_report_lists_added_failed_and_waiting_photos(examples: Path) -> None:
     faces = default_recognizer().faces(examples / "both.jpg")
     waiting = SeveralFaces(Portrait("Ada", faces[0].face.crop, "both.jpg"), tuple(faces))
     assert "2 added." in render.enrolled(EnrolmentReport(2, seen=2, total=2))

@@ -49,10 +49,10 @@ def expect_faces(page: Page, *labels: str) -> None:
     expect(page.locator("#faces .fh-box")).to_have_text(list(labels))
 
 
-def test_who_is_enrolled_in_one_is_found_in_the_other(
+def test_a_person_enrolled_in_one_replica_is_found_in_the_other(
     browser: Browser, replicas: tuple[AppProcess, AppProcess], examples: Path
 ) -> None:
-    """Both ways, on pages that were open before; and who is removed is found in neither."""
+    """Both ways, on pages that are already open. A removed person is found in neither."""
     first, second = (visit(browser, app) for app in replicas)
     enrol(first, examples / "eileen_collins.jpg", "Eileen")
     upload(second, "probe", examples / "both.jpg")

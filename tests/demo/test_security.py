@@ -1,4 +1,4 @@
-"""What SECURITY.md promises of the page; it names these tests and others."""
+"""Promises of SECURITY.md about the page; SECURITY.md names the tests."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def test_the_page_leaves_no_file_behind(browser: Browser, page_url: str, example
     assert _uploads() - before == set()
 
 
-def test_equal_pictures_are_kept_apart(page_url: str, examples: Path) -> None:
-    """Else the first to be served would remove the other's, and could find out about it."""
+def test_equal_uploads_get_separate_files(page_url: str, examples: Path) -> None:
+    """Otherwise one session would remove the file of another, and could learn of it."""
     first, second = (Path(upload(page_url, examples / "grace_hopper.jpg")) for _ in range(2))
     assert first != second
     first.unlink()
@@ -97,7 +97,7 @@ def app(tmp_path: Path) -> Iterator[AppProcess]:
         yield app.wait()
 
 
-def test_nothing_about_faces_is_logged_and_nothing_left_when_the_app_ends(
+def test_the_app_logs_nothing_about_faces_and_removes_uploads_when_it_ends(
     app: AppProcess, examples: Path, tmp_path: Path
 ) -> None:
     telltale = tmp_path / "telltale_file.jpg"
@@ -110,7 +110,7 @@ def test_nothing_about_faces_is_logged_and_nothing_left_when_the_app_ends(
     )
     with pytest.raises(AppError):
         client.predict(handle_file(bad), handle_file(telltale), "exactly_one", api_name="/verify")
-    waiting = Path(upload(app.url, telltale))  # uploaded, and nothing done with it
+    waiting = Path(upload(app.url, telltale))  # uploaded and never used
     folder = next(p for p in waiting.parents if p.name.startswith("facehub-"))
     assert waiting.is_file()
     assert folder.stat().st_mode & 0o077 == 0
@@ -137,7 +137,7 @@ def test_nothing_about_faces_is_logged_and_nothing_left_when_the_app_ends(
         ("identify", "click", [], texts.NO_PROBE),
     ],
 )
-def test_a_page_whose_session_has_expired_is_told_and_its_names_are_not_logged(
+def test_an_expired_session_gets_a_message_and_its_names_are_not_logged(
     page_url: str,
     capfd: pytest.CaptureFixture[str],
     element: str,
@@ -154,7 +154,9 @@ def test_a_page_whose_session_has_expired_is_told_and_its_names_are_not_logged(
     assert "elltale" not in output + errors
 
 
-def test_an_expired_person_has_no_photos(page_url: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_person_of_an_expired_session_has_no_photos(
+    page_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     number = handler(page_url, "person", "change")
     assert '"choices":[]' in trigger(page_url, number, None, "Telltale", session="expired")
     output, errors = capfd.readouterr()
@@ -166,7 +168,7 @@ def test_a_face_that_is_not_there_is_refused(
 ) -> None:
     for side in ("first", "second"):
         given = picture(upload(page_url, examples / "grace_hopper.jpg"))
-        read = handler(page_url, side, "clear")  # reads what it is given
+        read = handler(page_url, side, "clear")  # this handler also reads a new picture
         assert "One face found" in trigger(page_url, read, None, given, session="faces")
     choose = handler(page_url, "first-face", "input")
     for face in (1, -1, "telltale", [0]):
@@ -183,17 +185,19 @@ def test_a_face_that_is_not_there_is_refused(
         (None, None, "telltale"),
     ],
 )
-def test_what_a_client_sends_is_not_logged(
+def test_values_from_a_client_are_not_logged(
     page_url: str, capfd: pytest.CaptureFixture[str], data: tuple[Any, ...]
 ) -> None:
     assert "event: error" in ask(page_url, "verify", *data)[1]
     output, errors = capfd.readouterr()
     assert "telltale" not in output + errors
-    assert "Traceback (most recent call last)" in errors  # where it was refused
+    assert "Traceback (most recent call last)" in errors  # where the call failed
     assert "Error" in errors
 
 
-def test_an_upload_that_has_been_swept_is_told(page_url: str, examples: Path) -> None:
+def test_a_swept_upload_gives_the_message_for_expired_uploads(
+    page_url: str, examples: Path
+) -> None:
     path = upload(page_url, examples / "grace_hopper.jpg")
     os.utime(path, (0, 0))
     sweep()
@@ -220,7 +224,7 @@ def test_no_file_of_the_server_is_served(page_url: str, path: str) -> None:
     assert where.hostname
     path = path.format(folder=os.environ["GRADIO_TEMP_DIR"])
     connection = http.client.HTTPConnection(where.hostname, where.port)
-    connection.request("GET", f"/gradio_api/file={path}")  # as it is: httpx would resolve ".."
+    connection.request("GET", f"/gradio_api/file={path}")  # unchanged: httpx would resolve ".."
     answer = connection.getresponse()
     assert answer.status in (403, 404)
     assert b"root:" not in answer.read()
@@ -299,7 +303,7 @@ def test_an_expired_session_is_forgotten(serve, browser: Browser, examples: Path
     _enrol(page, "Ada", examples / "grace_hopper.jpg")
     page.set_input_files("#probe input[type=file]", examples / "both.jpg")
     expect(page.locator("#faces .fh-box")).to_have_count(2)
-    _wait(lambda: not server.state_holder.session_data)  # while its page is open
+    _wait(lambda: not server.state_holder.session_data)  # the page is still open
     assert server.state_holder.time_last_used == {}
     expect(page.locator("#wall .fh-person b")).to_have_text(["Ada"])
     page.click("#identify")
@@ -322,7 +326,7 @@ def test_a_session_ends_soon_after_its_page_is_closed(
     page.goto(url)
     _enrol(page, "Ada", examples / "grace_hopper.jpg")
     time.sleep(6)
-    assert server.state_holder.session_data  # the page is open still
+    assert server.state_holder.session_data  # the page is still open
     page.close()
     _wait(lambda: not server.state_holder.session_data)
 
@@ -359,7 +363,7 @@ def test_an_example_does_not_replace_a_shared_gallery(serve, tmp_path: Path) -> 
     assert texts.NOT_REPLACED in answer
 
 
-def test_login(serve) -> None:
+def test_the_page_needs_the_right_password(serve) -> None:
     _, url = serve(Settings(auth=(("ada", "secret"),)))
     assert httpx.get(f"{url}config").status_code == 401
     login = httpx.post(f"{url}login", data={"username": "ada", "password": "wrong"})
@@ -373,7 +377,7 @@ def test_failed_logins_are_slow(serve) -> None:
     _, url = serve(Settings(auth=(("ada", "secret"),)))
     wrong = {"username": "ada", "password": "wrong"}
     started = time.monotonic()
-    with ThreadPoolExecutor(8) as pool:  # at once: all but one are refused unheard
+    with ThreadPoolExecutor(8) as pool:  # at once: the server refuses most without a check
         statuses = list(pool.map(lambda _: httpx.post(f"{url}login", data=wrong), range(8)))
     assert 1 <= time.monotonic() - started < 5
     found = [answer.status_code for answer in statuses]
@@ -384,7 +388,7 @@ def test_failed_logins_are_slow(serve) -> None:
     assert right.status_code == 200
 
 
-def test_a_full_queue_says_so(serve, examples: Path) -> None:
+def test_a_full_queue_refuses_calls_with_a_message(serve, examples: Path) -> None:
     _, url = serve(Settings(queue_size=1, workers=1))
 
     def compare(_: int) -> tuple[int, str]:
@@ -400,4 +404,4 @@ def test_a_full_queue_says_so(serve, examples: Path) -> None:
     assert refused
     assert all('"decision":"same"' in text.replace(" ", "") for text in answered)
     assert all("ueue is full" in text for text in refused)
-    assert compare(0)[0] == 200  # and it goes on
+    assert compare(0)[0] == 200  # the page still works

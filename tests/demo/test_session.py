@@ -1,4 +1,4 @@
-"""The session's gallery and its crops stay in step."""
+"""The gallery of a session and its crops stay consistent."""
 
 import copy
 import shutil
@@ -31,7 +31,7 @@ def test_enrol_keeps_the_crop_of_each_template(session: SessionGallery, examples
     assert all(crop.shape == (112, 96, 3) for crop in session.crops.values())
 
 
-def test_enrol_many_reports_what_failed_and_keeps_the_rest(
+def test_enrol_many_reports_failures_and_adds_the_rest(
     session: SessionGallery, examples: Path, tmp_path: Path
 ) -> None:
     text = tmp_path / "notes.jpg"
@@ -60,7 +60,7 @@ def test_remove_forgets_the_crops(session: SessionGallery, examples: Path) -> No
     assert list(session.crops) == [e.digest for e in session.gallery.examples("Grace")]
 
 
-def test_a_photo_of_two_people_stays_while_one_has_it(
+def test_a_crop_of_two_people_stays_until_both_are_removed(
     session: SessionGallery, examples: Path
 ) -> None:
     for name in ("Eileen", "Colonel"):
@@ -71,7 +71,7 @@ def test_a_photo_of_two_people_stays_while_one_has_it(
     assert session.crops == {}
 
 
-def test_remove_one_photo(session: SessionGallery, examples: Path) -> None:
+def test_removing_one_photo_keeps_the_others(session: SessionGallery, examples: Path) -> None:
     for file in ("eileen_collins.jpg", "eileen_collins_tilted.jpg"):
         session.enrol("Eileen", examples / file, file, default_recognizer())
     first, second = session.gallery.examples("Eileen")
@@ -88,7 +88,7 @@ def test_merge_keeps_all_photos(session: SessionGallery, examples: Path) -> None
     assert list(session.gallery) == ["Eileen"]
 
 
-def test_zip_with_a_folder_per_person(
+def test_zip_enrolment_names_people_by_folder(
     session: SessionGallery, examples: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "people.zip"
@@ -110,7 +110,7 @@ def test_zip_with_a_folder_per_person(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_session_starts_empty_whatever_another_holds(
+def test_a_new_session_starts_with_an_empty_gallery(
     session: SessionGallery, examples: Path
 ) -> None:
     session.enrol("Eileen", examples / "eileen_collins.jpg", "e", default_recognizer())
@@ -129,7 +129,7 @@ def test_a_full_gallery_refuses_more(
     assert list(session.gallery) == ["Eileen"]
 
 
-def test_a_photo_is_removed_by_what_it_is_and_not_by_its_place(
+def test_a_photo_is_removed_by_digest_and_not_by_position(
     session: SessionGallery, examples: Path
 ) -> None:
     for file in ("eileen_collins.jpg", "eileen_collins_tilted.jpg"):
@@ -144,7 +144,7 @@ def test_a_photo_is_removed_by_what_it_is_and_not_by_its_place(
     assert len(session.gallery.examples("Eileen")) == 1
 
 
-def test_who_reads_sees_one_moment(session: SessionGallery, examples: Path) -> None:
+def test_a_reader_sees_one_snapshot_during_changes(session: SessionGallery, examples: Path) -> None:
     session.enrol("Eileen", examples / "eileen_collins.jpg", "e", default_recognizer())
     session.enrol("Grace", examples / "grace_hopper.jpg", "g", default_recognizer())
     now, seen = session.now, []
@@ -158,27 +158,27 @@ def test_who_reads_sees_one_moment(session: SessionGallery, examples: Path) -> N
     assert session.crops == {}
 
 
-def broken(file: Path) -> Gallery:
-    """A shared gallery that can be read but not written."""
+def read_only_gallery(file: Path) -> Gallery:
+    """Return a shared gallery that can be read but not written."""
     gallery = default_recognizer().open_gallery(file)
     gallery._db.execute("PRAGMA query_only = ON")
     return gallery
 
 
-def test_what_cannot_be_kept_is_not_shown_either(
+def test_enrol_into_a_gallery_that_cannot_be_written_fails_and_adds_nothing(
     examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "gallery.db"
-    shared = SessionGallery(broken(file), shared=True)
+    shared = SessionGallery(read_only_gallery(file), shared=True)
     with pytest.raises(GalleryError, match="This server cannot use its gallery") as caught:
         shared.enrol("Eileen", examples / "eileen_collins.jpg", "e", default_recognizer())
-    assert str(tmp_path) not in str(caught.value)  # it is for the host, not for visitors
+    assert str(tmp_path) not in str(caught.value)  # the path is for the host, not for visitors
     assert str(file) in capsys.readouterr().err
     with default_recognizer().open_gallery(file) as kept:
         assert list(kept) == []
 
 
-def test_a_gallery_that_is_too_large_is_not_taken_over(
+def test_a_gallery_that_is_too_large_is_refused(
     session: SessionGallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_PHOTOS", 1)
@@ -207,7 +207,7 @@ def test_the_same_photo_of_a_person_is_added_once(
     assert [e.source for e in session.gallery.examples("Colonel")] == ["eileen_collins.jpg"]
 
 
-def test_a_bad_zip_is_told_and_the_rest_is_added(
+def test_a_bad_zip_is_reported_and_the_rest_is_added(
     session: SessionGallery, examples: Path, tmp_path: Path
 ) -> None:
     bad = tmp_path / f"{'n' * 120}.zip"
@@ -220,7 +220,7 @@ def test_a_bad_zip_is_told_and_the_rest_is_added(
     )
 
 
-def test_more_photos_than_there_is_room_for(
+def test_photos_beyond_the_limit_are_reported_and_not_added(
     session: SessionGallery, examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_PHOTOS", 2)
@@ -232,11 +232,11 @@ def test_more_photos_than_there_is_room_for(
     assert len(session.crops) == session.gallery.n_templates == 2
 
 
-def test_several_photos_that_cannot_be_kept(
+def test_enrol_many_into_a_gallery_that_cannot_be_written_reports_it_once(
     examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "gallery.db"
-    shared = SessionGallery(broken(file), shared=True)
+    shared = SessionGallery(read_only_gallery(file), shared=True)
     files = [str(examples / f"{name}.jpg") for name in ("eileen_collins", "grace_hopper")]
     report = shared.enrol_many("", files, default_recognizer())
     assert report == module.EnrolmentReport(0, 0, [texts.UNAVAILABLE])
@@ -254,7 +254,7 @@ def test_a_picture_inside_a_request_is_enrolled(session: SessionGallery, example
     assert failure.startswith(f"{texts.SNAPSHOT}: This is not a picture")
 
 
-def test_what_is_left_out_of_a_zip_is_told(
+def test_members_left_out_of_a_zip_are_reported(
     session: SessionGallery, examples: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "people.zip"
@@ -279,7 +279,7 @@ def test_what_is_left_out_of_a_zip_is_told(
     )
 
 
-def test_a_zip_without_a_picture_says_what_it_holds(
+def test_a_zip_without_a_picture_is_reported_with_its_members(
     session: SessionGallery, examples: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "camera.zip"
@@ -297,7 +297,7 @@ def test_a_zip_without_a_picture_says_what_it_holds(
 def test_one_name_is_not_given_to_several_people(
     session: SessionGallery, examples: Path, tmp_path: Path
 ) -> None:
-    """A zip or a dropped folder with several folders; those with one are named."""
+    """A name is refused for a zip or a dropped folder with several folders."""
     photo = examples / "grace_hopper.jpg"
     several, one = tmp_path / "several.zip", tmp_path / "one.zip"
     for path, folders in ((several, ("Ada", "Bob")), (one, ("Ada",))):
@@ -314,10 +314,10 @@ def test_one_name_is_not_given_to_several_people(
 
 
 @pytest.mark.parametrize("of", ["folders", "files", "zips", "a zip"])
-def test_odd_names_stay_apart(
+def test_similar_and_odd_names_stay_separate(
     session: SessionGallery, examples: Path, tmp_path: Path, of: str
 ) -> None:
-    """Gradio's path of an upload lacks some of these characters, and the end of long names."""
+    """In the path of an upload, Gradio drops some of these characters and the end of long names."""
     photo = examples / "grace_hopper.jpg"
     names = ["Anna", "Anna!", "Anna#", "Zo\xeb", "\N{WOMAN}\N{ROCKET}", "x" * 100]
     if of == "a zip":
@@ -340,7 +340,7 @@ def test_odd_names_stay_apart(
     assert failure.endswith("A name has at most 100 characters.")
 
 
-def test_a_zip_without_folders_shows_one_person(
+def test_a_zip_without_folders_is_one_person_with_the_name_of_the_zip(
     session: SessionGallery, examples: Path, tmp_path: Path
 ) -> None:
     files = []
@@ -353,7 +353,7 @@ def test_a_zip_without_folders_shows_one_person(
     assert list(session.gallery) == ["Ada", "Bob"]
 
 
-def test_no_more_than_so_many_pictures_are_looked_at(
+def test_a_request_reads_a_limited_number_of_pictures(
     session: SessionGallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploaded, "MAX_TRIED", 3)
@@ -369,7 +369,7 @@ def test_no_more_than_so_many_pictures_are_looked_at(
     assert report.failures[-1] == f"0/3.jpg: {texts.TOO_MANY.format(limit=3)}"
 
 
-def test_a_dropped_folder_names_its_pictures_as_it_is_named(
+def test_pictures_of_a_dropped_folder_get_the_name_of_the_folder(
     session: SessionGallery, examples: Path, tmp_path: Path
 ) -> None:
     folders = ["Anna 1", "Anna 2", "Agent 007", "Photo", "2019", "dr. who-2"]
@@ -387,10 +387,10 @@ def test_a_dropped_folder_names_its_pictures_as_it_is_named(
     assert report.failures[0].startswith("Bob/notes.jpg: This is not a picture")
 
 
-def test_zips_are_bounded(
+def test_a_request_reads_a_limited_number_of_zips(
     session: SessionGallery, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of one request's are open at once."""
+    """All zips of one request are open at the same time."""
     monkeypatch.setattr(uploaded, "MAX_ZIPS", 2)
     files = []
     for number in range(3):
@@ -402,14 +402,14 @@ def test_zips_are_bounded(
     assert report.failures == [f"2.zip: {texts.TOO_MANY_ZIPS.format(limit=2)}"]
 
 
-def test_nothing_is_computed_for_a_gallery_that_is_full(
+def test_no_face_is_searched_for_a_full_gallery(
     session: SessionGallery, examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recognizer = default_recognizer()
     files = [str(examples / "grace_hopper.jpg"), str(examples / "eileen_collins.jpg")]
     session.enrol_many("", files[:1], recognizer)
     monkeypatch.setattr(module, "MAX_PHOTOS", 1)
-    monkeypatch.setattr(type(recognizer), "_find", None)  # looking at a picture would fail
+    monkeypatch.setattr(type(recognizer), "_find", None)  # a search for faces would fail
     report = session.enrol_many("", files, recognizer)
     assert report.added == 0
     assert all("at most 1 photos" in failure for failure in report.failures)

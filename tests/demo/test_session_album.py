@@ -20,7 +20,7 @@ FILES = ("eileen_collins.jpg", "eileen_collins_tilted.jpg", "both.jpg")
 
 @pytest.fixture(scope="module")
 def album(examples: Path) -> SessionAlbum:
-    """Collins thrice, and Hopper once."""
+    """Three faces of Collins, and one of Hopper."""
     return SessionAlbum.read([str(examples / name) for name in FILES], default_recognizer())
 
 
@@ -28,15 +28,15 @@ def photos(album: SessionAlbum) -> list[list[str]]:
     return [[album.faces[place].photo for place in group] for group in album.groups.values()]
 
 
-def test_read(album: SessionAlbum) -> None:
+def test_read_groups_the_faces_of_each_person(album: SessionAlbum) -> None:
     assert photos(album) == [list(FILES), ["both.jpg"]]
     assert list(album.groups) == [0, 3]
     assert (album.photos, album.names, album.failures) == (3, {}, ())
     assert album.fingerprint == default_recognizer().fingerprint
 
 
-def test_zips_and_folders_and_what_failed(examples: Path, tmp_path: Path) -> None:
-    """Pictures of one name in two folders are two pictures."""
+def test_read_takes_zips_and_folders_and_reports_failures(examples: Path, tmp_path: Path) -> None:
+    """Two pictures with the same name stay separate."""
     archive = tmp_path / "holiday.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.write(examples / "eileen_collins.jpg", "one/1.jpg")
@@ -53,8 +53,8 @@ def test_zips_and_folders_and_what_failed(examples: Path, tmp_path: Path) -> Non
     assert left_out.endswith("suffix: one/2.CR2.")
 
 
-def test_stopped_while_it_is_read(examples: Path) -> None:
-    """What was found is grouped, and the rest is told of."""
+def test_stopped_read_groups_the_faces_found_so_far(examples: Path) -> None:
+    """The album reports how many photos were read."""
     files = [str(examples / name) for name in FILES]
     seen: list[int] = []
     for progress in SessionAlbum.read_each(files, default_recognizer(), lambda: len(seen) == 3):
@@ -66,13 +66,15 @@ def test_stopped_while_it_is_read(examples: Path) -> None:
     assert progress.album.failures == ("Stopped after 2 of 3 photos.",)
 
 
-def test_no_face(tmp_path: Path) -> None:
+def test_read_without_a_valid_photo_gives_an_empty_album(tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_text("no picture")
     found = SessionAlbum.read([str(tmp_path / "bad.jpg")], default_recognizer())
     assert (found.faces, found.groups, len(found.failures)) == ((), {}, 1)
 
 
-def test_an_album_is_bounded(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_album_holds_a_limited_number_of_faces(
+    examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MAX_FACES", 1)
     files = [str(examples / name) for name in ("both.jpg", "grace_hopper.jpg")]
     found = SessionAlbum.read(files, default_recognizer())
@@ -80,17 +82,17 @@ def test_an_album_is_bounded(examples: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found.failures[0].startswith("An album holds at most 1 faces here")
 
 
-def test_uncalibrated_weights(examples: Path) -> None:
+def test_read_with_uncalibrated_weights_is_refused(examples: Path) -> None:
     recognizer = default_recognizer()
     recognizer = replace(recognizer, spec=replace(recognizer.spec, threshold=None))
     with pytest.raises(AlbumError, match="not calibrated"):
         SessionAlbum.read([str(examples / FILES[0])], recognizer)
 
 
-def test_name(album: SessionAlbum) -> None:
+def test_a_group_gets_a_name_that_no_other_group_has(album: SessionAlbum) -> None:
     named = album.named(0, " Eileen  Collins ")
     assert named.names == {0: "Eileen Collins"}
-    assert album.names == {}  # it never changes
+    assert album.names == {}  # the original is unchanged
     assert named.named(0, "Colonel").names == {0: "Colonel"}
     assert named.named(0, "Eileen Collins").names == named.names
     with pytest.raises(AlbumError, match="already a group named Eileen Collins"):
@@ -101,7 +103,7 @@ def test_name(album: SessionAlbum) -> None:
         album.named(1, "Ada")
 
 
-def test_merge(album: SessionAlbum) -> None:
+def test_merged_groups_keep_one_name_and_invalid_choices_are_refused(album: SessionAlbum) -> None:
     merged = album.named(3, "Grace").merged([3, 0])
     assert merged.groups == {0: (0, 1, 2, 3)}
     assert merged.names == {0: "Grace"}
@@ -112,7 +114,7 @@ def test_merge(album: SessionAlbum) -> None:
             album.merged(chosen)
 
 
-def test_result(album: SessionAlbum) -> None:
+def test_to_album_keeps_names_photos_and_boxes(album: SessionAlbum) -> None:
     result = album.named(3, "Grace").to_album()
     assert [group.name for group in result.groups] == [None, "Grace"]
     assert [[face.photo for face in group.faces] for group in result.groups] == photos(album)

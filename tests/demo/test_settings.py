@@ -38,12 +38,12 @@ CONFIG = ModelSpec(
 )
 
 
-def test_defaults() -> None:
+def test_an_empty_environment_gives_the_default_settings() -> None:
     assert Settings.from_environment({}) == Settings()
     assert Settings().apply(CONFIG) is CONFIG
 
 
-def test_all_variables() -> None:
+def test_every_variable_is_read() -> None:
     found = Settings.from_environment(
         {
             "FACEHUB_THRESHOLD": "0.4",
@@ -69,15 +69,15 @@ def test_all_variables() -> None:
 @pytest.mark.parametrize(
     ("fmr", "threshold"), [("0.01", 0.5), ("0.001", 0.75), ("1e-4", 1.0)], ids=str
 )
-def test_threshold_for_an_fmr(fmr: str, threshold: float) -> None:
+def test_an_fmr_gives_the_threshold_of_the_calibration(fmr: str, threshold: float) -> None:
     # The logarithm is interpolated: 1e-3 is halfway between 1e-2 at 0.5 and 1e-4 at 1.
     config = Settings.from_environment({"FACEHUB_FMR": fmr}).apply(CONFIG)
     assert config.threshold == pytest.approx(threshold)
 
 
 @pytest.mark.parametrize("threshold", ["-1", "0.2", "1"])
-def test_a_threshold_given_by_hand_is_the_one_applied(threshold: str) -> None:
-    """Not so the one for an FMR: it rises with the number of comparisons."""
+def test_a_threshold_setting_does_not_rise_with_comparisons(threshold: str) -> None:
+    """The threshold for an FMR setting rises with the number of comparisons."""
     spec = Settings.from_environment({"FACEHUB_THRESHOLD": threshold}).apply(CONFIG)
     assert [spec.threshold_for(n) for n in (1, 10, 1000)] == [float(threshold)] * 3
     spec = Settings.from_environment({"FACEHUB_FMR": "0.01"}).apply(CONFIG)
@@ -85,7 +85,7 @@ def test_a_threshold_given_by_hand_is_the_one_applied(threshold: str) -> None:
     assert spec.threshold_for(100) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_issues_that_are_refused() -> None:
+def test_reject_setting_takes_known_quality_issues_only() -> None:
     settings = Settings.from_environment({"FACEHUB_REJECT": "covered_eyes, too_dark,"})
     assert settings.reject == {QualityIssue.COVERED_EYES, QualityIssue.TOO_DARK}
     with pytest.raises(SettingsError, match="FACEHUB_REJECT: 'beard' is not a valid QualityIssue"):
@@ -106,18 +106,20 @@ def test_issues_that_are_refused() -> None:
         ({"FACEHUB_AUTH": "ada"}, "FACEHUB_AUTH must be user:password"),
     ],
 )
-def test_bad_values(environment: dict[str, str], message: str) -> None:
+def test_bad_values_raise_an_error_that_names_the_variable(
+    environment: dict[str, str], message: str
+) -> None:
     with pytest.raises(SettingsError, match=message):
         Settings.from_environment(environment)
 
 
-def test_an_fmr_that_the_calibration_does_not_reach() -> None:
+def test_an_fmr_beyond_the_calibration_is_refused() -> None:
     with pytest.raises(SettingsError, match="does not reach FACEHUB_FMR=1e-05"):
         Settings(fmr=1e-5).apply(CONFIG)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -1, 2])
-def test_settings_that_are_no_numbers(bad: float) -> None:
+def test_numbers_out_of_range_are_refused(bad: float) -> None:
     with pytest.raises(SettingsError, match="does not reach"):
         Settings(fmr=bad).apply(CONFIG)
     if not -1 <= bad <= 1:
@@ -125,7 +127,7 @@ def test_settings_that_are_no_numbers(bad: float) -> None:
             Settings(threshold=bad).apply(CONFIG)
 
 
-def test_an_fmr_that_only_the_tail_reaches() -> None:
+def test_an_fmr_beyond_the_curve_uses_the_tail() -> None:
     tail = Tail(0.5, 0.01, 0.0, 0.1 / math.log(10), 100)
     spec = replace(CONFIG, calibration=replace(CONFIG.calibration, tail=tail))
     assert Settings(fmr=1e-5).apply(spec).threshold == pytest.approx(0.8)
@@ -172,7 +174,7 @@ def test_a_gallery_on_disk_is_shared_and_kept(tmp_path: Path, examples: Path) ->
 
 
 @pytest.mark.parametrize("setting", [{"threshold": 0.9}, {"fmr": 0.01}])
-def test_a_threshold_is_of_the_page_and_not_of_the_library(
+def test_threshold_settings_do_not_change_the_library(
     setting: dict[str, float], examples: Path
 ) -> None:
     recognizer = default_recognizer()
@@ -185,7 +187,9 @@ def test_a_threshold_is_of_the_page_and_not_of_the_library(
     assert result.threshold == before.threshold
 
 
-def test_a_page_refuses_what_its_host_rejects(serve, examples: Path, tmp_path: Path) -> None:
+def test_a_page_refuses_faces_with_issues_that_the_host_rejects(
+    serve, examples: Path, tmp_path: Path
+) -> None:
     dark = tmp_path / "dark.png"
     Image.fromarray((load_image(examples / "eileen_collins.jpg") * 0.2).astype("uint8")).save(dark)
     _, url = serve(Settings(reject=frozenset({QualityIssue.TOO_DARK})))
@@ -200,7 +204,7 @@ def test_a_page_refuses_what_its_host_rejects(serve, examples: Path, tmp_path: P
         assert "The face is very dark" in report.failures[0]
 
 
-def test_a_page_warns_of_what_it_enrols(examples: Path, tmp_path: Path) -> None:
+def test_enrolment_of_a_dark_photo_gives_a_warning(examples: Path, tmp_path: Path) -> None:
     dark = tmp_path / "dark.png"
     Image.fromarray((load_image(examples / "eileen_collins.jpg") * 0.2).astype("uint8")).save(dark)
     session = SessionGallery(default_recognizer().empty_gallery())
@@ -219,7 +223,7 @@ def test_a_page_decides_by_its_own_threshold(serve, examples: Path) -> None:
     assert '"decision": "uncertain"' in text
 
 
-def test_a_gallery_of_other_weights_is_told_at_the_start(
+def test_the_page_does_not_start_with_a_gallery_of_other_weights(
     tmp_path: Path, old_weights: tuple[Path, str]
 ) -> None:
     file = str(tmp_path / "gallery.db")
@@ -230,7 +234,7 @@ def test_a_gallery_of_other_weights_is_told_at_the_start(
         build(default_recognizer(), Settings(gallery=str(tmp_path / "people.safetensors")))
 
 
-def test_a_gallery_file_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
+def test_the_page_does_not_start_with_an_unusable_gallery_file(tmp_path: Path) -> None:
     file = tmp_path / "gallery.db"
     file.write_bytes(b"no gallery")
     recognizer = default_recognizer()

@@ -1,4 +1,4 @@
-"""What the page says of a verification."""
+"""The text that the page shows for a verification."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_verdict_comes_before_the_crops(examples: Path) -> None:
 
 
 @pytest.mark.parametrize(("similarity", "left"), [(0.4, "50.0"), (-0.9, "0.0"), (1.0, "100.0")])
-def test_score_bar_positions(similarity: float, left: str) -> None:
+def test_score_bar_marks_the_similarity(similarity: float, left: str) -> None:
     # The bar runs from -0.2 to 1: 0.4 lies at (0.4 + 0.2) / 1.2 = 50 %.
     html = verdict.verification(result(Decision.DIFFERENT, similarity), CONFIG)
     assert f'fh-mark" style="left:{float(left):g}' in html.replace(f"{left}%", f"{float(left):g}%")
@@ -88,7 +88,7 @@ def test_different_people_says_how_many_pairs_of_one_person_score_this_low(
     assert "20% of pairs of one person miss the threshold" in html  # 0.5: 0.1 + 0.4 / 4
 
 
-def test_uncertain_says_both() -> None:
+def test_uncertain_shows_the_odds_of_both_kinds_of_pairs() -> None:
     html = verdict.verification(result(Decision.UNCERTAIN, 0.4), CONFIG)
     assert "1 in 50 pairs of strangers score this high" in html
     assert "1 in 10 pairs of one person score this low" in html
@@ -110,7 +110,7 @@ def test_uncertain_says_both() -> None:
         ),
     ],
 )
-def test_an_extrapolated_rate_is_called_one(similarity: float, sentence: str) -> None:
+def test_an_extrapolated_rate_is_marked(similarity: float, sentence: str) -> None:
     config = dataclasses.replace(CONFIG, calibration=dataclasses.replace(CALIBRATION, tail=TAIL))
     assert verdict.odds(result(Decision.SAME, similarity), config) == sentence
 
@@ -131,7 +131,7 @@ def test_without_a_threshold_the_similarity_is_shown_and_nothing_decided() -> No
     found = VerificationResult(Decision.UNCALIBRATED, 0.4, None, 0.05)
     html = verdict.verification(found, UNCALIBRATED)
     assert "fh-uncalibrated" in html
-    assert "fh-uncalibrated" not in render.CSS  # neutral
+    assert "fh-uncalibrated" not in render.CSS  # no colour of its own
     assert "<h2>No decision</h2>" in html
     assert "These weights are not calibrated" in html
     assert '<div class="fh-score">similarity 0.40</div>' in html
@@ -152,7 +152,7 @@ def test_cannot_tell_gives_the_reason_and_what_helps_and_no_figure() -> None:
     assert not any(character.isdigit() for character in html.replace("h2", ""))
 
 
-def test_several_faces_are_advised_of_as_the_page_can_choose(examples: Path) -> None:
+def test_advice_to_choose_another_face_is_shown_once(examples: Path) -> None:
     (face,) = default_recognizer().faces(examples / "grace_hopper.jpg")
     one = dataclasses.replace(face, issues=(QualityIssue.SEVERAL_FACES,))
     found = VerificationResult(Decision.SAME, 1.0, 0.5, 0.05, one, one)

@@ -43,7 +43,7 @@ def test_pictures_are_compared_once_both_are_there(
     assert controller.compare(pair) is None
 
 
-def test_an_upload_that_expired_is_told_in_its_place(
+def test_an_expired_upload_gives_a_message_at_its_picture(
     controller: VerifyController, pair: Pair
 ) -> None:
     controller.read(pair, "first", BrokenUpload(texts.EXPIRED))
@@ -83,7 +83,7 @@ def test_a_face_that_is_not_there_is_refused(
         controller.choose(pair, "second", 0)
 
 
-def test_a_picture_that_cannot_be_used_says_why_and_leaves_the_other(
+def test_an_unusable_picture_gives_the_reason_and_keeps_the_other(
     controller: VerifyController, pair: Pair, examples: Path, tmp_path: Path
 ) -> None:
     text = tmp_path / "text.jpg"
@@ -97,7 +97,7 @@ def test_a_picture_that_cannot_be_used_says_why_and_leaves_the_other(
     assert controller.compare(pair) is not None
 
 
-def test_a_picture_without_a_face_cannot_be_told(
+def test_a_picture_without_a_face_gives_cannot_tell(
     controller: VerifyController, pair: Pair, examples: Path
 ) -> None:
     controller.read(pair, "first", np.zeros((64, 64, 3), np.uint8))
@@ -109,7 +109,7 @@ def test_a_picture_without_a_face_cannot_be_told(
     assert result.reason.startswith("In the first picture: No face was found.")
 
 
-def test_an_earlier_picture_that_is_read_late_is_dropped(
+def test_a_picture_read_late_does_not_replace_a_newer_one(
     controller: VerifyController, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos = {name: Photo(np.zeros((1, 1, 3), np.uint8), (1, 1), ()) for name in ("slow", "quick")}
@@ -133,7 +133,7 @@ def test_an_earlier_picture_that_is_read_late_is_dropped(
     assert pair.sides["first"].photo is photos["quick"]
 
 
-def test_a_face_that_the_host_rejects(
+def test_a_face_with_an_issue_that_the_host_rejects_is_refused(
     controller: VerifyController, pair: Pair, examples: Path
 ) -> None:
     strict = VerifyController(controller.recognizer, examples, [QualityIssue.SEVERAL_FACES])
@@ -143,7 +143,9 @@ def test_a_face_that_the_host_rejects(
         strict.compare(pair)
 
 
-def test_examples_clear_and_a_session_of_its_own(controller: VerifyController, pair: Pair) -> None:
+def test_examples_fill_the_pair_of_one_session_and_clear_empties_it(
+    controller: VerifyController, pair: Pair
+) -> None:
     expected = {
         texts.EXAMPLE_SAME: Decision.SAME,
         texts.EXAMPLE_DIFFERENT: Decision.DIFFERENT,

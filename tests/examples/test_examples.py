@@ -27,7 +27,7 @@ Run = Callable[..., int | None]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a script's `main` with arguments."""
+    """Run the `main` of a script with arguments."""
 
     def run(name: str, *arguments: object) -> int | None:
         monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
@@ -48,7 +48,7 @@ def _script(name: str) -> ModuleType:
 
 @pytest.fixture
 def people(tmp_path: Path, recognizer: FaceRecognizer) -> Path:
-    """A gallery of two, one of whom has two photos that count as copies."""
+    """A gallery of two people; two photos of one of them count as copies."""
     path = tmp_path / "people.db"
     with recognizer.open_gallery(path) as gallery:
         for name, photo in (("Eileen", EILEEN), ("Eileen", TILTED), ("Grace", GRACE)):
@@ -63,7 +63,7 @@ def test_every_script_is_tested() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "selfie", "code", "said"),
+    ("document", "selfie", "code", "text"),
     [
         (EILEEN, TILTED, 0, "same"),
         (EILEEN, GRACE, 1, "different"),
@@ -71,16 +71,16 @@ def test_every_script_is_tested() -> None:
         (EILEEN, EXAMPLES / "README.md", 4, "cannot be used"),
     ],
 )
-def test_passport(
+def test_passport_prints_the_decision_or_the_problem(
     run: Run,
     capsys: pytest.CaptureFixture[str],
     document: Path,
     selfie: Path,
     code: int,
-    said: str,
+    text: str,
 ) -> None:
     assert run("passport", document, selfie) == code
-    assert said in capsys.readouterr().out
+    assert text in capsys.readouterr().out
 
 
 def test_passport_refuses_a_blurred_photo(
@@ -92,7 +92,9 @@ def test_passport_refuses_a_blurred_photo(
     assert "Take another photo" in capsys.readouterr().out
 
 
-def test_holiday_album(run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_holiday_album_links_the_photos_of_each_person(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "photos" / "day 1").mkdir(parents=True)
     for photo in (EILEEN, TILTED, GRACE):
         shutil.copy(photo, tmp_path / "photos" / "day 1")
@@ -111,7 +113,7 @@ def test_holiday_album(run: Run, capsys: pytest.CaptureFixture[str], tmp_path: P
     assert "broken.jpg: " in capsys.readouterr().out
 
 
-def test_door_camera(
+def test_door_camera_prints_a_visitor_once(
     run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path, people: Path
 ) -> None:
     """Grace is at the door from second 1 to 3; nobody is there before."""
@@ -128,12 +130,12 @@ def test_door_camera(
     assert 1.3 <= float(line.split()[0]) <= 1.8  # the third frame that shows her
 
 
-def test_door_camera_without_a_camera(run: Run, people: Path) -> None:
+def test_door_camera_exits_if_the_source_cannot_be_opened(run: Run, people: Path) -> None:
     with pytest.raises(SystemExit, match="cannot be opened"):
         run("door_camera", people, "nowhere.mp4")
 
 
-def test_deduplicate_gallery(
+def test_deduplicate_gallery_removes_copies_only_with_remove(
     run: Run, capsys: pytest.CaptureFixture[str], people: Path, recognizer: FaceRecognizer
 ) -> None:
     run("deduplicate_gallery", people)
@@ -147,7 +149,7 @@ def test_deduplicate_gallery(
     assert capsys.readouterr().out.endswith("Nothing is doubtful.\n")
 
 
-def test_calibrate_own_faces(
+def test_calibrate_own_faces_prints_threshold_and_error_rates(
     run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path, recognizer: FaceRecognizer
 ) -> None:
     for name, photos in {"Eileen": (EILEEN, TILTED), "Grace": (GRACE,)}.items():
@@ -163,7 +165,7 @@ def test_calibrate_own_faces(
     assert f"threshold {least:.3f}: FMR 0.5, FNMR 0\n" in out
 
 
-def test_own_network(
+def test_own_network_compares_two_faces(
     run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path, sface: Path
 ) -> None:
     network = next(sface.glob("*.onnx"))
@@ -173,7 +175,7 @@ def test_own_network(
     assert float(out.split()[-1]) > 0.9
 
 
-def test_roc_notebook(
+def test_roc_notebook_prints_error_rates(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for name, photos in {"Eileen": (EILEEN, TILTED), "Grace": (GRACE,)}.items():
@@ -186,7 +188,7 @@ def test_roc_notebook(
     scope: dict[str, object] = {}
     for cell in json.loads((EXAMPLES / "roc.ipynb").read_text())["cells"]:
         if cell["cell_type"] == "code":
-            assert not cell["outputs"]  # no face, no path of somebody's machine
+            assert not cell["outputs"]  # outputs could hold faces or local paths
             exec("".join(cell["source"]), scope)
     out = capsys.readouterr().out
     assert "3 faces of 2 people" in out

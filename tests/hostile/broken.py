@@ -1,4 +1,4 @@
-"""Files that are damaged, lie about themselves or are no pictures."""
+"""Files that are damaged, claim false sizes, or are not pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png_of(width: int, height: int, content: bytes = b"", *extra: bytes, depth: int = 8) -> bytes:
-    """A grey PNG whose header says `width` x `height`, whatever its content."""
+    """A grey PNG whose header claims `width` x `height`, whatever its content."""
     header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
     return b"".join(
         [

@@ -1,7 +1,7 @@
-"""What a hostile or odd input is, and what facehub must make of it.
+"""Cases of hostile or odd inputs, with the result that facehub must give.
 
-A case's `expected` is FACE, FACES, NONE or ANY (no error, whatever is found), or a part of the
-message of the error that it must raise.
+The `expected` of a case is FACE, FACES, NONE, ANY (no error, and any number of faces), or a part of
+the message of the expected error.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ OUTCOMES = (FACE, FACES, NONE, ANY)
 DAMAGED = "damaged or incomplete"
 NO_PICTURE = "not a picture in a supported format"
 NO_GALLERY = "damaged or not a facehub gallery"
-LIMIT_BYTES = 2_000_000_000  # resident, at the peak
+LIMIT_BYTES = 2_000_000_000  # peak resident memory
 
 
 @dataclass(frozen=True)
 class Case:
-    """A picture file, or something in its place.
+    """A picture file, or something else at its path.
 
     Attributes:
         name: unique, for test ids.
         file: file name.
-        content: makes the bytes, or None where `place` does all.
-        expected: see the module.
-        place: puts something else than a regular file at a path; such a case cannot be uploaded.
-        browser: the name can be given to a browser, and it does not refuse the type by itself.
+        content: makes the bytes; None if `place` makes the file.
+        expected: see the docstring of the module.
+        place: puts something other than a regular file at a path; such a case cannot be uploaded.
+        browser: whether a browser accepts the name and the type of the file.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Case:
         return self.expected not in OUTCOMES
 
     def write(self, folder: Path) -> Path:
-        """Make it in `folder`, which may hold other cases; returns its path."""
+        """Write the case to `folder`, which may hold other cases, and return its path."""
         own = folder / self.name.replace(" ", "_")
         own.mkdir(exist_ok=True)
         path = own / self.file
@@ -66,9 +66,9 @@ class ZipCase:
     Attributes:
         name: unique, for test ids.
         content: makes the bytes.
-        people: who is enrolled, in order.
-        failures: parts of messages, each of which some message must hold.
-        n_failures: how many messages there are; None for one per part.
+        people: names of the enrolled people, in order.
+        failures: texts, each of which must be a part of some message.
+        n_failures: number of messages; None for one per text in `failures`.
     """
 
     name: str
@@ -78,7 +78,7 @@ class ZipCase:
     n_failures: int | None = None
 
     def write(self, folder: Path) -> Path:
-        """Make it in `folder`."""
+        """Write the zip to `folder`, and return its path."""
         path = folder / f"{self.name.replace(' ', '_')}.zip"
         path.write_bytes(self.content())
         return path
@@ -90,10 +90,10 @@ class GalleryCase:
 
     Attributes:
         name: unique, for test ids.
-        content: makes the bytes for a fingerprint.
-        expected: a part of the error's message, or None for a gallery that is sound.
-        people: names in a sound one.
-        usable: whether a sound one fits the weights that ship.
+        content: makes the bytes, given the fingerprint of the weights.
+        expected: a part of the message of the error, or None for a valid gallery.
+        people: names in a valid gallery.
+        usable: whether a valid gallery fits the weights that ship.
     """
 
     name: str
@@ -103,7 +103,7 @@ class GalleryCase:
     usable: bool = True
 
     def write(self, folder: Path, fingerprint: str) -> Path:
-        """Make it in `folder`."""
+        """Write the gallery to `folder`, and return its path."""
         path = folder / f"{self.name.replace(' ', '_')}.safetensors"
         path.write_bytes(self.content(fingerprint))
         return path
@@ -111,11 +111,11 @@ class GalleryCase:
 
 @contextmanager
 def limits(seconds: float, memory: int) -> Iterator[Cost]:
-    """Fail where the body takes more of either than one input may.
+    """Fail if the body takes more processor time or memory than one input may.
 
     Args:
         seconds: processor time of this process and of those that it waits for.
-        memory: bytes that the resident memory may grow by at its peak, where Linux says it.
+        memory: bytes by which peak resident memory may grow; checked on Linux only.
     """
     cost = Cost()
     before, start = _resident(reset=True), _processor_time()
@@ -127,7 +127,7 @@ def limits(seconds: float, memory: int) -> Iterator[Cost]:
 
 @dataclass
 class Cost:
-    """What an input took; zero until it is done."""
+    """Processor time and memory that an input took; zero until it is done."""
 
     seconds: float = 0.0
     memory: int = 0
@@ -139,7 +139,7 @@ def _processor_time() -> float:
 
 
 def _resident(*, reset: bool = False) -> int:
-    """The peak of this process's resident memory since it was last reset."""
+    """Return the peak resident memory of this process since the last reset, 0 if unknown."""
     status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     if not status.exists():
         return 0
@@ -152,7 +152,7 @@ def _resident(*, reset: bool = False) -> int:
 
 @contextmanager
 def time_limit(seconds: int) -> Iterator[None]:
-    """Raise `TimeoutError` in the main thread where the body takes longer, a system call too."""
+    """Raise `TimeoutError` in the main thread if the body takes longer, even in a system call."""
 
     def stop(*_: object) -> None:
         raise TimeoutError(f"took more than {seconds} s")

@@ -1,4 +1,4 @@
-"""What the library and the command are given."""
+"""The corpus and the limits for tests of the library and of the command."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.hostile.pictures import CASES
 
 @pytest.fixture(autouse=True)
 def within_limits(request: pytest.FixtureRequest) -> Iterator[None]:
-    """One input takes no 10 seconds of a processor and no 2 GB, and nothing hangs."""
+    """Fail a test over 60 s, and an input over 10 s of processor time or 2 GB of memory."""
     if "case" in request.fixturenames:
-        request.getfixturevalue("recognizer")  # what it loads is not the input's
+        request.getfixturevalue("recognizer")  # load the weights before measuring
         request.getfixturevalue("corpus")
         with time_limit(60), limits(10, LIMIT_BYTES):
             yield

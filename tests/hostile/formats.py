@@ -1,4 +1,4 @@
-"""Every format in every state: sound, cut off, changed, of no size; and pictures that are bombs."""
+"""Cases of every format: valid, cut off, changed, tiny; and of decompression bombs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HAS_HEIC = HEIC in READ
 
 @functools.cache
 def sound(kind: str) -> bytes:
-    """The face; a header alone where HEIC cannot be made."""
+    """The face in a format; only a header of HEIC if this machine cannot write HEIC."""
     if kind == "HEIC":
         return heic() if HAS_HEIC else b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(3000)
     return encode(
@@ -44,7 +44,7 @@ KINDS = {
     "HEIC": "heic",
 }
 CUTS = (0.1, 0.3, 0.5, 0.7, 0.9)
-FLIPS = {  # what comes of bits that are turned over, from a place on
+FLIPS = {  # expected result of flipped bits, by the share of the file before them
     "JPEG": {0.5: ANY, 0.7: DAMAGED},
     "PNG": {0.5: DAMAGED, 0.7: DAMAGED},
     "WEBP": {0.5: ANY, 0.7: ANY},
@@ -56,8 +56,8 @@ FLIPS = {  # what comes of bits that are turned over, from a place on
 
 def _states(kind: str, suffix: str) -> list[Case]:
     name = f"{kind.lower()} as {suffix}"
-    usual = kind != "HEIC" or HAS_HEIC
-    damaged, whole, nothing = (DAMAGED, FACE, NONE) if usual else (MISSING,) * 3
+    can_write = kind != "HEIC" or HAS_HEIC
+    damaged, whole, nothing = (DAMAGED, FACE, NONE) if can_write else (MISSING,) * 3
     cases = [
         Case(
             f"{name} cut at {share}", f"cut.{suffix}", lambda s=share: cut(sound(kind), s), damaged
@@ -66,7 +66,12 @@ def _states(kind: str, suffix: str) -> list[Case]:
     ]
     cases += [
         Case(f"{name} of 16 bytes", f"cut.{suffix}", lambda: sound(kind)[:16], damaged),
-        Case(f"{name} and more", f"face.{suffix}", lambda: sound(kind) + b"\xff\xd9x" * 999, whole),
+        Case(
+            f"{name} with more bytes after it",
+            f"face.{suffix}",
+            lambda: sound(kind) + b"\xff\xd9x" * 999,
+            whole,
+        ),
         Case(f"{name} in upper case", f"FACE.{suffix.upper()}", lambda: sound(kind), whole),
         Case(f"{name} named png", "face.png", lambda: sound(kind), whole),
         Case(
@@ -76,7 +81,7 @@ def _states(kind: str, suffix: str) -> list[Case]:
             "not a picture in a supported format",
         ),
     ]
-    if usual:
+    if can_write:
         cases += [
             Case(f"{name} 1 x 1", f"dot.{suffix}", lambda: _of_size(kind, 1, 1), nothing),
             Case(f"{name} 2 x 900", f"line.{suffix}", lambda: _of_size(kind, 2, 900), nothing),
@@ -144,7 +149,7 @@ FORMATS = [
         lambda: encode(face().convert("1"), "TIFF", compression="group4"),
         "Supported TIFF compressions",
     ),
-    # much work in little
+    # small files that cost much work
     _bomb("jpeg of 100 scans", "jpg", lambda: bombs.jpeg_scans(100), ANY),
     _bomb("jpeg of 101 scans", "jpg", lambda: bombs.jpeg_scans(101), TOO_MANY),
     _bomb("jpeg of 1500 scans", "jpg", lambda: bombs.jpeg_scans(1500), TOO_MANY),
@@ -153,7 +158,7 @@ FORMATS = [
     _bomb("mpo of 1500 scans", "jpg", lambda: bombs.mpo_scans(1500), TOO_MANY),
     _bomb("jpeg of comments", "jpg", lambda: bombs.jpeg_before(b"\xff\xfe\0\2" * 10**6), TOO_MANY),
     _bomb(
-        "jpeg of rubbish",
+        "jpeg of stray bytes",
         "jpg",
         lambda: bombs.jpeg_before(bombs.jpeg_segment(0xFE) + bytes(10**7)),
         FACE,
@@ -229,9 +234,16 @@ FORMATS = [
         "webp of chunks", "webp", lambda: bombs.webp_with(*[(b"JUNK", b"")] * 10**5, flags=0), FACE
     ),
     _bomb("avif of tags", "avif", bombs.avif_exif_bomb, FACE),
-    _bomb("avif told small", "avif", lambda: bombs.avif_claiming(100, 100), ANY),
-    _bomb("avif told large", "avif", lambda: bombs.avif_claiming(9000, 9000), "9000 x 9000 pixels"),
-    _bomb("avif told huge", "avif", lambda: bombs.avif_claiming(60_000, 60_000), DAMAGED),
+    _bomb("avif claims 100 x 100", "avif", lambda: bombs.avif_claiming(100, 100), ANY),
+    _bomb(
+        "avif claims 9000 x 9000",
+        "avif",
+        lambda: bombs.avif_claiming(9000, 9000),
+        "9000 x 9000 pixels",
+    ),
+    _bomb(
+        "avif claims 60000 x 60000", "avif", lambda: bombs.avif_claiming(60_000, 60_000), DAMAGED
+    ),
 ]
 
 

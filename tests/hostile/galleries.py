@@ -1,4 +1,4 @@
-"""Gallery files."""
+"""Cases of gallery files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _gallery(
     people: str | None = None,
     **changes: str | None,
 ) -> bytes:
-    """A gallery file, with whatever the arguments put in place of what is right."""
+    """A gallery file; the arguments replace its valid parts."""
     if people is None:
         people = json.dumps([{"name": name, "sources": ["photo.jpg"]} for name in names])
     if templates is None:
@@ -43,7 +43,7 @@ def _raw(header: bytes, rest: bytes = b"") -> bytes:
     return struct.pack("<Q", len(header)) + header + rest
 
 
-def _with(fingerprint: str, row: object) -> bytes:
+def _with_row(fingerprint: str, row: object) -> bytes:
     templates = _templates(2)
     templates[1] = row
     return _gallery(fingerprint, ("Ada", "Bob"), templates)
@@ -91,10 +91,10 @@ GALLERIES = [
         lambda f: _gallery("<img src=x onerror=window.hacked=1>"),
         "made with other weights",
     ),
-    GalleryCase("not a number", lambda f: _with(f, np.nan)),
-    GalleryCase("infinite", lambda f: _with(f, np.inf)),
-    GalleryCase("not of length 1", lambda f: _with(f, 1.0)),
-    GalleryCase("zero", lambda f: _with(f, 0.0)),
+    GalleryCase("not a number", lambda f: _with_row(f, np.nan)),
+    GalleryCase("infinite", lambda f: _with_row(f, np.inf)),
+    GalleryCase("not of length 1", lambda f: _with_row(f, 1.0)),
+    GalleryCase("zero", lambda f: _with_row(f, 0.0)),
     GalleryCase("float64", lambda f: _gallery(f, templates=_templates(1).astype(np.float64))),
     GalleryCase("float16", lambda f: _gallery(f, templates=_templates(1).astype(np.float16))),
     GalleryCase(

@@ -1,4 +1,4 @@
-"""Every picture that facehub is tried on, and what there can be in a picture's place."""
+"""Cases of all pictures, and of other things at the path of a picture."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _sparse(path: Path) -> None:
 
 
 CASES = [
-    # sound, in all the ways a picture can be stored
+    # valid pictures in every encoding
     Case("jpeg", "face.jpg", jpeg, FACE),
     Case("jpeg progressive", "face.jpeg", lambda: encode(face(), progressive=True), FACE),
     Case("jpeg quality 5", "face.jpg", lambda: encode(face(), quality=5), FACE),
@@ -136,7 +136,7 @@ CASES = [
         lambda: jpeg_with_segments(b"\xff\xfe", b"x" * 65_000, 64),
         FACE,
     ),
-    # what they show
+    # contents of the picture
     Case("30 faces", "class.jpg", lambda: encode(thirty(), quality=92), FACES),
     Case("2 faces", "two.jpg", lambda: encode(two()), FACES),
     Case("face upside down", "down.jpg", lambda: encode(face().rotate(180)), ANY),
@@ -224,7 +224,7 @@ CASES = [
     Case("trailing garbage", "face.jpg", lambda: jpeg() + b"\xff\xd8garbage\0" * 99, FACE),
     Case("picture and zip", "face.png", lambda: png() + zip_of(("../x", b"x")), FACE),
     Case("leading garbage", "face.jpg", lambda: b"\r\n\r\n" + jpeg(), NO_PICTURE),
-    # something else
+    # other formats, and files that are not pictures
     Case("text", "text.jpg", lambda: b"This is no picture.\n", NO_PICTURE),
     Case("html", "page.jpg", lambda: HTML, NO_PICTURE),
     Case("svg", "drawing.svg", lambda: SVG, NO_PICTURE),
@@ -261,7 +261,7 @@ CASES = [
     Case("name of dots", "....jpg", jpeg, FACE),
     Case("name of a device", "CON.jpg", jpeg, FACE),
     Case("name not in utf-8", os.fsdecode(b"\xff\xfe.jpg"), jpeg, FACE, browser=False),
-    # not a file
+    # not a regular file
     Case("folder", "folder.jpg", None, "folder", _folder),
     Case("fifo", "fifo.jpg", None, "not a regular file", _fifo),
     Case("device", "zero.jpg", None, "not a regular file", _device),

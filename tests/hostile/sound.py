@@ -1,4 +1,4 @@
-"""Sound pictures, in all the ways that one can be stored, and odd ones."""
+"""Valid pictures in many encodings, and odd pictures."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from skimage import data
 
 @functools.cache
 def face() -> Image.Image:
-    """260 x 260, one face; not to be changed."""
+    """260 x 260, one face. Do not change it."""
     return Image.fromarray(data.astronaut()[:260, 90:350])
 
 
 @functools.cache
 def hopper() -> Image.Image:
-    """Another face; not to be changed."""
+    """Another face. Do not change it."""
     with Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)) as picture:
         return picture.convert("RGB").resize((256, 300))
 
 
 def encode(picture: Image.Image | np.ndarray, kind: str = "JPEG", **options: object) -> bytes:
-    """An encoded picture."""
+    """Encode a picture."""
     if isinstance(picture, np.ndarray):
         picture = Image.fromarray(picture)
     buffer = io.BytesIO()
@@ -81,7 +81,7 @@ def with_exif(orientation: int) -> bytes:
 
 
 def ycck() -> bytes:
-    """Pillow writes plain CMYK only: put luma and chroma in the channels, and say so."""
+    """A YCCK JPEG: YCbCr in the channels of a CMYK JPEG of Pillow, and a changed flag."""
     cyan, magenta, yellow, black = face().convert("CMYK").split()
     luma = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr")
     channels = [*(255 - np.asarray(c) for c in luma.split()), np.asarray(black)]
@@ -98,13 +98,13 @@ def grey16() -> bytes:
 
 
 def grey_of(bits: int, kind: str = "PNG") -> bytes:
-    """Grey of so many bits in 16."""
+    """A 16-bit grey picture that uses `bits` bits."""
     grey = np.asarray(face().convert("L")).astype(np.uint16)
     return encode(grey << (bits - 8), kind)
 
 
 def grey_32(dtype: str, top: float) -> bytes:
-    """A TIFF of floating-point values or integers of 32 bits, from 0 to `top`."""
+    """A TIFF of 32-bit floating-point values or integers from 0 to `top`."""
     grey = np.asarray(face().convert("L")) / 255 * top
     return encode(Image.fromarray(grey.astype(dtype)), "TIFF")
 

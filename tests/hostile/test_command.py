@@ -50,7 +50,7 @@ def hopper_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recognizer: FaceRecognizer
 ) -> Run:
-    """Run the command in this process with the weights loaded once: exit code and stderr."""
+    """Run the command in this process, with shared weights; return exit code and stderr."""
     monkeypatch.setattr(FaceRecognizer, "from_pretrained", lambda name, **_: recognizer)
 
     def run(*args: object) -> tuple[int, str]:
@@ -69,7 +69,9 @@ def run(
 
 
 @each_case
-def test_cli_verify(case: Case, corpus: dict[str, Path], hopper_file: Path, run: Run) -> None:
+def test_cli_verify_gives_the_expected_exit_code(
+    case: Case, corpus: dict[str, Path], hopper_file: Path, run: Run
+) -> None:
     code, errors = run("verify", corpus[case.name], hopper_file)
     wanted = {FACE: {0, 1, 3}, FACES: {4}, NONE: {4}, ANY: {0, 1, 3, 4}}
     assert code in wanted.get(case.expected, {5})
@@ -77,7 +79,7 @@ def test_cli_verify(case: Case, corpus: dict[str, Path], hopper_file: Path, run:
 
 
 @each_case
-def test_cli_identify(
+def test_cli_identify_gives_the_expected_exit_code(
     case: Case,
     corpus: dict[str, Path],
     enrolled: Path,
@@ -89,7 +91,7 @@ def test_cli_identify(
 
 
 @each_case
-def test_cli_embed(
+def test_cli_embed_writes_a_whole_file_or_none(
     case: Case,
     corpus: dict[str, Path],
     hopper_file: Path,
@@ -98,9 +100,9 @@ def test_cli_embed(
 ) -> None:
     output = tmp_path / "out.npz"
     code, _ = run("embed", corpus[case.name], hopper_file, "-o", output)
-    assert code == (EXIT_PARTLY if case.fails else 0)  # the other picture is sound
+    assert code == (EXIT_PARTLY if case.fails else 0)  # the other picture is valid
     assert set(os.listdir(tmp_path)) <= {output.name}
-    if output.exists():  # whole, and with the good picture's face
+    if output.exists():  # the file is whole, and holds the face of the valid picture
         with np.load(output) as saved:
             count = len(saved["embeddings"])
             assert saved["embeddings"].shape == (count, 512)
@@ -111,7 +113,7 @@ def test_cli_embed(
 
 
 @each_case
-def test_cli_enrol(
+def test_cli_failed_enrol_leaves_the_gallery_unchanged(
     case: Case,
     corpus: dict[str, Path],
     enrolled: Path,
@@ -132,7 +134,7 @@ def test_cli_enrol(
 
 
 @each_case
-def test_cli_takes_no_picture_for_a_gallery(
+def test_cli_refuses_a_picture_as_a_gallery(
     case: Case,
     corpus: dict[str, Path],
     hopper_file: Path,
@@ -151,7 +153,7 @@ def test_cli_takes_no_picture_for_a_gallery(
 
 
 @pytest.mark.parametrize("command", ["embed", "verify", "identify", "enrol"])
-def test_cli_with_a_name_that_looks_like_an_option(
+def test_cli_accepts_a_file_name_that_looks_like_an_option(
     command: str, enrolled: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -167,10 +169,10 @@ def test_cli_with_a_name_that_looks_like_an_option(
 
 
 @each_zip
-def test_cli_zip(
+def test_cli_enrols_the_valid_pictures_of_a_zip(
     case: ZipCase, enrolled: Path, tmp_path: Path, run: Run, recognizer: FaceRecognizer
 ) -> None:
-    """The command takes from a zip what the page takes, but for the page's limits."""
+    """The command enrols what the page enrols, without the limits of the page."""
     path = case.write(tmp_path)
     for options in (["--name", "Ada"], []):
         gallery = Path(shutil.copy(enrolled, tmp_path / "people.db"))
@@ -196,7 +198,7 @@ def test_cli_zip(
 
 
 @each_gallery
-def test_cli_gallery(
+def test_cli_refuses_a_bad_gallery_and_leaves_the_file_unchanged(
     case: GalleryCase, hopper_file: Path, tmp_path: Path, run: Run, recognizer: FaceRecognizer
 ) -> None:
     path = case.write(tmp_path, recognizer.fingerprint)
@@ -219,10 +221,10 @@ def test_cli_gallery(
     assert not Path("pickle_was_run").exists()
 
 
-def test_cli_with_bad_pictures_among_good_ones(
+def test_cli_enrol_reports_bad_pictures_and_adds_the_others(
     corpus: dict[str, Path], enrolled: Path, tmp_path: Path, run: Run, recognizer: FaceRecognizer
 ) -> None:
-    """All errors are told and the good ones are enrolled, those of the very same pixels once."""
+    """The command reports every error and enrols every valid picture; equal faces only once."""
     bad = [case for case in CASES if case.fails and case.name != "folder"]
     good = [case for case in CASES if case.expected == FACE]
     gallery = Path(shutil.copy(enrolled, tmp_path / "people.db"))
@@ -234,12 +236,12 @@ def test_cli_with_bad_pictures_among_good_ones(
         enrolled_rows = np.stack([e.template for e in people.examples("Ada")])
         assert len(people.examples("Grace")) == 1
     assert 10 < len(enrolled_rows) < len(good)
-    for case in good:  # each is there, or its very same face
+    for case in good:  # the gallery holds this face or an equal one
         embedding = recognizer.face(corpus[case.name]).embedding
         assert (enrolled_rows @ embedding).max() > 0.9998, case.name
 
 
-# The command, and what Linux then says of its memory: `ru_maxrss` counts that of the parent too.
+# Run the command and print its peak memory: `ru_maxrss` would include that of the parent.
 COMMAND = """
 import atexit, pathlib, runpy
 status = pathlib.Path("/proc/self/status")
@@ -248,8 +250,10 @@ runpy.run_module("facehub", run_name="__main__")
 """
 
 
-def test_the_command_as_a_process(corpus: dict[str, Path], tmp_path: Path) -> None:
-    """The whole corpus at once, with the streams as a shell gives them, and in little memory."""
+def test_the_command_embeds_the_whole_corpus_within_the_memory_limit(
+    corpus: dict[str, Path], tmp_path: Path
+) -> None:
+    """The command runs in its own process, with streams as in a shell."""
     cases = [case for case in CASES if case.name != "folder"]
     output = tmp_path / "out.npz"
     done = subprocess.run(

@@ -30,7 +30,9 @@ def test_the_corpus_is_large_and_its_names_are_unique() -> None:
 
 
 @each_case
-def test_library(case: Case, corpus: dict[str, Path], recognizer: FaceRecognizer) -> None:
+def test_library_finds_the_faces_or_raises_the_expected_error(
+    case: Case, corpus: dict[str, Path], recognizer: FaceRecognizer
+) -> None:
     path = corpus[case.name]
     if case.fails:
         with pytest.raises(ImageError) as caught:
@@ -45,7 +47,7 @@ def test_library(case: Case, corpus: dict[str, Path], recognizer: FaceRecognizer
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.content], ids=lambda case: case.name)
-def test_library_from_bytes(case: Case) -> None:
+def test_load_image_reads_bytes_or_raises_the_expected_error(case: Case) -> None:
     assert case.content is not None
     content = case.content()
     if case.fails:
@@ -58,7 +60,7 @@ def test_library_from_bytes(case: Case) -> None:
         assert pixels.shape[2] == 3
 
 
-def test_all_ways_to_store_a_picture_show_the_same_face(recognizer: FaceRecognizer) -> None:
+def test_every_encoding_of_a_picture_gives_the_same_face(recognizer: FaceRecognizer) -> None:
     expected = recognizer.face(jpeg()).embedding
     for case in CASES:
         if case.expected == FACE and case.content and case.name != "face mirrored":
@@ -67,7 +69,7 @@ def test_all_ways_to_store_a_picture_show_the_same_face(recognizer: FaceRecogniz
 
 
 @each_case
-def test_library_takes_no_picture_for_a_gallery(
+def test_library_refuses_a_picture_as_a_gallery(
     case: Case, corpus: dict[str, Path], recognizer: FaceRecognizer
 ) -> None:
     with pytest.raises(GalleryError, match=r"There is no gallery file|not a facehub gallery"):
@@ -75,7 +77,9 @@ def test_library_takes_no_picture_for_a_gallery(
 
 
 @each_gallery
-def test_library_gallery(case: GalleryCase, tmp_path: Path, recognizer: FaceRecognizer) -> None:
+def test_gallery_file_loads_or_raises_the_expected_error(
+    case: GalleryCase, tmp_path: Path, recognizer: FaceRecognizer
+) -> None:
     path = case.write(tmp_path, recognizer.fingerprint)
     if case.expected is not None:
         with pytest.raises(GalleryError) as caught:
@@ -94,7 +98,7 @@ def test_library_gallery(case: GalleryCase, tmp_path: Path, recognizer: FaceReco
 
 
 @pytest.mark.parametrize("case", [*ZIPS, *GALLERIES], ids=lambda case: case.name)
-def test_library_takes_no_zip_or_gallery_for_a_picture(
+def test_library_refuses_a_zip_or_gallery_as_a_picture(
     case: ZipCase | GalleryCase, recognizer: FaceRecognizer
 ) -> None:
     content = case.content("") if isinstance(case, GalleryCase) else case.content()
@@ -105,7 +109,7 @@ def test_library_takes_no_zip_or_gallery_for_a_picture(
             load_image(content)
 
 
-def test_a_session_refuses_a_gallery_that_the_weights_cannot_search(
+def test_a_session_refuses_a_gallery_of_another_embedding_size(
     recognizer: FaceRecognizer,
 ) -> None:
     session = SessionGallery(MemoryGallery(recognizer.fingerprint))
@@ -115,7 +119,7 @@ def test_a_session_refuses_a_gallery_that_the_weights_cannot_search(
 
 
 @each_zip
-def test_zip(
+def test_enrolling_a_zip_adds_valid_pictures_and_writes_no_file(
     case: ZipCase,
     tmp_path: Path,
     recognizer: FaceRecognizer,
@@ -141,10 +145,10 @@ def test_zip(
     assert not Path("/tmp/evil.jpg").exists()
 
 
-def test_zips_and_pictures_together(
+def test_valid_uploads_among_bad_ones_are_enrolled(
     tmp_path: Path, corpus: dict[str, Path], recognizer: FaceRecognizer
 ) -> None:
-    """Whatever stands between them, good uploads before and after it are enrolled."""
+    """Valid uploads before and after the bad ones are enrolled."""
     good, smaller = tmp_path / "grace.png", tmp_path / "grace 2.png"
     hopper().save(good)
     hopper().reduce(2).save(smaller)

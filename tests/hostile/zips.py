@@ -1,4 +1,4 @@
-"""Zips for the enrolment of the Identify tab."""
+"""Cases of zips for the enrolment of the Identify tab."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def _symlink(name: str, target: str) -> tuple[zipfile.ZipInfo, bytes]:
 
 
 def zip_of(*members: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
-    """A zip; members may have the same name, or one that leads out of the folder."""
+    """A zip; names of members may repeat, or lead out of the folder."""
     buffer = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", compresslevel=1) as archive:
-        warnings.simplefilter("ignore")  # of names that occur twice
+        warnings.simplefilter("ignore")  # about repeated names
         for name, content in members:
             info = zipfile.ZipInfo(name) if isinstance(name, str) else name
             archive.writestr(info, content, zipfile.ZIP_DEFLATED)
@@ -49,7 +49,7 @@ def _encrypted() -> bytes:
 
 
 def _damaged_member() -> bytes:
-    """The deflated data of the one in the middle is no deflated data."""
+    """A zip whose middle member holds invalid deflated data."""
     archive = bytearray(zip_of(good(), ("Bob/1.jpg", jpeg()), good("Eve/1.jpg")))
     start = archive.index(b"Bob/1.jpg") + len("Bob/1.jpg")
     archive[start : start + 64] = b"\xff" * 64
@@ -67,13 +67,13 @@ def _unknown_method() -> bytes:
 
 
 def _lying_size() -> bytes:
-    """64 MB of zeros that claim to be 1,000 bytes."""
+    """A zip whose middle member of 64 MB of zeros claims 1,000 bytes."""
     archive = zip_of(good(), ("Bob/1.jpg", bytes(2**26)), good("Eve/1.jpg"))
     return _patched(archive, "Bob/1.jpg", (22, 24), struct.pack("<I", 1000))
 
 
 def _overlapping() -> bytes:
-    """The second entry of the directory points at the first member's data."""
+    """A zip whose second entry points at the data of the first member."""
     archive = bytearray(zip_of(good("Ada/1.jpg"), good("Bob/1.jpg")))
     entry = archive.rindex(b"Bob/1.jpg") - 46
     archive[entry + 42 : entry + 46] = struct.pack("<I", 0)

@@ -1,4 +1,4 @@
-"""Only `facehub/demo/host/` knows the inside of Gradio."""
+"""Only `facehub/demo/host/` uses the internals of Gradio."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OUTSIDE = [path for path in sorted(PACKAGE.rglob("*.py")) if HOST not in path.pa
 
 
 @pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_nothing_else_imports_or_changes_it(path: Path) -> None:
+def test_a_module_outside_host_does_not_use_internals_of_gradio(path: Path) -> None:
     text = path.read_text()
     imported = set()
     for node in ast.walk(ast.parse(text)):
@@ -28,15 +28,15 @@ def test_nothing_else_imports_or_changes_it(path: Path) -> None:
             assert trick not in text
 
 
-def test_the_host_is_the_one_that_does() -> None:
+def test_host_modules_use_internals_of_gradio() -> None:
     text = "".join(path.read_text() for path in HOST.glob("*.py"))
     assert "from gradio.data_classes import" in text
     assert "setattr(" in text
 
 
 @pytest.mark.parametrize("name", ["settings", "texts", "session", "render"])
-def test_no_need_of_gradio(name: str) -> None:
-    """What can be read and tested without it."""
+def test_a_module_does_not_import_gradio(name: str) -> None:
+    """These modules can be tested without Gradio."""
     tree = ast.parse((PACKAGE / "demo" / f"{name}.py").read_text())
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     assert "gradio" not in "".join(map(ast.unparse, imports))

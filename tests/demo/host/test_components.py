@@ -1,4 +1,4 @@
-"""Values on their way between Gradio's components and the handlers."""
+"""Values that pass between the components of Gradio and the handlers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def test_a_picture_reaches_the_handler_as_its_original_file(examples: Path) -> N
 
 
 @pytest.mark.parametrize("path", [None, "", "/nowhere/face.jpg"])
-def test_a_picture_that_is_gone_reaches_the_handler_as_the_reason(path: str | None) -> None:
+def test_a_missing_picture_reaches_the_handler_as_an_error_text(path: str | None) -> None:
     given = photo_input("picture").preprocess(ImageData(path=path))
     assert isinstance(given, BrokenUpload)
     assert given == texts.EXPIRED
 
 
-def test_a_picture_that_is_no_base64_reaches_the_handler_as_the_reason() -> None:
+def test_a_picture_with_invalid_base64_reaches_the_handler_as_an_error_text() -> None:
     given = photo_input("picture").preprocess(ImageData(url="data:image/png;base64,%%%"))
     assert isinstance(given, BrokenUpload)
     assert given == texts.DAMAGED

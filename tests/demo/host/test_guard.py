@@ -1,4 +1,4 @@
-"""Routes that are closed, addresses that are not fetched, and bounds of requests."""
+"""Closed routes, addresses that the server does not fetch, and limits of requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from facehub.demo.host.uploads import folder_size
 from facehub.demo.settings import COMPUTED, Settings
 from tests.demo.routes import ask, picture, trigger, upload, uploads
 
-ADDRESS = "https://93.184.216.34/face.jpg"  # public, so that Gradio has nothing against it
+ADDRESS = "https://93.184.216.34/face.jpg"  # public: Gradio itself would fetch it
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_no_handler_of_the_page_fetches_an_address(page_url: str, fetched: list[
 
 @pytest.mark.parametrize("route", ["file=", "file/", "proxy="])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_nothing_is_fetched_for_a_visitor(
+def test_file_and_proxy_routes_fetch_no_address(
     page_url: str, fetched: list[str], route: str, method: str
 ) -> None:
     answer = httpx.request(method, f"{page_url}gradio_api/{route}{ADDRESS}")
@@ -87,7 +87,7 @@ def test_no_route_writes_a_session_or_a_recording_to_the_disk(page_url: str) -> 
     assert uploads() == before
 
 
-def test_nothing_is_computed_past_the_queue(page_url: str) -> None:
+def test_endpoints_cannot_be_called_without_the_queue(page_url: str) -> None:
     for api in ("run", "api"):
         body = {"data": [None, None, "exactly_one"]}
         answer = httpx.post(f"{page_url}gradio_api/{api}/verify", json=body)
@@ -105,7 +105,7 @@ def test_all_handlers_share_the_workers(serve) -> None:
     assert limit == 8  # 3 that search, and 5 that decode meanwhile
 
 
-def test_an_upload_that_breaks_off_is_removed(page_url: str) -> None:
+def test_an_interrupted_upload_is_removed(page_url: str) -> None:
     before = uploads()
     where = urlsplit(page_url)
     with socket.create_connection((where.hostname, where.port)) as client:
@@ -137,7 +137,7 @@ def test_a_full_folder_takes_no_more_uploads(
     assert uploads() == before
     monkeypatch.setattr(guard, "CHECK_EVERY", 2**20)
     answer = httpx.post(f"{page_url}gradio_api/upload", files={"files": ("a.jpg", b"x")})
-    assert answer.status_code == 400  # it is full until it has been seen to have room
+    assert answer.status_code == 400  # the folder counts as full until a check finds room
     waiting.unlink()
     waiting.parent.rmdir()
     upload(page_url, examples / "grace_hopper.jpg")  # there is room again
@@ -147,7 +147,7 @@ def test_a_full_folder_takes_no_more_uploads(
 def test_an_upload_holds_files_only(
     page_url: str, query: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What is no file would be collected in memory."""
+    """Gradio would collect other fields in memory."""
     before = uploads()
     parts = {"files": ("a.jpg", b"x" * 99), "more": (None, b"x" * 99)}
     answer = httpx.post(f"{page_url}gradio_api/upload{query}", files=parts)
@@ -158,7 +158,7 @@ def test_an_upload_holds_files_only(
     assert "Traceback" not in output + errors
 
 
-def test_requests_have_a_largest_size(page_url: str) -> None:
+def test_a_request_that_is_too_large_is_refused(page_url: str) -> None:
     inline = {"url": f"data:image/png;base64,{'A' * guard.MAX_BODY}"}
     status, text = ask(page_url, "verify", inline, None, "exactly_one")
     assert status == 413
@@ -176,7 +176,7 @@ def test_no_picture_inside_a_request_is_kept(serve, examples: Path) -> None:
 
 
 def messages(application: ASGIApp, path: str = "/") -> list[Message]:
-    """What the guard sends when a browser gets `path` of an application."""
+    """Return what the guard sends when a browser gets `path` of an application."""
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -192,8 +192,8 @@ def messages(application: ASGIApp, path: str = "/") -> list[Message]:
 
 
 @pytest.mark.parametrize("sized", [False, True])
-def test_an_answer_that_breaks_off(sized: bool) -> None:
-    """A stream is ended; of an answer whose length was promised, the server cuts the connection."""
+def test_an_interrupted_answer_is_ended_unless_its_length_was_promised(sized: bool) -> None:
+    """If the length was promised, the server closes the connection."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-length", b"10")] if sized else []
@@ -206,10 +206,10 @@ def test_an_answer_that_breaks_off(sized: bool) -> None:
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_an_upload_that_is_removed_before_it_is_read(
+def test_a_removed_upload_is_not_found_and_not_logged(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], there: bool
 ) -> None:
-    """It is not found, and nothing is printed; another failure is printed."""
+    """Any other failure gives status 500 and is logged."""
     file = tmp_path / "face.jpg"
     if there:
         file.touch()

@@ -1,4 +1,4 @@
-"""Who guesses passwords must wait."""
+"""Clients that guess passwords must wait."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_failures_make_a_client_wait_longer_and_longer() -> None:
     assert logins.wait("eve") == 0
 
 
-def test_one_attempt_at_a_time() -> None:
+def test_a_client_has_one_login_attempt_at_a_time() -> None:
     logins = Logins(lambda: 0.0)
     with logins.attempt("eve"):
         assert logins.wait("eve") > 0
@@ -35,7 +35,7 @@ def test_one_attempt_at_a_time() -> None:
     assert logins.wait("eve") == 0
 
 
-def test_clients_are_bounded() -> None:
+def test_the_number_of_remembered_clients_is_limited() -> None:
     logins = Logins(lambda: 0.0)
     for number in range(CLIENTS + 5):
         logins.fail(str(number))

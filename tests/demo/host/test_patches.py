@@ -1,4 +1,4 @@
-"""That Gradio is patched is checked when the page is built."""
+"""The page checks the patches of Gradio when it is built."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def test_every_patch_takes_hold() -> None:
     patch_gradio()  # a second page
 
 
-def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_gradio_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gradio, "__version__", "6.32.0")
     with pytest.raises(PatchError, match=r"needs Gradio 6\.31\.x, not 6\.32\.0"):
         patch_gradio()
 
 
 @pytest.mark.parametrize("number", range(len(PATCHES)))
-def test_a_patch_that_is_undone_is_found(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_patch_that_is_undone_is_detected(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     patch = PATCHES[number]
     patch.apply()
     monkeypatch.setattr(patch.place, patch.name, object())
@@ -40,7 +40,7 @@ def test_a_patch_that_is_undone_is_found(number: int, monkeypatch: pytest.Monkey
         patch.verify()
 
 
-def test_a_name_that_is_gone_or_unused_is_found() -> None:
+def test_a_patch_of_a_missing_or_unused_name_is_refused() -> None:
     def user() -> object:
         return len([])
 
@@ -66,12 +66,12 @@ def test_the_app_does_not_start_unpatched() -> None:
     assert run.stderr.startswith("error: Gradio has no _update_value_in_config any more.")
 
 
-def test_the_pin_is_that_version() -> None:
+def test_pyproject_pins_the_patched_version_of_gradio() -> None:
     assert f'"gradio>={patches.VERSION.rstrip(".")},<6.32"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_a_skipped_picture_keeps_its_hooks() -> None:
-    """Gradio makes it anew in the session."""
+    """Gradio creates the component again in the session."""
     with gradio.Blocks() as page:
         picture = photo_input("picture")
     patch_gradio()

@@ -1,4 +1,4 @@
-"""Junk to every open route: an error, and nothing of it in the log. All other routes are closed."""
+"""Every open route answers junk with an error and does not log it. All other routes are closed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from facehub.demo.settings import Settings
 
 TELLTALE = "Ada Lovelace"
 FILLED = re.compile(r"\{[^}]*\}")
-STREAMS = re.compile(r"/gradio_api/(heartbeat|dev)/")  # never end
+STREAMS = re.compile(r"/gradio_api/(heartbeat|dev)/")  # these streams never end
 CLOSED = (
     "/gradio_api/token",
     "/gradio_api/user",
@@ -66,7 +66,7 @@ def page(request: pytest.FixtureRequest) -> Iterator[tuple[gr.Blocks, str]]:
 
 
 def routes(page: gr.Blocks) -> set[tuple[str, str]]:
-    """Method and path of all routes of Gradio's app, with a name in place of each parameter."""
+    """Return method and path of all routes of Gradio's app."""
     found: set[tuple[str, str]] = set()
     waiting = list(page.app.routes)
     while waiting:
@@ -93,7 +93,7 @@ def test_junk_is_refused_and_not_logged(
                 if method == "POST" and not path.startswith("/gradio_api/upload"):
                     fine = (200,) if "cancel" in path or "reset" in path or "login" in path else ()
                     handled = answer.status_code == 200 and "event_id" in answer.text
-                    # A handler that does not wait in the queue says in its answer what is wrong.
+                    # A handler without the queue puts the error into its answer.
                     handled |= answer.status_code == 200 and "is_generating" in answer.text
                     assert (
                         answer.status_code >= 400 or handled or answer.status_code in (*fine, 302)
@@ -104,7 +104,7 @@ def test_junk_is_refused_and_not_logged(
         assert part not in output + errors
 
 
-def test_the_report_s_request_is_answered_and_not_logged(
+def test_an_endpoint_called_with_an_unknown_field_fails_and_does_not_log_it(
     page: tuple[gr.Blocks, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     answer = httpx.post(f"{page[1]}/gradio_api/call/v2/verify", json={"Ada Lovelace": 1})
@@ -116,7 +116,7 @@ def test_the_report_s_request_is_answered_and_not_logged(
 
 
 @pytest.mark.parametrize("path", CLOSED)
-def test_all_else_is_closed(page: tuple[gr.Blocks, str], path: str) -> None:
+def test_a_closed_route_answers_not_found(page: tuple[gr.Blocks, str], path: str) -> None:
     answer = httpx.get(page[1] + path)
     assert answer.status_code == 404
     assert answer.text == "Not Found"
@@ -135,7 +135,7 @@ def test_most_routes_of_gradio_are_closed(page: tuple[gr.Blocks, str]) -> None:
     assert len(closed) > 30
 
 
-def test_answers_with_faces_are_not_kept_and_not_framed(page: tuple[gr.Blocks, str]) -> None:
+def test_answers_forbid_caching_and_framing(page: tuple[gr.Blocks, str]) -> None:
     for path in ("/", "/config", "/gradio_api/info", "/gradio_api/token", "/nothing"):
         headers = httpx.get(page[1] + path).headers
         assert headers["cache-control"] == "no-store"
@@ -168,7 +168,7 @@ def test_no_other_site_reads_or_changes_anything(page: tuple[gr.Blocks, str], or
     assert httpx.get(f"{url}/logout", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
 
 
-def test_the_page_s_own_site_may(page: tuple[gr.Blocks, str]) -> None:
+def test_the_own_site_of_the_page_may_call_endpoints(page: tuple[gr.Blocks, str]) -> None:
     url = page[1]
     own = httpx.URL(url).netloc.decode()
     body = {"data": [None, None, "exactly_one"]}

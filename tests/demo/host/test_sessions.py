@@ -1,4 +1,4 @@
-"""Whose a session is, who is crowded out, and where requests come from."""
+"""Owners of sessions, eviction of sessions, and the origin of requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.demo.routes import ask
 ADA, BOB, EVE = (Owner(f"10.0.0.{n}", secret) for n, secret in enumerate(("a", "b", "e")))
 
 
-def test_a_session_is_the_one_s_who_began_it() -> None:
+def test_a_session_belongs_to_the_client_that_began_it() -> None:
     sessions = Sessions()
     assert sessions.claim("x", ADA)
     assert not sessions.claim("x", EVE)
@@ -26,17 +26,17 @@ def test_a_session_is_the_one_s_who_began_it() -> None:
     assert sessions.claim("x", EVE)
 
 
-def test_who_has_most_is_crowded_out() -> None:
+def test_the_client_with_most_sessions_loses_its_oldest() -> None:
     sessions = Sessions()
     order = ["bob", "e1", "ada", "e2", "e3"]
     for name in order:
         sessions.claim(name, {"b": BOB, "a": ADA}.get(name[0], EVE))
     assert sessions.crowded_out(order) == "e1"
     assert sessions.crowded_out(["ada", "nobody's", "bob", "nobody's too"]) == "nobody's"
-    assert sessions.crowded_out(["bob", "ada"]) == "bob"  # equals: unused for longest
+    assert sessions.crowded_out(["bob", "ada"]) == "bob"  # a tie: the one unused for longest
 
 
-def test_owners_are_bounded_fairly() -> None:
+def test_a_full_table_of_owners_evicts_the_client_with_most_sessions() -> None:
     sessions = Sessions(capacity=3)
     sessions.claim("ada", ADA)
     for number in range(9):
@@ -53,7 +53,7 @@ def test_made_up_sessions_do_not_evict_another_visitor(monkeypatch: pytest.Monke
     sessions_of(holder).claim("ada", ADA)
     for number in range(305):
         name = f"e{number}"
-        if number % 2:  # the others are of single calls, which name none
+        if number % 2:  # the others are of single calls, which name no session
             sessions_of(holder).claim(name, EVE)
         holder.session_data[name] = object()  # type: ignore[assignment]
         holder.update(name)
@@ -61,7 +61,7 @@ def test_made_up_sessions_do_not_evict_another_visitor(monkeypatch: pytest.Monke
     assert len(holder.session_data) == 300
 
 
-def test_one_client_s_sessions_leave_another_s_gallery(serve) -> None:
+def test_sessions_of_one_client_do_not_evict_the_gallery_of_another(serve) -> None:
     page, url = serve(Settings())
     page.state_holder.capacity = 3
     visitor = {"Cookie": f"{origin.COOKIE}={'v' * 43}"}
@@ -78,7 +78,7 @@ def test_one_client_s_sessions_leave_another_s_gallery(serve) -> None:
     assert len(page.state_holder.session_data) == 3
 
 
-def test_a_session_cannot_be_used_by_who_knows_its_hash(page_url: str) -> None:
+def test_the_hash_of_a_session_alone_gives_no_access(page_url: str) -> None:
     mine, other = ({"Cookie": f"{origin.COOKIE}={letter * 43}"} for letter in "mo")
     api = f"{page_url}gradio_api"
     body = {"data": [None], "fn_index": 0, "session_hash": "my-own", "event_id": "x"}
@@ -95,7 +95,7 @@ def test_a_session_cannot_be_used_by_who_knows_its_hash(page_url: str) -> None:
 
 
 @pytest.mark.parametrize("session", [7, ["x"], {"x": 1}, "x" * 201, True])
-def test_a_session_s_hash_is_a_short_text(page_url: str, session: object) -> None:
+def test_a_session_hash_that_is_not_a_short_text_is_refused(page_url: str, session: object) -> None:
     body = {"data": [None], "fn_index": 0, "session_hash": session}
     answer = httpx.post(f"{page_url}gradio_api/queue/join", json=body)
     assert answer.status_code == 403
@@ -113,7 +113,7 @@ def test_the_page_gives_a_browser_a_cookie(page_url: str) -> None:
     assert "SameSite=None; Secure; Partitioned" in (origin.new_cookie(scope) or "")
 
 
-def test_clients_of_ipv6_are_networks() -> None:
+def test_an_ipv6_client_is_a_64_bit_network() -> None:
     assert origin.client_of({"client": ("192.0.2.7", 1)}) == "192.0.2.7"
     one, two, other = (
         origin.client_of({"client": (host, 1)})

@@ -1,4 +1,4 @@
-"""What the page forgets by itself."""
+"""Uploads and sessions that the page removes by itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def aged(path: Path) -> Path:
     return path
 
 
-def test_uploads_that_nothing_was_done_with_are_swept(page_url: str, examples: Path) -> None:
+def test_unused_uploads_are_swept(page_url: str, examples: Path) -> None:
     old, new = (Path(upload(page_url, examples / "grace_hopper.jpg")) for _ in range(2))
     stray = Path(upload_folder(), "tmp-of-the-parser")
     stray.write_bytes(b"x" * 100)
@@ -50,11 +50,13 @@ def test_uploads_that_nothing_was_done_with_are_swept(page_url: str, examples: P
     assert not old.parent.exists()
     assert new.exists()
     sweep(age=-1)
-    sweep(age=-1)  # the folders
+    sweep(age=-1)  # the second call removes the folders
     assert uploads() == set()
 
 
-def test_the_sweeper_runs(serve, examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweeper_runs_while_the_page_is_served(
+    serve, examples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sweeper, "EVERY", 0.2)
     page, url = serve(Settings())
     old = Path(upload(url, examples / "grace_hopper.jpg"))
@@ -64,7 +66,7 @@ def test_the_sweeper_runs(serve, examples: Path, monkeypatch: pytest.MonkeyPatch
     until(lambda: str(old) not in page.upload_file_set)
 
 
-def test_a_session_is_forgotten_with_all_that_gradio_keeps_of_it(serve, examples: Path) -> None:
+def test_a_forgotten_session_leaves_nothing_in_gradio(serve, examples: Path) -> None:
     page, url = serve(Settings(session_minutes=0.02))  # type: ignore[arg-type]  # 1.2 seconds
     path = upload(url, examples / "grace_hopper.jpg")
     ask(url, "verify", picture(path), picture(path), "exactly_one", session="ada")
@@ -92,7 +94,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Clock:
-    """Stands for `datetime`; time passes when a test says so."""
+    """A replacement for `datetime` whose time only the test changes."""
 
     def __init__(self) -> None:
         self.time = datetime(2000, 1, 1)
@@ -106,7 +108,7 @@ class Clock:
 
 @pytest.fixture
 def held(clock: Clock) -> gr.Blocks:
-    """A page that was never served, and holds Ada's session."""
+    """A page that is not served and holds the session of Ada."""
     page = gr.Blocks()
     page.state_holder = StateHolder()
     page.state_holder.session_data["ada"] = SessionState(page)
@@ -119,7 +121,7 @@ def holds(page: gr.Blocks) -> bool:
     return "ada" in page.state_holder.session_data
 
 
-def test_a_page_that_is_read_for_long_is_not_forgotten_when_it_is_closed(
+def test_a_page_closed_after_long_reading_is_not_forgotten_at_once(
     held: gr.Blocks, clock: Clock
 ) -> None:
     clock.later(minutes=50)
@@ -131,7 +133,7 @@ def test_a_page_that_is_read_for_long_is_not_forgotten_when_it_is_closed(
     assert not holds(held)
 
 
-def test_a_page_that_is_back_is_closed_no_longer(held: gr.Blocks, clock: Clock) -> None:
+def test_a_reopened_page_is_kept(held: gr.Blocks, clock: Clock) -> None:
     for _ in range(2):
         held.state_holder.session_data["ada"].is_closed = True
         assert holds(held)
@@ -159,7 +161,7 @@ def test_an_open_page_is_forgotten_after_its_lifetime(held: gr.Blocks, clock: Cl
     assert not holds(held)
 
 
-def test_a_heartbeat_opens_a_page_again(serve) -> None:
+def test_a_heartbeat_reopens_a_closed_page(serve) -> None:
     page, url = serve(Settings())
     ask(url, "verify", None, None, "exactly_one", session="ada")
     session = page.state_holder.session_data["ada"]
@@ -175,7 +177,7 @@ def test_the_folder_of_a_process_that_was_killed_is_removed() -> None:
     for folder in folders:
         (folder / "face.jpg").write_bytes(b"x")
         aged(folder)
-    held = hold_folder(folders[1])  # as a process that lives does
+    held = hold_folder(folders[1])  # as a running process does
     assert held is not None
     sweep()
     assert [folder.exists() for folder in folders] == [False, True]
@@ -183,10 +185,10 @@ def test_the_folder_of_a_process_that_was_killed_is_removed() -> None:
     aged(Path(upload_folder()))
     sweep()
     assert not folders[1].exists()
-    assert Path(upload_folder()).is_dir()  # that of this process
+    assert Path(upload_folder()).is_dir()  # the folder of this process
 
 
-def test_uploads_on_a_disk_are_told(
+def test_uploads_on_a_disk_print_a_warning(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(uploads_module, "MEMORY_FOLDER", tmp_path / "none")
@@ -196,6 +198,6 @@ def test_uploads_on_a_disk_are_told(
     os.rmdir(folder)
 
 
-def test_sessions_are_bounded(serve) -> None:
+def test_the_number_of_sessions_is_limited(serve) -> None:
     page, _ = serve(Settings())
     assert page.state_holder.capacity == SESSIONS <= 500
