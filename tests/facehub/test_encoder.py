@@ -126,7 +126,7 @@ def test_flip_adds_the_mirrored_crop(encoder: FaceEncoder, crops: np.ndarray) ->
     )  # a threshold of one is not valid for the other
 
 
-def test_dilated_stage_keeps_the_map_size_and_equals_the_strided_stage_at_its_positions(
+def test_dilated_stage_equals_the_strided_stage_at_its_positions(
     encoder: FaceEncoder,
 ) -> None:
     strided, dilated = (
