@@ -1,4 +1,4 @@
-"""The album: order, forms, and what is refused."""
+"""Albums: the order of groups, JSON and CSV, and damaged files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def album() -> Album:
 
 
 @pytest.mark.models
-def test_make_album() -> None:
+def test_make_album_groups_equal_faces_but_never_two_of_one_photo() -> None:
     spec = default_recognizer().spec
     one, other = np.eye(512, dtype=np.float32)[:2]
     faces = [face(name) for name in ("a", "b", "b", "c", "d")]
@@ -41,7 +41,7 @@ def test_make_album() -> None:
     assert [[f.photo for f in group.faces] for group in made.groups] == [
         ["a", "d"],
         ["b", "c"],
-        ["b"],  # of one picture with another that looks the same
+        ["b"],  # a second face of photo b, which already has one in the group above
     ]
     assert (made.n_faces, made.n_singles) == (5, 1)
     assert made.fingerprint == spec.fingerprint
@@ -52,7 +52,7 @@ def test_make_album() -> None:
 
 
 @pytest.mark.models
-def test_weights_without_a_threshold() -> None:
+def test_make_album_with_uncalibrated_weights_needs_a_threshold() -> None:
     spec = replace(default_recognizer().spec, threshold=None, calibration=None)
     faces, rows = [face("a"), face("b")], np.eye(512, dtype=np.float32)[[0, 0]]
     with pytest.raises(AlbumError, match="not calibrated"):
@@ -60,7 +60,7 @@ def test_weights_without_a_threshold() -> None:
     assert len(make_album(faces, rows, spec, threshold=0.5).groups) == 1
 
 
-def test_through_json(album: Album) -> None:
+def test_album_survives_a_json_round_trip(album: Album) -> None:
     again = Album.from_dict(json.loads(json.dumps(album.to_dict())))
     assert again.to_dict() == album.to_dict()
     assert again.groups[0].name == "Ada"
@@ -84,17 +84,17 @@ def test_through_json(album: Album) -> None:
     ],
     ids=str,
 )
-def test_damaged(album: Album, change: dict[str, Any]) -> None:
+def test_damaged_album_is_refused(album: Album, change: dict[str, Any]) -> None:
     with pytest.raises(AlbumError, match="damaged"):
         Album.from_dict({**album.to_dict(), **change})
 
 
-def test_nothing_at_all() -> None:
+def test_empty_json_object_is_refused_as_an_album() -> None:
     with pytest.raises(AlbumError, match="damaged"):
         Album.from_dict({})
 
 
-def test_csv(album: Album) -> None:
+def test_csv_has_a_row_for_each_face(album: Album) -> None:
     header, *lines = csv.reader(io.StringIO(album.to_csv(), newline=""))
     assert tuple(header) == COLUMNS
     assert lines == [

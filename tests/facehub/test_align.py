@@ -66,7 +66,7 @@ def test_matrix_puts_pupils_on_template(
     np.testing.assert_allclose(mapped, [template.left_eye, template.right_eye], atol=1e-3)
 
 
-def test_matrix_of_hand_worked_case() -> None:
+def test_matrix_matches_a_hand_worked_case() -> None:
     """Pupils 17.6 apart, one above the other: scale 35.2 / 17.6 = 2, a quarter turn clockwise."""
     matrix = similarity_matrix(np.array([(10, 27.6), (10, 10)]))
     # x' = -2 y + b, y' = 2 x + c: (10, 27.6) goes to (30.4, 51.6), so b = 85.6 and c = 31.6.
@@ -79,7 +79,7 @@ def test_matrix_only_rotates_scales_and_shifts() -> None:
     assert np.linalg.det(a) > 0  # no mirror image
 
 
-def test_face(astronaut: np.ndarray) -> None:
+def test_aligned_face_has_crop_pupils_box_and_landmarks(astronaut: np.ndarray) -> None:
     (face,) = align_faces(astronaut)
     assert face.crop.shape == (112, 96, 3)
     assert face.crop.dtype == np.uint8
@@ -92,12 +92,12 @@ def test_face(astronaut: np.ndarray) -> None:
     assert face.landmarks.shape == (478, 2)
 
 
-def test_no_face(nobody: np.ndarray) -> None:
+def test_picture_without_a_face_gives_no_aligned_face(nobody: np.ndarray) -> None:
     assert align_faces(nobody) == []
 
 
-def test_crop_follows_template(astronaut: np.ndarray) -> None:
-    """Twice the template gives the same crop in twice the size."""
+def test_template_sets_the_size_of_the_crop(astronaut: np.ndarray) -> None:
+    """A template twice as large gives the same crop at twice the size."""
     large = AlignmentTemplate(192, 224, (61.3, 103.7), (131.7, 103.7))  # x' = 2 x + 1/2
     (face,) = align_faces(astronaut, template=large)
     assert face.crop.shape == (224, 192, 3)
@@ -123,11 +123,11 @@ def rotation(axis: str, degrees: float) -> np.ndarray:
     ("axis", "degrees", "yaw", "pitch"),
     [
         ("y", 0, 0, 0),
-        ("y", 25, 25, 0),  # z swings towards x: the nose to image right
+        ("y", 25, 25, 0),  # z turns towards x: the nose points to image right
         ("y", -70, -70, 0),
-        ("x", -20, 0, 20),  # z swings towards y: the nose up
+        ("x", -20, 0, 20),  # z turns towards y: the nose points up
         ("x", 15, 0, -15),
-        ("z", 40, 0, 0),  # a tilt turns neither way
+        ("z", 40, 0, 0),  # a tilt changes neither yaw nor pitch
     ],
 )
 def test_yaw_and_pitch_of_hand_made_pose(
@@ -147,7 +147,7 @@ def test_nose_at_image_right_is_positive_yaw(hopper: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("by", [-55, -30, 30, 55])
-def test_mirror_image_turns_the_other_way(hopper: np.ndarray, by: float) -> None:
+def test_mirror_image_has_the_opposite_yaw(hopper: np.ndarray, by: float) -> None:
     picture = nose_moved(hopper, by)
     yaw, mirrored = (align_faces(p)[0].yaw for p in (picture, picture[:, ::-1]))
     assert np.sign(mirrored) == -np.sign(yaw) == -np.sign(by)
@@ -160,7 +160,7 @@ def test_roll_is_clockwise(astronaut: np.ndarray, degrees: float) -> None:
     assert after - before == pytest.approx(degrees, abs=2)
 
 
-def test_mirror_image_rolls_the_other_way(astronaut: np.ndarray) -> None:
+def test_mirror_image_has_the_opposite_roll(astronaut: np.ndarray) -> None:
     roll, mirrored = (align_faces(p)[0].roll for p in (astronaut, astronaut[:, ::-1]))
     assert roll == pytest.approx(np.degrees(np.arctan2(2.4, 42.5)), abs=1.5)
     assert mirrored == pytest.approx(-roll, abs=1.5)
@@ -170,21 +170,21 @@ def test_mirror_image_rolls_the_other_way(astronaut: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("degrees", [-25, -10, 10, 25])
-def test_rotation_leaves_the_crop_alone(astronaut: np.ndarray, degrees: float) -> None:
+def test_crop_does_not_depend_on_rotation(astronaut: np.ndarray, degrees: float) -> None:
     before, after = (align_faces(p)[0].crop for p in (astronaut, turned(astronaut, degrees)))
     assert difference(before, after) < 8
 
 
 @pytest.mark.parametrize("scale", [0.5, 2, 4])
-def test_scale_leaves_the_crop_alone(astronaut: np.ndarray, scale: float) -> None:
+def test_crop_does_not_depend_on_scale(astronaut: np.ndarray, scale: float) -> None:
     kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     scaled = cv2.resize(astronaut, None, fx=scale, fy=scale, interpolation=kind)
     before, after = (align_faces(p)[0].crop for p in (astronaut, scaled))
     assert difference(before, after) < 8
 
 
-def test_faces_of_other_people_differ(astronaut: np.ndarray, hopper: np.ndarray) -> None:
-    """So the bounds above mean something."""
+def test_crops_of_two_people_differ(astronaut: np.ndarray, hopper: np.ndarray) -> None:
+    """The bounds on equal crops above are far below this difference."""
     one, other = (align_faces(p)[0].crop for p in (astronaut, hopper))
     assert difference(one, other) > 40
 
@@ -216,8 +216,8 @@ def test_warp_reflects_at_the_border() -> None:
 
 
 @pytest.mark.parametrize("edge", ["left", "top", "right", "bottom"])
-def test_face_at_the_border(astronaut: np.ndarray, edge: str) -> None:
-    """The face lies in the picture, but the crop reaches over the edge."""
+def test_crop_beyond_the_border_keeps_the_face(astronaut: np.ndarray, edge: str) -> None:
+    """The face lies in the picture, but the crop extends beyond the edge."""
     (whole,) = align_faces(astronaut)
     cut = {
         "left": np.s_[:, 178:],

@@ -1,4 +1,4 @@
-"""Stems and heads: their names and sizes, what they start from, and what they refuse."""
+"""Stems and heads: names and sizes of their tensors, initial values and refused inputs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def name(spec: ModelSpec) -> str:
 
 @pytest.fixture
 def on_meta() -> object:
-    """Modules without values: only names and shapes are looked at."""
+    """Create modules without values: the tests read only names and shapes."""
     with torch.device("meta"):
         yield
 
@@ -45,7 +45,7 @@ def test_module_and_description_name_the_same_tensors(spec: ModelSpec, on_meta: 
 
 
 @pytest.mark.parametrize("spec", EVERY, ids=name)
-def test_the_last_map_has_the_size_that_is_described(spec: ModelSpec, on_meta: None) -> None:
+def test_last_feature_map_has_the_described_size(spec: ModelSpec, on_meta: None) -> None:
     trunk = FaceEncoder(spec).trunk
     assert trunk(torch.zeros(2, 3, 112, 96)).shape == (2, 512, *places(spec))
     assert trunk(torch.zeros(2, 3, 75, 41)).shape[2:] == map_size(spec, 75, 41)
@@ -55,7 +55,7 @@ def test_the_last_map_has_the_size_that_is_described(spec: ModelSpec, on_meta: N
     ("template", "parameters", "gigaflops"),
     [("arcface112", 24.0, 2.6), ("pupils96x112", 22.2, 2.2)],
 )
-def test_iresnet_is_as_large_as_published(
+def test_iresnet_has_the_published_parameters_and_operations(
     template: str, parameters: float, gigaflops: float, on_meta: None
 ) -> None:
     """InsightFace's arcface_torch gives 24.0 million and 2.6 GFLOP for 112 x 112."""
@@ -75,8 +75,8 @@ def test_iresnet_is_as_large_as_published(
     assert products / 1e9 == pytest.approx(gigaflops, abs=0.05)
 
 
-def test_iresnet_has_insightface_s_names_and_strides(on_meta: None) -> None:
-    """Names of `iresnet18` in arcface_torch, but for its last layers."""
+def test_iresnet_has_the_names_and_strides_of_insightface(on_meta: None) -> None:
+    """The names are those of `iresnet18` in arcface_torch, except for its last layers."""
     trunk = FaceEncoder(IRESNET).trunk
     block = [
         *("bn1", "conv1", "bn2", "prelu", "conv2", "bn3"),
@@ -94,7 +94,7 @@ def test_iresnet_has_insightface_s_names_and_strides(on_meta: None) -> None:
 
 
 @pytest.mark.parametrize("stem", ["imagenet", "iresnet"])
-def test_a_depthwise_head_is_the_average_at_first(stem: Stem) -> None:
+def test_new_depthwise_head_equals_the_average_head(stem: Stem) -> None:
     torch.manual_seed(0)
     average = FaceEncoder(ModelSpec(stem=stem, embedding_size=16)).eval()
     depthwise = FaceEncoder(replace(average.spec, head="depthwise")).eval()
@@ -106,7 +106,7 @@ def test_a_depthwise_head_is_the_average_at_first(stem: Stem) -> None:
     assert depthwise.fingerprint() != average.fingerprint()
 
 
-def test_the_flatten_head_s_last_norm_has_a_fixed_weight() -> None:
+def test_last_norm_of_the_flatten_head_has_a_fixed_weight() -> None:
     torch.manual_seed(0)
     encoder = FaceEncoder(replace(IRESNET, stem="imagenet"))
     encoder.features(torch.rand(2, 3, 112, 96)).square().sum().backward()
@@ -116,13 +116,13 @@ def test_the_flatten_head_s_last_norm_has_a_fixed_weight() -> None:
 
 
 @pytest.mark.parametrize("head", ["depthwise", "flatten"])
-def test_another_input_size_is_refused(head: Head) -> None:
+def test_depthwise_and_flatten_heads_refuse_another_input_size(head: Head) -> None:
     encoder = FaceEncoder(ModelSpec(head=head, embedding_size=8)).eval()
     with pytest.raises(ValueError, match="a last feature map of 4 x 3, not 2 x 2"):
         encoder(torch.zeros(1, 3, 64, 56))
 
 
-def test_weights_of_every_part_come_back(tmp_path: Path) -> None:
+def test_saved_iresnet_weights_load_with_the_same_embeddings(tmp_path: Path) -> None:
     torch.manual_seed(0)
     encoder = FaceEncoder(replace(IRESNET, embedding_size=8)).eval()
     encoder.save_pretrained(tmp_path)
@@ -134,7 +134,9 @@ def test_weights_of_every_part_come_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_prelu_is_pytorch_s(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prelu_equals_the_prelu_of_pytorch(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("facehub.backbone.CACHED_VALUES", 2 * 5 * 4 * 6)  # two faces, then one
     own, theirs = PReLU(5), nn.PReLU(5)
     torch.manual_seed(0)
@@ -142,7 +144,7 @@ def test_prelu_is_pytorch_s(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch)
     x = torch.randn(3, 5, 4, 6).to(dtype).contiguous(memory_format=torch.channels_last)
     x[0, 0, 0, 0] = 0
     grad = torch.randn(3, 5, 4, 6).to(dtype)
-    found = []
+    results = []
     for module in (own, theirs):
         module.weight.data.copy_(slopes)
         leaf = x.clone().requires_grad_()
@@ -150,10 +152,10 @@ def test_prelu_is_pytorch_s(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch)
             y = module(leaf)
         y.backward(grad)
         assert y.is_contiguous(memory_format=torch.channels_last)
-        found.append((y, leaf.grad, module.weight.grad))
+        results.append((y, leaf.grad, module.weight.grad))
     precision = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {}
-    for a, b in zip(found[0][:2], found[1][:2], strict=True):
+    for a, b in zip(results[0][:2], results[1][:2], strict=True):
         torch.testing.assert_close(a, b, **precision)
     torch.testing.assert_close(
-        found[0][2], found[1][2], rtol=1e-5 if dtype == torch.float32 else 0.05, atol=0.05
+        results[0][2], results[1][2], rtol=1e-5 if dtype == torch.float32 else 0.05, atol=0.05
     )

@@ -1,4 +1,4 @@
-"""The encoder: what goes in, what comes out, and what is written to and read from disk."""
+"""The encoder: preprocessing, embeddings, saving and loading, and refused weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def crops() -> np.ndarray:
 
 @pytest.mark.parametrize("stem", ["imagenet", "face"])
 @pytest.mark.parametrize("size", [512, 16])
-def test_forward(stem: str, size: int) -> None:
+def test_forward_returns_unit_embeddings(stem: str, size: int) -> None:
     torch.manual_seed(0)
     model = FaceEncoder(ModelSpec(stem=stem, embedding_size=size)).eval()
     with torch.inference_mode():
@@ -76,7 +76,7 @@ def test_preprocessing_follows_the_config() -> None:
     assert x.unique().tolist() == [2.0]
 
 
-def test_embed(encoder: FaceEncoder, crops: np.ndarray) -> None:
+def test_embed_returns_distinct_unit_embeddings(encoder: FaceEncoder, crops: np.ndarray) -> None:
     embeddings = encoder.embed(crops)
     assert embeddings.shape == (5, 512)
     assert embeddings.dtype == np.float32
@@ -86,7 +86,9 @@ def test_embed(encoder: FaceEncoder, crops: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 64])
-def test_batch_equals_one_by_one(encoder: FaceEncoder, crops: np.ndarray, batch_size: int) -> None:
+def test_embeddings_do_not_depend_on_the_batch_size(
+    encoder: FaceEncoder, crops: np.ndarray, batch_size: int
+) -> None:
     one_by_one = np.concatenate([encoder.embed(crop[None]) for crop in crops])
     np.testing.assert_allclose(encoder.embed(crops, batch_size=batch_size), one_by_one, atol=1e-5)
 
@@ -101,7 +103,7 @@ def test_embed_is_forward_of_preprocess(encoder: FaceEncoder, crops: np.ndarray)
     np.testing.assert_allclose(encoder.embed(crops), y, atol=1e-6)
 
 
-def test_embed_nothing(encoder: FaceEncoder) -> None:
+def test_embed_of_no_crops_returns_no_embeddings(encoder: FaceEncoder) -> None:
     embeddings = encoder.embed(np.empty((0, 112, 96, 3), np.uint8))
     assert embeddings.shape == (0, 512)
     assert embeddings.dtype == np.float32
@@ -119,16 +121,20 @@ def test_flip_adds_the_mirrored_crop(encoder: FaceEncoder, crops: np.ndarray) ->
     expected = total / np.linalg.norm(total, axis=1, keepdims=True)
     np.testing.assert_allclose(both.embed(crops), expected, atol=1e-5)
     np.testing.assert_allclose(both.embed(crops[:, :, ::-1]), expected, atol=1e-5)
-    assert plain.fingerprint() != both.fingerprint()  # a threshold for one is none for the other
+    assert (
+        plain.fingerprint() != both.fingerprint()
+    )  # a threshold of one is not valid for the other
 
 
-def test_dilated_keeps_the_map_and_agrees_where_the_stride_looks(encoder: FaceEncoder) -> None:
+def test_dilated_stage_equals_the_strided_stage_at_its_positions(
+    encoder: FaceEncoder,
+) -> None:
     strided, dilated = (
         FaceEncoder(replace(encoder.spec, dilated=dilated, head="average")).eval()
         for dilated in (False, True)
     )
-    for one in (strided, dilated):
-        one.trunk.load_state_dict(encoder.trunk.state_dict())
+    for model in (strided, dilated):
+        model.trunk.load_state_dict(encoder.trunk.state_dict())
     x = torch.randn(2, 256, 7, 6, generator=torch.Generator().manual_seed(0)).abs()
     with torch.inference_mode():
         coarse, fine = strided.trunk.layer4(x), dilated.trunk.layer4(x)
@@ -137,7 +143,7 @@ def test_dilated_keeps_the_map_and_agrees_where_the_stride_looks(encoder: FaceEn
     assert strided.fingerprint() != dilated.fingerprint()
 
 
-def test_embed_leaves_training_alone(crops: np.ndarray) -> None:
+def test_embed_changes_neither_training_mode_nor_weights(crops: np.ndarray) -> None:
     torch.manual_seed(0)
     model = FaceEncoder(ModelSpec(embedding_size=8)).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -161,7 +167,7 @@ def test_embed_leaves_training_alone(crops: np.ndarray) -> None:
     ],
     ids=["one crop", "sides swapped", "NCHW", "grey", "float", "list"],
 )
-def test_not_crops(encoder: FaceEncoder, bad: np.ndarray) -> None:
+def test_embed_refuses_arrays_that_are_not_crops(encoder: FaceEncoder, bad: np.ndarray) -> None:
     with pytest.raises(ImageFormatError, match="Crops must be uint8"):
         encoder.embed(bad)
 
@@ -169,7 +175,9 @@ def test_not_crops(encoder: FaceEncoder, bad: np.ndarray) -> None:
 # --- saving and loading ---------------------------------------------------------------------------
 
 
-def test_round_trip(tmp_path: Path, other_weights: Path, crops: np.ndarray) -> None:
+def test_saved_encoder_loads_with_the_same_embeddings(
+    tmp_path: Path, other_weights: Path, crops: np.ndarray
+) -> None:
     model = FaceEncoder.from_pretrained(other_weights)
     model.save_pretrained(tmp_path / "copy")
     again = FaceEncoder.from_pretrained(tmp_path / "copy")
@@ -180,14 +188,14 @@ def test_round_trip(tmp_path: Path, other_weights: Path, crops: np.ndarray) -> N
         assert (tmp_path / "copy" / name).read_bytes() == (other_weights / name).read_bytes()
 
 
-def test_loaded_for_inference(other_weights: Path) -> None:
+def test_loaded_encoder_is_ready_for_inference(other_weights: Path) -> None:
     model = FaceEncoder.from_pretrained(other_weights)
     assert not model.training
     assert not any(p.requires_grad for p in model.parameters())
     assert {p.dtype for p in model.parameters()} == {torch.float32}
 
 
-def test_float16_is_used_where_exact(tmp_path: Path, other_weights: Path) -> None:
+def test_weights_are_saved_in_float16_only_where_exact(tmp_path: Path, other_weights: Path) -> None:
     def dtypes(folder: Path) -> set[str]:
         return {t.dtype.name for t in load_file(folder / "model.safetensors").values()}
 
@@ -240,7 +248,7 @@ Tensors = dict[str, np.ndarray]
 
 @pytest.fixture
 def folder(tmp_path: Path, other_weights: Path) -> Path:
-    """A copy of the other weights, to be damaged."""
+    """A copy of the other weights, for a test to damage."""
     return shutil.copytree(other_weights, tmp_path / "damaged")
 
 
@@ -249,22 +257,22 @@ def change_config(folder: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_bit_flip_inside_a_tensor(folder: Path) -> None:
+def test_flipped_bit_in_a_tensor_is_refused(folder: Path) -> None:
     path = folder / "model.safetensors"
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1  # the lowest bit of a half or the lowest of its upper byte
+    data[len(data) // 2] ^= 1  # the lowest bit of a float16 or of its upper byte
     path.write_bytes(data)
     with pytest.raises(WeightsError, match="does not belong to"):
         FaceEncoder.from_pretrained(folder)
 
 
-def test_weights_of_another_size(folder: Path) -> None:
+def test_weights_of_another_embedding_size_are_refused(folder: Path) -> None:
     change_config(folder, embedding_size=512, known_answer=[])
     with pytest.raises(WeightsError, match=r"embedding\.weight has shape \(8, 512\)"):
         FaceEncoder.from_pretrained(folder)
 
 
-def test_template_belongs_to_the_weights(folder: Path) -> None:
+def test_changed_template_is_refused(folder: Path) -> None:
     change_config(folder, template={"width": 96, "height": 112, "left_eye": [31.0, 51.6]})
     with pytest.raises(WeightsError, match="fingerprint"):
         FaceEncoder.from_pretrained(folder)
@@ -294,7 +302,7 @@ def test_fingerprint_may_be_missing(folder: Path, other_weights: Path) -> None:
     ids=["extra", "missing", "shape", "integers", "NaN", "none at all"],
 )
 @pytest.mark.parametrize("known", [True, False], ids=["fingerprint", "no fingerprint"])
-def test_tensors_that_do_not_fit(
+def test_tensors_that_do_not_fit_are_refused(
     folder: Path, change: Callable[[Tensors], Tensors], message: str, known: bool
 ) -> None:
     path = folder / "model.safetensors"
@@ -305,20 +313,20 @@ def test_tensors_that_do_not_fit(
         FaceEncoder.from_pretrained(folder)
 
 
-def test_other_stem(folder: Path) -> None:
+def test_weights_of_another_stem_are_refused(folder: Path) -> None:
     change_config(folder, stem="face")
     with pytest.raises(WeightsError, match=r"trunk\.conv1\.weight has shape \(64, 3, 7, 7\)"):
         FaceEncoder.from_pretrained(folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_missing_file(folder: Path, name: str) -> None:
+def test_missing_weights_file_is_refused(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(WeightsError, match=f"{name} is missing"):
         FaceEncoder.from_pretrained(folder)
 
 
-def test_pickle_beside_no_safetensors(folder: Path) -> None:
+def test_pickle_file_is_not_loaded_in_place_of_safetensors(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     torch.save(FaceEncoder(ModelSpec(embedding_size=8)), folder / "pytorch_model.bin")
     with pytest.raises(WeightsError, match=r"model\.safetensors is missing"):
@@ -326,6 +334,6 @@ def test_pickle_beside_no_safetensors(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["no/such/folder", "owner/name", "owner/name@v1"])
-def test_no_such_weights(tmp_path: Path, name: str) -> None:
+def test_unknown_weights_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(WeightsError, match=r"There is no folder|is not in the cache"):
         FaceEncoder.from_pretrained(name, cache_dir=tmp_path, local_files_only=True)

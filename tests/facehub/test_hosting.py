@@ -1,4 +1,4 @@
-"""What the page and the service have in common."""
+"""How the page and the service treat proxies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return variables
 
 
-def test_this_machine_is_reached_without_a_proxy(environment: dict[str, str]) -> None:
+def test_bypass_proxy_excludes_this_machine_once(environment: dict[str, str]) -> None:
     environment |= {"http_proxy": f"http://{NOWHERE}", "NO_PROXY": "intern.org, localhost"}
     hosting.bypass_proxy()
     assert environment["NO_PROXY"] == "intern.org,localhost,127.0.0.1,::1"
@@ -34,7 +34,7 @@ def test_this_machine_is_reached_without_a_proxy(environment: dict[str, str]) ->
     assert environment == before
 
 
-def test_a_proxy_that_httpx_cannot_speak_to_is_not_used(
+def test_bypass_proxy_avoids_a_proxy_that_httpx_does_not_support(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hosting.importlib.util, "find_spec", lambda _: None)
@@ -76,7 +76,7 @@ def test_the_page_starts_behind_a_proxy(
                         break
                 except httpx.HTTPError:
                     time.sleep(0.1)
-        time.sleep(0.5)  # then Gradio asks whether it can be reached
+        time.sleep(0.5)  # by then Gradio checks whether it can be reached
         assert process.poll() is None
     finally:
         process.kill()

@@ -1,4 +1,4 @@
-"""Identification: enrol, then name every face of a picture at most once."""
+"""Identification: enrol people, then name each of them at most once in a picture."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def people(
 # --- enrolment ------------------------------------------------------------------------------------
 
 
-def test_enrol(people: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+def test_enrol_adds_a_second_template_to_a_person(
+    people: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray
+) -> None:
     face = enrol(people, "Eileen", astronaut[:, ::-1], source="mirrored", recognizer=recognizer)
     assert list(people) == ["Eileen", "Grace"]
     first, second = people.examples("Eileen")
@@ -58,7 +60,9 @@ def test_enrol(people: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarra
     np.testing.assert_allclose(second.template, face.embedding, atol=1e-6)
 
 
-def test_enrol_the_largest(gallery: Gallery, recognizer: FaceRecognizer, both: np.ndarray) -> None:
+def test_enrol_with_policy_largest_takes_the_largest_face(
+    gallery: Gallery, recognizer: FaceRecognizer, both: np.ndarray
+) -> None:
     face = enrol(gallery, "Grace", both, policy="largest", recognizer=recognizer)
     assert face.face.box[0] > 320
     assert gallery.n_templates == 1
@@ -75,7 +79,7 @@ def test_enrol_the_largest(gallery: Gallery, recognizer: FaceRecognizer, both: n
         ("astronaut", "x" * 101, GalleryError),
     ],
 )
-def test_failed_enrolment_changes_nothing(
+def test_failed_enrol_leaves_the_gallery_unchanged(
     people: Gallery,
     recognizer: FaceRecognizer,
     photos: Path,
@@ -91,7 +95,9 @@ def test_failed_enrolment_changes_nothing(
     assert {n: len(people.examples(n)) for n in people} == {"Eileen": 1, "Grace": 1}
 
 
-def test_gallery_of_other_weights(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+def test_gallery_of_other_weights_is_refused(
+    recognizer: FaceRecognizer, astronaut: np.ndarray
+) -> None:
     other = MemoryGallery("sha256:0", 512)
     with pytest.raises(GalleryMismatchError, match="other weights"):
         enrol(other, "Ann", astronaut, recognizer=recognizer)
@@ -103,7 +109,9 @@ def test_gallery_of_other_weights(recognizer: FaceRecognizer, astronaut: np.ndar
 # --- identification -------------------------------------------------------------------------------
 
 
-def test_identify(people: Gallery, recognizer: FaceRecognizer, both: np.ndarray) -> None:
+def test_identify_names_every_enrolled_face(
+    people: Gallery, recognizer: FaceRecognizer, both: np.ndarray
+) -> None:
     left, right = identify(both, people, recognizer=recognizer)
     assert (left.name, right.name) == ("Eileen", "Grace")
     assert left.similarity > 0.6
@@ -114,7 +122,7 @@ def test_identify(people: Gallery, recognizer: FaceRecognizer, both: np.ndarray)
     assert left.probe.face.box[2] < right.probe.face.box[0]
 
 
-def test_default_weights(people: Gallery, astronaut: np.ndarray) -> None:
+def test_identify_uses_the_default_weights(people: Gallery, astronaut: np.ndarray) -> None:
     assert [face.name for face in identify(astronaut, people)] == ["Eileen"]
 
 
@@ -124,11 +132,13 @@ def test_stranger_is_unknown(
     enrol(gallery, "Eileen", astronaut, recognizer=recognizer)
     (face,) = identify(hopper, gallery, recognizer=recognizer)
     assert (face.name, face.similarity) == (None, None)
-    assert [c.name for c in face.candidates] == ["Eileen"]  # but the nearest is shown
+    assert [c.name for c in face.candidates] == [
+        "Eileen"
+    ]  # the nearest person is still a candidate
     assert face.candidates[0].similarity < recognizer.spec.threshold
 
 
-def test_threshold(
+def test_identify_applies_the_given_threshold(
     gallery: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
 ) -> None:
     enrol(gallery, "Eileen", astronaut, recognizer=recognizer)
@@ -138,10 +148,10 @@ def test_threshold(
         assert face.name == name
 
 
-def test_nobody_is_named_twice(
+def test_nobody_is_named_twice_in_a_picture(
     people: Gallery, recognizer: FaceRecognizer, both: np.ndarray
 ) -> None:
-    """The astronaut at left and, mirrored, at right: the more similar one is named."""
+    """The astronaut is at left and, mirrored, at right: the more similar face gets the name."""
     twice = np.concatenate([both, both[:, 319::-1]], axis=1)
     faces = identify(twice, people, recognizer=recognizer)
     assert len(faces) == 3
@@ -154,10 +164,10 @@ def test_nobody_is_named_twice(
     assert faces[1].name == "Grace"
 
 
-def test_next_best_person_is_tried_whatever_top_k(
+def test_next_best_person_is_tried_even_beyond_top_k(
     people: Gallery, recognizer: FaceRecognizer, both: np.ndarray
 ) -> None:
-    """Both faces are Eileen's; where anything counts as similar, one of them gets Grace."""
+    """Both faces are Eileen's; with threshold -1 the second one gets the name Grace."""
     twice = np.concatenate([both[:, :320], both[:, 319::-1]], axis=1)
     faces = identify(twice, people, top_k=1, threshold=-1, recognizer=recognizer)
     assert [face.candidates[0].name for face in faces] == ["Eileen", "Eileen"]
@@ -165,25 +175,31 @@ def test_next_best_person_is_tried_whatever_top_k(
 
 
 @pytest.mark.parametrize("top_k", [1, 2, 5])
-def test_top_k(people: Gallery, recognizer: FaceRecognizer, both: np.ndarray, top_k: int) -> None:
+def test_top_k_limits_the_candidates(
+    people: Gallery, recognizer: FaceRecognizer, both: np.ndarray, top_k: int
+) -> None:
     for face in identify(both, people, top_k=top_k, recognizer=recognizer):
         assert len(face.candidates) == min(top_k, 2)
         assert face.name is not None
 
 
-def test_empty_gallery(gallery: Gallery, recognizer: FaceRecognizer, both: np.ndarray) -> None:
+def test_empty_gallery_names_nobody(
+    gallery: Gallery, recognizer: FaceRecognizer, both: np.ndarray
+) -> None:
     faces = identify(both, gallery, recognizer=recognizer)
     assert [(face.name, face.candidates) for face in faces] == [(None, ()), (None, ())]
 
 
-def test_no_face(people: Gallery, recognizer: FaceRecognizer, nobody: np.ndarray) -> None:
+def test_picture_without_a_face_gives_no_result(
+    people: Gallery, recognizer: FaceRecognizer, nobody: np.ndarray
+) -> None:
     assert identify(nobody, people, recognizer=recognizer) == []
 
 
-def test_small_faces_are_looked_for(
+def test_identify_finds_small_faces_by_default(
     people: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
 ) -> None:
-    """Beside Hopper, an astronaut too small for a look at the whole picture and at its halves."""
+    """The astronaut beside Hopper is too small for the quick search."""
     picture = np.full((1200, 1200, 3), 200, np.uint8)
     picture[:600, :512] = hopper
     small = cv2.resize(astronaut[:300, 70:370], (90, 90), interpolation=cv2.INTER_AREA)
@@ -225,12 +241,12 @@ def names(found: list[Candidate | None]) -> str:
         (["", "A.9", ""], "-A-"),
     ],
 )
-def test_assign(faces: list[str], expected: str) -> None:
+def test_assign_gives_each_person_to_the_most_similar_face(faces: list[str], expected: str) -> None:
     assert names(assign(ranked(*faces), 0.5)) == expected
 
 
-def test_assign_against_brute_rules() -> None:
-    """On random similarities: nobody twice, nothing below the threshold, no better pair left."""
+def test_assign_of_random_similarities_leaves_no_better_pair() -> None:
+    """Nobody is named twice, and no better pair is left."""
     rng = np.random.default_rng(0)
     for _ in range(50):
         scores = rng.uniform(0, 1, (5, 4))
@@ -242,14 +258,14 @@ def test_assign_against_brute_rules() -> None:
         for i, row in enumerate(scores):
             own = found[i].similarity if found[i] else 0.5
             for j, name in enumerate("ABCD"):
-                # Whoever is nearer to this face than its own person has an even nearer face.
+                # A person nearer to this face than its own person has a face at least as near.
                 assert row[j] <= own or has.get(name, 0) >= row[j]
 
 
-def test_identify_uses_the_gallery_s_threshold(
+def test_identify_raises_the_threshold_with_the_size_of_the_gallery(
     recognizer: FaceRecognizer, astronaut: np.ndarray
 ) -> None:
-    """A template at a similarity that one photo would be named at, and one of many not."""
+    """The similarity is enough for a name in a gallery of one template, not in one of 300."""
     (face,) = recognizer.faces(astronaut)
     rng = np.random.default_rng(0)
     other = rng.normal(size=512)
@@ -273,8 +289,8 @@ TAIL = Tail(0.4, 1e-3, 0.0, 0.1 / math.log(10), 100)
 CALIBRATION = Calibration("made up", None, 0.01, 0.2, 100_000, 9, CURVE, TAIL)
 
 
-def test_candidates_carry_their_odds() -> None:
-    """Two templates; at 0.5 the tail has an FMR of 1e-4, at 0.65 one that no pair showed."""
+def test_with_odds_adds_the_fpir_to_candidates() -> None:
+    """Two templates; the tail has an FMR of 1e-4 at 0.5 and an extrapolated one at 0.65."""
     probe = np.eye(4, dtype=np.float32)[0]
     gallery = MemoryGallery("sha256:0", size=4)
     for name, similarity in (("Near", 0.65), ("Far", 0.5)):
@@ -291,7 +307,9 @@ def test_candidates_carry_their_odds() -> None:
     assert with_odds(far, 2, unmeasured) is far
 
 
-def test_the_library_s_results_have_odds(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+def test_identify_returns_the_fpir_of_candidates(
+    recognizer: FaceRecognizer, astronaut: np.ndarray
+) -> None:
     gallery = recognizer.empty_gallery()
     enrol(gallery, "Eileen", astronaut, recognizer=recognizer)
     (face,) = identify(astronaut, gallery, recognizer=recognizer)
@@ -305,7 +323,7 @@ def test_the_library_s_results_have_odds(recognizer: FaceRecognizer, astronaut: 
     ("name", "listed", "expected"),
     [("A", "A.9 B.8", "A"), ("B", "A.9 B.8", "B"), (None, "A.3 B.2", "A"), ("C", "A.9", None)],
 )
-def test_the_candidate_that_the_result_is_about(
+def test_candidate_is_that_of_the_name_or_else_the_best(
     name: str | None, listed: str, expected: str | None
 ) -> None:
     face = IdentifiedFace(None, name, None, tuple(ranked(listed)[0]))
@@ -316,17 +334,17 @@ def test_the_candidate_that_the_result_is_about(
 
 
 @pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -1.5, 2])
-def test_what_is_no_threshold(
+def test_identify_refuses_an_invalid_threshold(
     gallery: Gallery, recognizer: FaceRecognizer, threshold: float
 ) -> None:
     with pytest.raises(ValueError, match="threshold must be a number from -1 to 1"):
         identify(b"not even read", gallery, threshold=threshold, recognizer=recognizer)
 
 
-def test_a_threshold_given_by_hand_is_the_one_applied(
+def test_given_threshold_replaces_the_calibrated_one(
     people: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray
 ) -> None:
-    """-1 names everybody, however the calibration sees it; 0.9999 nobody but the very photo."""
+    """Threshold -1 names every face; the calibrated threshold does not name this one."""
     people.remove("Eileen")
     (found,) = identify(astronaut, people, recognizer=recognizer.with_threshold(-1))
     assert found.name == "Grace"
@@ -336,15 +354,15 @@ def test_a_threshold_given_by_hand_is_the_one_applied(
     assert found.name is None
 
 
-def test_enrolled_faces_may_be_rejected(
+def test_add_enrolments_rejects_faces_with_given_issues(
     gallery: Gallery, recognizer: FaceRecognizer, astronaut: np.ndarray
 ) -> None:
     dark = (astronaut * 0.2).astype(np.uint8)
     portraits = [Portrait("Eileen", dark), Portrait("Eileen", astronaut)]
-    found = list(embed_portraits(portraits, recognizer))
-    first, second = add_enrolments(gallery, found, reject_issues={QualityIssue.TOO_DARK})
+    enrolments = list(embed_portraits(portraits, recognizer))
+    first, second = add_enrolments(gallery, enrolments, reject_issues={QualityIssue.TOO_DARK})
     assert isinstance(first.error, LowQualityError)
     assert second.added
     assert gallery.n_templates == 1
-    (first, _) = add_enrolments(gallery, found)
+    (first, _) = add_enrolments(gallery, enrolments)
     assert first.added

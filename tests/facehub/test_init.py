@@ -1,4 +1,4 @@
-"""The public names, and what importing them does not load."""
+"""The public names, and the packages that importing them does not load."""
 
 import inspect
 import subprocess
@@ -17,7 +17,7 @@ def test_every_public_name_can_be_imported(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in facehub.__all__ if n != "__version__"])
 def test_every_public_name_has_docstrings(name: str) -> None:
-    """Methods of the `Gallery` protocol are described there, once."""
+    """A gallery's methods may have their docstrings in the `Gallery` protocol."""
     public = getattr(facehub, name)
     assert inspect.getdoc(public)
     methods = vars(public) if inspect.isclass(public) else {}
@@ -33,13 +33,13 @@ def test_a_star_import_needs_no_pytorch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_unknown_name() -> None:
+def test_unknown_name_raises_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'recognise'"):
         facehub.recognise  # noqa: B018
 
 
-def test_the_import_is_light() -> None:
-    """What is slow to import waits until it is used."""
+def test_importing_the_command_loads_no_slow_package() -> None:
+    """Slow packages load when they are first used."""
     slow = {"torch", "torchvision", "mediapipe", "onnx", "onnxruntime", "gradio", "huggingface_hub"}
     code = f"import sys, facehub.cli.main; print({slow} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Covered eyes and mouths, drawn over whole photos, in which faces are then found and aligned."""
+"""Occlusions: masks and glasses drawn on photos before the faces are found and aligned."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def mask(colour: tuple[int, int, int]) -> Drawing:
 
 
 def glasses(colour: tuple[int, int, int], thickness: int = -1) -> Drawing:
-    """Round glasses; with a thickness, their rims alone."""
+    """Round glasses; with a thickness, only their rims."""
 
     def draw(picture: np.ndarray) -> np.ndarray:
         (face,) = align_faces(picture)
@@ -68,7 +68,7 @@ def occlusions(picture: np.ndarray, recognizer: FaceRecognizer) -> set[QualityIs
     return set(face.issues) & {QualityIssue.COVERED_EYES, QualityIssue.COVERED_MOUTH}
 
 
-def test_bare_faces(portrait: np.ndarray, recognizer: FaceRecognizer) -> None:
+def test_bare_face_has_no_occlusion(portrait: np.ndarray, recognizer: FaceRecognizer) -> None:
     assert occlusions(portrait, recognizer) == set()
     assert occlusions(portrait[:, ::-1].copy(), recognizer) == set()
 
@@ -76,7 +76,7 @@ def test_bare_faces(portrait: np.ndarray, recognizer: FaceRecognizer) -> None:
 @pytest.mark.parametrize(
     "colour", [(150, 195, 220), (240, 240, 240), (20, 20, 25)], ids=["surgical", "white", "black"]
 )
-def test_masks(
+def test_mask_covers_only_the_mouth(
     portrait: np.ndarray, recognizer: FaceRecognizer, colour: tuple[int, int, int]
 ) -> None:
     found = occlusions(mask(colour)(portrait), recognizer)
@@ -86,15 +86,17 @@ def test_masks(
 @pytest.mark.parametrize(
     "colour", [(15, 15, 20), (60, 40, 20), (90, 110, 160)], ids=["black", "brown", "mirrored"]
 )
-def test_dark_glasses(
+def test_dark_glasses_cover_only_the_eyes(
     portrait: np.ndarray, recognizer: FaceRecognizer, colour: tuple[int, int, int]
 ) -> None:
     found = occlusions(glasses(colour)(portrait), recognizer)
     assert found == {QualityIssue.COVERED_EYES}
 
 
-def test_both(examples: Path, recognizer: FaceRecognizer) -> None:
-    """Of one portrait, in the shade of a cap, the eyes pass: the limit is set for few alarms."""
+def test_mask_and_dark_glasses_cover_mouth_and_mostly_eyes(
+    examples: Path, recognizer: FaceRecognizer
+) -> None:
+    """The limit keeps false alarms rare, so one portrait with shaded eyes may pass."""
     found = [
         occlusions(
             mask((150, 195, 220))(glasses((15, 15, 20))(load_image(examples / name))), recognizer
@@ -109,7 +111,9 @@ def test_clear_glasses_cover_nothing(portrait: np.ndarray, recognizer: FaceRecog
     assert occlusions(glasses((30, 30, 30), thickness=3)(portrait), recognizer) == set()
 
 
-def test_verify_warns_and_can_refuse(examples: Path, recognizer: FaceRecognizer) -> None:
+def test_verify_and_enrol_warn_of_a_mask_and_can_reject_it(
+    examples: Path, recognizer: FaceRecognizer
+) -> None:
     bare = load_image(examples / "grace_hopper.jpg")
     masked = mask((240, 240, 240))(bare)
     result = verify(bare, masked, recognizer=recognizer)
@@ -128,8 +132,8 @@ def test_verify_warns_and_can_refuse(examples: Path, recognizer: FaceRecognizer)
 
 @pytest.mark.parametrize("drawing", [mask((20, 20, 25)), glasses((15, 15, 20))])
 @pytest.mark.models
-def test_any_template(portrait: np.ndarray, drawing: Drawing) -> None:
-    """The network sees the same, whichever template the weights want."""
+def test_occlusions_do_not_depend_on_the_template(portrait: np.ndarray, drawing: Drawing) -> None:
+    """The network gets the same crop, whatever the template of the weights."""
     for picture in (portrait, drawing(portrait)):
         (ours,) = align_faces(picture)
         (other,) = align_faces(picture, template=TEMPLATES["arcface112"])
@@ -140,7 +144,7 @@ def test_any_template(portrait: np.ndarray, drawing: Drawing) -> None:
         assert find_occlusions(other) == find_occlusions(ours)
 
 
-def test_an_altered_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_altered_or_missing_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     occlusion._session.cache_clear()
     monkeypatch.setattr(occlusion, "MODEL_SHA256", "0" * 64)
     with pytest.raises(AssetError, match=f"{MODEL_FILE} in the package is damaged"):

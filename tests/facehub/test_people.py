@@ -1,4 +1,4 @@
-"""Names of folders and files, odd ones too."""
+"""People's names from the names of folders and files, also unusual ones."""
 
 from __future__ import annotations
 
@@ -39,18 +39,20 @@ ASTRONAUT = "\N{WOMAN}\N{ROCKET}"
         ([], []),
     ],
 )
-def test_who_is_in_folders(pictures: list[str], people: list[str]) -> None:
+def test_pictures_get_the_names_of_their_person_folders(
+    pictures: list[str], people: list[str]
+) -> None:
     assert list(name_people(pictures).values()) == people
 
 
-def test_a_folder_that_is_named_holds_the_people() -> None:
-    """Nothing lies around them, unlike in zips and drops."""
+def test_unwrapped_folder_has_one_sub_folder_per_person() -> None:
+    """No folder wraps the people's folders, unlike in zips and drops."""
     pictures = ["Ada/2019/1.jpg", "Ada/2020/1.jpg", "Ada/1.jpg", "2.jpg"]
     assert list(name_people(pictures, wrapped=False).values()) == ["Ada", "Ada", "Ada", "2"]
     assert loose_pictures(pictures, wrapped=False) == ["2.jpg"]
 
 
-def test_pictures_and_folders_that_are_nobody_s() -> None:
+def test_loose_pictures_and_empty_person_folders_are_listed() -> None:
     pictures = ["people/1.jpg", "people/Ada/1.jpg", "people/Bob/1.jpg", "2.jpg"]
     assert loose_pictures(pictures, wrapped=True) == ["people/1.jpg", "2.jpg"]
     others = ["people/Cy/", "people/Dan/1.cr2", "people/Ada/x.cr2", "notes.txt", "people/x.txt"]
@@ -58,7 +60,7 @@ def test_pictures_and_folders_that_are_nobody_s() -> None:
     assert empty_people(["Ada/1.jpg"], ["Bob/", "1.cr2"], wrapped=False) == ["Bob/"]
 
 
-def test_a_zip_without_folders_shows_one_person() -> None:
+def test_zip_without_folders_gives_all_pictures_its_name() -> None:
     named = name_people(["IMG_1.jpg", "IMG_2.jpg"], "ada_lovelace-2.zip")
     assert set(named.values()) == {"ada lovelace"}
     assert name_people(["Ada/1.jpg", "bob.jpg"], "x.zip") == {"Ada/1.jpg": "Ada", "bob.jpg": "bob"}
@@ -68,11 +70,11 @@ def test_a_zip_without_folders_shows_one_person() -> None:
     "folder",
     ["Anna 1", "Anna!", "dr. who-2", "P. Curie.", " Ada ", "2019", "Photo", ASTRONAUT, "?*<>|\"'"],
 )
-def test_folders_are_names_as_they_are(folder: str) -> None:
+def test_folder_name_is_the_name_unchanged(folder: str) -> None:
     assert name_people([f"{folder}/1.jpg", "Bob/1.jpg"])[f"{folder}/1.jpg"] == folder
 
 
-def test_one_person_in_two_spellings_is_one() -> None:
+def test_composed_and_decomposed_spellings_are_one_person() -> None:
     """macOS writes names decomposed (NFD), in folders and in zips."""
     composed = "Zo\xeb"
     decomposed = unicodedata.normalize("NFD", composed)
@@ -81,7 +83,7 @@ def test_one_person_in_two_spellings_is_one() -> None:
     assert {clean_name(name) for name in name_people(pictures).values()} == {composed}
 
 
-def test_names_stay_apart() -> None:
+def test_similar_names_stay_different() -> None:
     folders = ["Anna", "Anna!", "Anna#", "anna", "Anna.", "Anna 1", ASTRONAUT]
     named = name_people([f"{folder}/1.jpg" for folder in folders])
     assert [clean_name(name) for name in named.values()] == folders
@@ -102,7 +104,7 @@ def test_a_name_that_is_too_long_is_refused_not_cut() -> None:
         ("ada.jpg", "ada"),
         ("ada_lovelace-2.jpg", "ada lovelace"),
         ("Grace Hopper (3).png", "Grace Hopper"),
-        ("IMG_2041.jpg", "IMG 2041"),  # strangers, perhaps
+        ("IMG_2041.jpg", "IMG 2041"),  # numbered photos may show different people
         ("DSC01234.JPG", "DSC01234"),
         ("PXL_20240101_101112123.jpg", "PXL 20240101 101112123"),
         ("IMG-20240101-WA0003.jpg", "IMG 20240101 WA0003"),
@@ -116,5 +118,5 @@ def test_name_from_file(file: str, name: str) -> None:
     assert name_from_file(file) == name
 
 
-def test_folders_of_pictures() -> None:
+def test_person_folders_lists_each_folder_with_pictures_once() -> None:
     assert person_folders(["b/1.jpg", "a/x/1.jpg", "a/x/2.jpg", "c.jpg"]) == ["", "a/x", "b"]

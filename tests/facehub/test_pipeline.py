@@ -1,4 +1,4 @@
-"""The whole chain: pictures in, embedded faces out, and which face a picture is about."""
+"""The recogniser: from pictures to embedded faces, and the choice of one face."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ from facehub.detect.mediapipe import default_detector
 from facehub.model.store import MODEL_VARIABLE, read_spec
 
 
-def test_faces(recognizer: FaceRecognizer, both: np.ndarray) -> None:
+def test_faces_are_embedded_from_left_to_right(
+    recognizer: FaceRecognizer, both: np.ndarray
+) -> None:
     left, right = recognizer.faces(both)
     assert left.face.box[2] < right.face.box[0]
     for found in (left, right):
@@ -47,7 +49,7 @@ def test_faces(recognizer: FaceRecognizer, both: np.ndarray) -> None:
         assert found.issues == (QualityIssue.SEVERAL_FACES,)
 
 
-def test_chain_is_align_then_embed(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+def test_faces_are_aligned_then_embedded(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
     (found,) = recognizer.faces(astronaut)
     (face,) = align_faces(astronaut, template=recognizer.spec.template)
     np.testing.assert_array_equal(found.face.crop, face.crop)
@@ -55,11 +57,13 @@ def test_chain_is_align_then_embed(recognizer: FaceRecognizer, astronaut: np.nda
     assert found.issues == ()
 
 
-def test_no_face(recognizer: FaceRecognizer, nobody: np.ndarray) -> None:
+def test_picture_without_a_face_gives_no_embedding(
+    recognizer: FaceRecognizer, nobody: np.ndarray
+) -> None:
     assert recognizer.faces(nobody) == []
 
 
-def test_every_source_gives_the_same(
+def test_every_kind_of_source_gives_the_same_embedding(
     recognizer: FaceRecognizer, photos: Path, astronaut: np.ndarray
 ) -> None:
     path = photos / "astronaut.png"
@@ -68,7 +72,7 @@ def test_every_source_gives_the_same(
         np.testing.assert_array_equal(recognizer.face(source).embedding, expected)
 
 
-def test_same_person_is_more_similar(
+def test_altered_photo_is_more_similar_than_another_person(
     recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
 ) -> None:
     matrix = cv2.getRotationMatrix2D((224, 102), 15, 1)
@@ -92,7 +96,7 @@ def test_threads_share_a_recognizer(
 # --- the one face ---------------------------------------------------------------------------------
 
 
-def test_exactly_one(
+def test_policy_exactly_one_refuses_no_face_and_two_faces(
     recognizer: FaceRecognizer, astronaut: np.ndarray, nobody: np.ndarray, both: np.ndarray
 ) -> None:
     assert recognizer.face(astronaut).face.inter_eye == pytest.approx(42.6, abs=1.5)
@@ -102,8 +106,10 @@ def test_exactly_one(
         recognizer.face(both)
 
 
-def test_largest(recognizer: FaceRecognizer, both: np.ndarray, nobody: np.ndarray) -> None:
-    """Hopper, at right, is the larger; mirrored, at left."""
+def test_policy_largest_takes_the_largest_face(
+    recognizer: FaceRecognizer, both: np.ndarray, nobody: np.ndarray
+) -> None:
+    """Hopper's face is the larger: at right, and at left in the mirrored picture."""
     left, right = recognizer.faces(both)
     assert right.face.area > left.face.area
     assert recognizer.face(both, policy="largest").face.box == right.face.box
@@ -113,7 +119,9 @@ def test_largest(recognizer: FaceRecognizer, both: np.ndarray, nobody: np.ndarra
         recognizer.face(nobody, policy="largest")
 
 
-def test_reject_issues(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+def test_reject_issues_refuses_only_the_given_issues(
+    recognizer: FaceRecognizer, astronaut: np.ndarray
+) -> None:
     dark = (astronaut * 0.2).astype(np.uint8)
     assert recognizer.face(dark).issues == (QualityIssue.TOO_DARK,)
     recognizer.face(dark, reject_issues={QualityIssue.BLURRED})
@@ -121,13 +129,15 @@ def test_reject_issues(recognizer: FaceRecognizer, astronaut: np.ndarray) -> Non
         recognizer.face(dark, reject_issues={QualityIssue.TOO_DARK})
 
 
-def test_rejection_is_of_the_chosen_face(recognizer: FaceRecognizer, both: np.ndarray) -> None:
+def test_reject_issues_applies_only_to_the_chosen_face(
+    recognizer: FaceRecognizer, both: np.ndarray
+) -> None:
     picture = both.copy()
     picture[:, :320] = picture[:, :320] * 0.2  # only the smaller face is dark
     recognizer.face(picture, policy="largest", reject_issues={QualityIssue.TOO_DARK})
 
 
-def test_bad_picture(recognizer: FaceRecognizer) -> None:
+def test_empty_picture_is_refused(recognizer: FaceRecognizer) -> None:
     with pytest.raises(ImageDecodeError):
         recognizer.face(b"")
 
@@ -157,31 +167,31 @@ def test_default_recognizer_follows_the_variable(
     assert default_recognizer() is recognizer
 
 
-def test_default_recognizer_without_weights(
+def test_default_recognizer_finds_weights_after_a_failure(
     monkeypatch: pytest.MonkeyPatch, other_weights: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(MODEL_VARIABLE, str(tmp_path / "later"))
     with pytest.raises(WeightsError, match="There is no folder"):
         default_recognizer()
     (tmp_path / "later").symlink_to(other_weights)
-    assert default_recognizer().spec.embedding_size == 8  # a failure is not remembered
+    assert default_recognizer().spec.embedding_size == 8  # the failure is not cached
 
 
-def test_fingerprint_of_weights_that_were_never_saved() -> None:
+def test_weights_that_were_never_saved_have_a_fingerprint() -> None:
     encoder = FaceEncoder().eval()
     assert encoder.spec.fingerprint is None
     assert FaceRecognizer(encoder).fingerprint == encoder.fingerprint()
 
 
 def test_weights_trained_further_have_another_fingerprint(other_weights: Path) -> None:
-    """Or templates of both would be compared in one gallery."""
+    """Otherwise one gallery would compare templates of both."""
     encoder = FaceEncoder.from_pretrained(other_weights)
     before = FaceRecognizer(encoder).fingerprint
     encoder.embedding.weight.mul_(2)
     assert FaceRecognizer(encoder).fingerprint != before
 
 
-def test_from_pretrained(other_weights: Path, astronaut: np.ndarray) -> None:
+def test_from_pretrained_loads_other_weights(other_weights: Path, astronaut: np.ndarray) -> None:
     other = FaceRecognizer.from_pretrained(other_weights, device="cpu")
     assert other.face(astronaut).embedding.shape == (8,)
 
@@ -191,7 +201,7 @@ def test_unknown_policy_is_refused(recognizer: FaceRecognizer, astronaut: np.nda
         recognizer.face(astronaut, policy="smallest")
 
 
-# --- what facehub 0.1 wrote -----------------------------------------------------------------------
+# --- files of facehub 0.1 -------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -203,14 +213,16 @@ def old(old_weights: tuple[Path, str]) -> FaceRecognizer:
 def old_gallery(
     tmp_path: Path, old_weights: tuple[Path, str], old: FaceRecognizer, hopper: np.ndarray
 ) -> Path:
-    """A gallery file whose fingerprint is of version 1."""
+    """A gallery file with a fingerprint of version 1."""
     people = MemoryGallery(old_weights[1])
     people.add("Grace", old.face(hopper).embedding, "grace.jpg")
     people.save(tmp_path / "people.safetensors")
     return tmp_path / "people.safetensors"
 
 
-def test_a_gallery_of_version_1(old_gallery: Path, old: FaceRecognizer, hopper: np.ndarray) -> None:
+def test_gallery_of_version_1_is_read_and_saved_with_the_new_fingerprint(
+    old_gallery: Path, old: FaceRecognizer, hopper: np.ndarray
+) -> None:
     people = old.load_gallery(old_gallery)
     assert people.fingerprint == old.fingerprint
     assert [face.name for face in identify(hopper, people, recognizer=old)] == ["Grace"]
@@ -219,7 +231,7 @@ def test_a_gallery_of_version_1(old_gallery: Path, old: FaceRecognizer, hopper: 
     assert list(again) == ["Grace"]
 
 
-def test_a_gallery_of_version_1_of_other_weights(
+def test_gallery_of_version_1_of_other_weights_is_refused(
     old_gallery: Path, other_weights: Path, tmp_path: Path
 ) -> None:
     other = FaceRecognizer.from_pretrained(other_weights)
@@ -227,14 +239,14 @@ def test_a_gallery_of_version_1_of_other_weights(
         other.load_gallery(old_gallery)
 
 
-def test_pytorch_reads_a_gallery_of_version_1(
+def test_pytorch_encoder_reads_a_gallery_of_version_1(
     old_gallery: Path, old_weights: tuple[Path, str]
 ) -> None:
     encoder = FaceEncoder.from_pretrained(old_weights[0])
     assert list(FaceRecognizer(encoder).load_gallery(old_gallery)) == ["Grace"]
 
 
-def test_an_embedding_that_is_not_finite_is_no_different_person(
+def test_embedding_that_is_not_finite_is_an_error(
     encoder: FaceEncoder, astronaut: np.ndarray
 ) -> None:
     damaged = copy.deepcopy(encoder)
@@ -256,10 +268,10 @@ def test_the_command_reads_a_gallery_of_version_1(
     assert "Grace" in capsys.readouterr().out
 
 
-def test_weights_of_version_1(
+def test_weights_of_version_1_load_with_the_new_fingerprint(
     tmp_path: Path, old_weights: tuple[Path, str], old: FaceRecognizer
 ) -> None:
-    """The folder as facehub 0.1 shipped it: neither ranges nor known answer, an old fingerprint."""
+    """The folder is as facehub 0.1 shipped it: an old fingerprint, no ranges, no known answer."""
     folder = tmp_path / "weights"
     shutil.copytree(old_weights[0], folder)
     values = json.loads((folder / "config.json").read_text())
@@ -273,10 +285,10 @@ def test_weights_of_version_1(
 # --- many pictures --------------------------------------------------------------------------------
 
 
-def test_many_pictures(
+def test_faces_many_keeps_the_order_and_returns_errors_in_place(
     recognizer: FaceRecognizer, astronaut: np.ndarray, both: np.ndarray, nobody: np.ndarray
 ) -> None:
-    """In order, each as alone, errors in their places."""
+    """Each picture gives the same faces as alone."""
     pictures = [astronaut, nobody, b"", both, lambda: astronaut] * 3
     found = list(recognizer.faces_many(pictures, batch_size=4))
     assert [type(f).__name__ if isinstance(f, FaceHubError) else len(f) for f in found] == [
@@ -292,7 +304,7 @@ def test_many_pictures(
         assert (one.face.box, one.issues) == (other.face.box, other.issues)
 
 
-def test_one_face_of_each_of_many(
+def test_faces_many_applies_the_policy_to_each_picture(
     recognizer: FaceRecognizer, astronaut: np.ndarray, both: np.ndarray, nobody: np.ndarray
 ) -> None:
     found = list(recognizer.faces_many([astronaut, both, nobody], policy="exactly_one"))
@@ -302,7 +314,7 @@ def test_one_face_of_each_of_many(
     assert len(largest) == 1
 
 
-def test_many_pictures_are_read_as_they_are_needed(
+def test_faces_many_reads_pictures_only_as_needed(
     recognizer: FaceRecognizer, astronaut: np.ndarray
 ) -> None:
     read = 0
@@ -323,7 +335,7 @@ def test_many_pictures_are_read_as_they_are_needed(
 # --- the threshold --------------------------------------------------------------------------------
 
 
-def test_with_threshold_leaves_the_recognizer_alone(recognizer: FaceRecognizer) -> None:
+def test_with_threshold_leaves_the_recognizer_unchanged(recognizer: FaceRecognizer) -> None:
     before = recognizer.spec
     strict = recognizer.with_threshold(0.9)
     assert strict.spec.threshold == 0.9
@@ -340,7 +352,7 @@ def test_with_threshold_leaves_the_recognizer_alone(recognizer: FaceRecognizer) 
 
 
 class Crowd:
-    """Finds so many faces where there is one, each a little larger than the one before."""
+    """A detector that turns one face into `count`, each a little larger than the one before."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -358,13 +370,13 @@ class Crowd:
 
 @pytest.fixture
 def upright(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is found counts as a face that stands upright: none is looked at again."""
+    """Every face counts as upright, so the picture is not searched again."""
     monkeypatch.setattr(rotated, "upright_scores", lambda crops: np.full(len(crops), 9, np.float32))
 
 
 @pytest.mark.usefixtures("upright")
 @pytest.mark.parametrize("count", [MAX_FACES, MAX_FACES + 30])
-def test_of_too_many_faces_the_largest_are_embedded_and_each_says_so(
+def test_crowd_has_only_its_largest_faces_embedded_each_with_a_warning(
     recognizer: FaceRecognizer, astronaut: np.ndarray, count: int
 ) -> None:
     crowd = dataclasses.replace(recognizer, detector=Crowd(count))
@@ -382,7 +394,7 @@ def test_of_too_many_faces_the_largest_are_embedded_and_each_says_so(
 
 
 @pytest.mark.usefixtures("upright")
-def test_the_command_says_that_there_are_too_many_faces(
+def test_embed_command_warns_of_too_many_faces(
     recognizer: FaceRecognizer,
     astronaut: np.ndarray,
     tmp_path: Path,

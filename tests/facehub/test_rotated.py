@@ -1,4 +1,4 @@
-"""Turned pictures answer as upright ones do, or say that they cannot tell."""
+"""Turned pictures give the same results as upright ones, or a warning."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Counting:
 
 
 def tilted(picture: np.ndarray, degrees: float) -> np.ndarray:
-    """Turned anticlockwise, on a grey ground that is large enough."""
+    """Turn anticlockwise, on a grey background large enough for the whole picture."""
     height, width = picture.shape[:2]
     side = int(np.hypot(height, width)) + 1
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
@@ -41,7 +41,7 @@ def tilted(picture: np.ndarray, degrees: float) -> np.ndarray:
     return cv2.warpAffine(picture, matrix, (side, side), borderValue=(128,) * 3)
 
 
-# --- the same verdict -----------------------------------------------------------------------------
+# --- the same decision ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -73,10 +73,10 @@ def test_tilted_portrait_is_the_same_person(
     assert result.similarity > 0.9
 
 
-def test_turned_by_exif_is_not_turned_twice(
+def test_wrong_exif_orientation_does_not_change_the_decision(
     recognizer: FaceRecognizer, examples: Path, tmp_path: Path
 ) -> None:
-    """A wrong EXIF rotation turns an upright picture: the face is found all the same."""
+    """A wrong orientation turns an upright picture; the face is still found."""
     upright = load_image(examples / "eileen_collins.jpg")
     for orientation in (1, 3, 6, 8):
         exif = Image.Exif()
@@ -91,7 +91,7 @@ def test_turned_by_exif_is_not_turned_twice(
 
 @pytest.mark.parametrize(("quarters", "roll"), [(1, -90), (2, 180), (3, 90)])
 @pytest.mark.parametrize("template", sorted(TEMPLATES))
-def test_turned_face_lies_where_the_upright_one_does(
+def test_turned_face_has_the_pupils_pose_and_crop_of_the_upright_one(
     astronaut: np.ndarray, template: str, quarters: int, roll: float
 ) -> None:
     (upright,) = align_faces(astronaut, template=TEMPLATES[template])
@@ -106,22 +106,24 @@ def test_turned_face_lies_where_the_upright_one_does(
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 @pytest.mark.parametrize("search", ["auto", "thorough"])
-def test_turned_group(both: np.ndarray, quarters: int, search: Search) -> None:
+def test_faces_of_a_turned_group_are_turned_and_left_to_right(
+    both: np.ndarray, quarters: int, search: Search
+) -> None:
     faces = align_faces(np.rot90(both, quarters), search=search)
     assert [round(face.roll / 90) % 4 for face in faces] == [-quarters % 4] * 2
     middles = [face.box[0] + face.box[2] for face in faces]
     assert middles == sorted(middles)
 
 
-def test_large_picture(astronaut: np.ndarray) -> None:
-    """The turned part is reduced; pupils are in the picture's own pixels."""
+def test_turned_large_picture_has_pupils_in_its_own_pixels(astronaut: np.ndarray) -> None:
+    """The search reduces the part that it turns."""
     large = cv2.resize(astronaut, (2560, 2560), interpolation=cv2.INTER_CUBIC)
     (face,) = align_faces(large[::-1, ::-1])
     (upright,) = align_faces(astronaut)
     np.testing.assert_allclose((2559 - face.pupils) / 5, upright.pupils, atol=2)
 
 
-# --- cost and honesty -----------------------------------------------------------------------------
+# --- number of searches, warnings, close-ups ------------------------------------------------------
 
 
 def test_upright_pictures_are_searched_once(both: np.ndarray, hopper: np.ndarray) -> None:
@@ -131,7 +133,7 @@ def test_upright_pictures_are_searched_once(both: np.ndarray, hopper: np.ndarray
         assert detector.calls == 1
 
 
-def test_no_face_in_any_turn(nobody: np.ndarray) -> None:
+def test_picture_without_a_face_is_searched_in_four_orientations(nobody: np.ndarray) -> None:
     detector = Counting()
     assert align_faces(nobody, detector) == []
     assert detector.calls == 4
@@ -140,7 +142,7 @@ def test_no_face_in_any_turn(nobody: np.ndarray) -> None:
 def test_doubtful_face_is_kept_with_a_warning(
     recognizer: FaceRecognizer, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where no view shows a face that stands, the user is told."""
+    """No orientation shows an upright face, so the user gets a warning."""
     monkeypatch.setattr(rotated, "upright_scores", lambda crops: np.full(len(crops), -1.0))
     (found,) = recognizer.faces(astronaut)
     assert found.issues == (QualityIssue.DOUBTFUL_FACE,)
@@ -148,8 +150,8 @@ def test_doubtful_face_is_kept_with_a_warning(
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-def test_close_ups_are_one_face(examples: Path, quarters: int) -> None:
-    """From the whole head to brows and chin, as a camera would save them."""
+def test_close_up_shows_one_face_in_any_orientation(examples: Path, quarters: int) -> None:
+    """Close-ups range from the whole head to brows and chin, as JPEG files."""
     detector = MediaPipeDetector()
     for name in PORTRAITS[:2]:
         picture = load_image(examples / name)

@@ -1,4 +1,4 @@
-"""Which face a picture is about."""
+"""The choice of the face that a picture is about."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ LEFT, MIDDLE, RIGHT = face(30, 50, 40), face(95, 52, 10), face(160, 50, 60)
 
 
 @pytest.mark.parametrize("policy", ["exactly_one", "largest", "central"])
-def test_none(policy: FacePolicy) -> None:
+def test_every_policy_refuses_no_face(policy: FacePolicy) -> None:
     with pytest.raises(NoFaceError):
         select_face([], SHAPE, policy)
 
 
 @pytest.mark.parametrize("policy", ["exactly_one", "largest", "central"])
-def test_one(policy: FacePolicy) -> None:
+def test_every_policy_selects_a_single_face(policy: FacePolicy) -> None:
     assert select_face([LEFT], SHAPE, policy) == 0
 
 
 @pytest.mark.parametrize(("policy", "position"), [("largest", 2), ("central", 1)])
-def test_one_of_three(policy: FacePolicy, position: int) -> None:
+def test_largest_and_central_select_one_of_three_faces(policy: FacePolicy, position: int) -> None:
     assert select_face([LEFT, MIDDLE, RIGHT], SHAPE, policy) == position
 
 
-def test_several_where_one_was_expected() -> None:
+def test_exactly_one_refuses_several_faces() -> None:
     with pytest.raises(MultipleFacesError, match="3 faces were found"):
         select_face([LEFT, MIDDLE, RIGHT], SHAPE)
 
 
-def test_the_middle_is_that_of_the_picture() -> None:
-    """Width and height are not mixed up: the picture is 200 wide and 100 high."""
+def test_central_uses_the_middle_of_the_picture() -> None:
+    """Width and height are not swapped: the picture is 200 wide and 100 high."""
     above, beside = face(100, 20, 10), face(140, 50, 10)
     assert select_face([above, beside], SHAPE, "central") == 0
     assert select_face([above, beside], (280, 100, 3), "central") == 1
 
 
-def test_unknown_policy() -> None:
+def test_unknown_policy_is_refused() -> None:
     with pytest.raises(ValueError, match="policy must be one of"):
         select_face([LEFT], SHAPE, "smallest")  # type: ignore[arg-type]

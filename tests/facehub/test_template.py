@@ -1,4 +1,4 @@
-"""The alignment template: its numbers, and what it refuses."""
+"""The alignment template: its points, and refused values."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from facehub import AlignmentTemplate
 from facehub.template import DEFAULT_TEMPLATE, TEMPLATES
 
 
-def test_default() -> None:
+def test_default_template_has_known_size_and_points() -> None:
     assert (DEFAULT_TEMPLATE.width, DEFAULT_TEMPLATE.height) == (96, 112)
     assert DEFAULT_TEMPLATE.left_eye == (30.4, 51.6)
     assert DEFAULT_TEMPLATE.right_eye == (65.6, 51.6)
     assert DEFAULT_TEMPLATE.inter_eye == pytest.approx(35.2)
 
 
-def test_inter_eye_of_slanted_eyes() -> None:
+def test_inter_eye_is_the_distance_of_slanted_eyes() -> None:
     assert AlignmentTemplate(left_eye=(10, 20), right_eye=(13, 24)).inter_eye == 5  # 3-4-5
 
 
-def test_lists_count_as_tuples() -> None:
+def test_template_accepts_lists_as_points() -> None:
     assert AlignmentTemplate(left_eye=[30.4, 51.6], right_eye=[65.6, 51.6]) == DEFAULT_TEMPLATE
 
 
@@ -43,12 +43,12 @@ def test_lists_count_as_tuples() -> None:
         ({"right_eye": (65.6, float("inf"))}, "finite"),
     ],
 )
-def test_refuses(change: dict[str, object], message: str) -> None:
+def test_invalid_template_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         AlignmentTemplate(**change)
 
 
-def test_points_of_two_and_of_five() -> None:
+def test_templates_have_two_or_five_points() -> None:
     assert DEFAULT_TEMPLATE.points.tolist() == [[30.4, 51.6], [65.6, 51.6]]
     five = TEMPLATES["arcface112"]
     assert (five.width, five.height) == (112, 112)

@@ -1,4 +1,4 @@
-"""Verification: every decision, and which faces are compared where a picture shows several."""
+"""Verification: every decision, and the choice of faces where a picture shows several."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def changed(picture: np.ndarray) -> np.ndarray:
 # --- from pictures --------------------------------------------------------------------------------
 
 
-def test_same(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+def test_altered_photo_is_the_same_person(
+    recognizer: FaceRecognizer, astronaut: np.ndarray
+) -> None:
     result = verify(astronaut, changed(astronaut), recognizer=recognizer)
     assert result.decision is Decision.SAME
     assert 0.85 < result.similarity <= 1
@@ -69,12 +71,14 @@ def test_same(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
     )
 
 
-def test_same_picture_twice(recognizer: FaceRecognizer, photos: Path) -> None:
+def test_same_picture_twice_has_similarity_1(recognizer: FaceRecognizer, photos: Path) -> None:
     path = photos / "hopper.jpg"
     assert verify(path, str(path), recognizer=recognizer).similarity == pytest.approx(1, abs=1e-5)
 
 
-def test_different(recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray) -> None:
+def test_two_people_are_different_in_either_order(
+    recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
+) -> None:
     result = verify(astronaut, hopper, recognizer=recognizer)
     assert result.decision is Decision.DIFFERENT
     assert result.similarity < 0.4
@@ -82,7 +86,7 @@ def test_different(recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np
     assert swapped.similarity == pytest.approx(result.similarity, abs=1e-5)
 
 
-def test_threshold_decides(
+def test_decision_follows_the_given_threshold(
     recognizer: FaceRecognizer, astronaut: np.ndarray, hopper: np.ndarray
 ) -> None:
     similarity = verify(astronaut, hopper, recognizer=recognizer).similarity
@@ -98,12 +102,12 @@ def test_threshold_decides(
 
 
 @pytest.mark.models
-def test_default_weights(astronaut: np.ndarray) -> None:
+def test_verify_uses_the_default_weights(astronaut: np.ndarray) -> None:
     assert verify(astronaut, astronaut[:, ::-1]).decision is Decision.SAME
 
 
 @pytest.mark.parametrize("where", ["first", "second"])
-def test_no_face(
+def test_picture_without_a_face_gives_cannot_tell(
     recognizer: FaceRecognizer, astronaut: np.ndarray, nobody: np.ndarray, where: str
 ) -> None:
     pair = (nobody, astronaut) if where == "first" else (astronaut, nobody)
@@ -114,7 +118,9 @@ def test_no_face(
     assert (result.first is None, result.second is None) == (where == "first", where == "second")
 
 
-def test_several_faces(recognizer: FaceRecognizer, hopper: np.ndarray, both: np.ndarray) -> None:
+def test_picture_of_several_faces_needs_a_policy(
+    recognizer: FaceRecognizer, hopper: np.ndarray, both: np.ndarray
+) -> None:
     result = verify(both, hopper, recognizer=recognizer)
     assert result.decision is Decision.CANNOT_TELL
     assert result.reason.startswith("In the first picture: 2 faces were found")
@@ -124,10 +130,10 @@ def test_several_faces(recognizer: FaceRecognizer, hopper: np.ndarray, both: np.
         assert result.first.face.box[0] > 320  # Hopper is at right
 
 
-def test_largest_is_not_best_pair(
+def test_best_pair_may_not_be_of_the_largest_face(
     recognizer: FaceRecognizer, astronaut: np.ndarray, both: np.ndarray
 ) -> None:
-    """The astronaut is the smaller face of the two."""
+    """The astronaut's face is the smaller of the two."""
     largest = verify(both, astronaut, policy="largest", recognizer=recognizer)
     best = verify(both, astronaut, policy="best_pair", recognizer=recognizer)
     assert largest.decision is Decision.DIFFERENT
@@ -135,12 +141,16 @@ def test_largest_is_not_best_pair(
     assert best.first.face.box[2] < 320 < largest.first.face.box[0]
 
 
-def test_bad_picture(recognizer: FaceRecognizer, photos: Path, astronaut: np.ndarray) -> None:
+def test_file_that_is_not_a_picture_is_refused(
+    recognizer: FaceRecognizer, photos: Path, astronaut: np.ndarray
+) -> None:
     with pytest.raises(ImageFormatError):
         verify(astronaut, photos / "text.jpg", recognizer=recognizer)
 
 
-def test_reject_issues(recognizer: FaceRecognizer, astronaut: np.ndarray) -> None:
+def test_face_with_a_rejected_issue_is_refused(
+    recognizer: FaceRecognizer, astronaut: np.ndarray
+) -> None:
     dark = (astronaut * 0.2).astype(np.uint8)
     with pytest.raises(LowQualityError, match="very dark"):
         verify(astronaut, dark, reject_issues=set(QualityIssue), recognizer=recognizer)
@@ -160,15 +170,15 @@ def test_reject_issues(recognizer: FaceRecognizer, astronaut: np.ndarray) -> Non
         (-1.0, Decision.DIFFERENT),
     ],
 )
-def test_decide(similarity: float, decision: Decision) -> None:
+def test_decide_applies_threshold_and_margin(similarity: float, decision: Decision) -> None:
     assert decide(similarity, threshold=0.5, uncertain_margin=0.25) is decision
 
 
-def test_no_margin_leaves_nothing_uncertain() -> None:
+def test_decide_without_margin_has_no_uncertain_decision() -> None:
     assert decide(0.4999, threshold=0.5, uncertain_margin=0) is Decision.DIFFERENT
 
 
-def test_decisions_are_texts() -> None:
+def test_decisions_have_fixed_texts() -> None:
     assert [str(d) for d in Decision] == [
         "same",
         "uncertain",
@@ -178,7 +188,7 @@ def test_decisions_are_texts() -> None:
     ]
 
 
-def test_without_a_threshold_nothing_is_decided() -> None:
+def test_decision_without_a_threshold_is_uncalibrated() -> None:
     uncalibrated = replace(CONFIG, threshold=None)
     result = compare_faces([embedded(0)], [embedded(10)], uncalibrated)
     assert result.decision is Decision.UNCALIBRATED
@@ -200,7 +210,7 @@ def test_without_a_threshold_nothing_is_decided() -> None:
         (180, Decision.DIFFERENT),
     ],
 )
-def test_compare(degrees: float, decision: Decision) -> None:
+def test_compare_faces_decides_by_the_cosine(degrees: float, decision: Decision) -> None:
     result = compare_faces([embedded(20)], [embedded(20 + degrees)], CONFIG)
     assert result.decision is decision
     assert result.similarity == pytest.approx(np.cos(np.radians(degrees)), abs=1e-6)
@@ -209,7 +219,9 @@ def test_compare(degrees: float, decision: Decision) -> None:
 
 def test_similarity_stays_within_bounds() -> None:
     face = embedded(30)
-    long = replace(face, embedding=face.embedding * np.float32(1.0001))  # rounding, exaggerated
+    long = replace(
+        face, embedding=face.embedding * np.float32(1.0001)
+    )  # an exaggerated rounding error
     assert compare_faces([long], [long], CONFIG).similarity == 1
 
 
@@ -224,7 +236,9 @@ SECOND = [embedded(175, side=9), embedded(200, side=3), embedded(20, side=5)]
         ("best_pair", (0, 2), 20),  # the others: 175, 160, 85, 110 and 70
     ],
 )
-def test_policy(policy: str, chosen: tuple[int, int], degrees: float) -> None:
+def test_policy_chooses_the_compared_faces(
+    policy: str, chosen: tuple[int, int], degrees: float
+) -> None:
     result = compare_faces(FIRST, SECOND, CONFIG, policy=policy)
     assert result.first is FIRST[chosen[0]]
     assert result.second is SECOND[chosen[1]]
@@ -235,7 +249,7 @@ def test_policy(policy: str, chosen: tuple[int, int], degrees: float) -> None:
 
 
 def test_best_of_many_pairs_needs_a_higher_similarity() -> None:
-    """Of 30 x 30 strangers some pair passes the threshold for one pair."""
+    """Of 30 x 30 impostor pairs some reach the threshold of a single pair."""
     group = 30 * [embedded(0)]
     for policy, threshold in (("best_pair", 0.8), ("largest", 0.5)):
         result = compare_faces(group, 30 * [embedded(50)], STEEP, policy=policy)  # cos 50 = 0.64
@@ -244,12 +258,12 @@ def test_best_of_many_pairs_needs_a_higher_similarity() -> None:
     assert compare_faces(group, group, STEEP, policy="best_pair", threshold=0.3).threshold == 0.3
 
 
-def test_unknown_policy() -> None:
+def test_unknown_policy_is_refused() -> None:
     with pytest.raises(ValueError, match="best_pair"):
         compare_faces([], [], CONFIG, policy="typo")
 
 
-def test_exactly_one_names_both_pictures() -> None:
+def test_reason_names_every_picture_without_exactly_one_face() -> None:
     result = compare_faces(FIRST, [], CONFIG)
     assert result.decision is Decision.CANNOT_TELL
     assert "first picture: 2 faces" in result.reason
@@ -258,12 +272,12 @@ def test_exactly_one_names_both_pictures() -> None:
 
 
 @pytest.mark.parametrize("policy", ["exactly_one", "largest", "best_pair"])
-def test_no_policy_compares_nothing(policy: str) -> None:
+def test_every_policy_gives_cannot_tell_without_a_face(policy: str) -> None:
     result = compare_faces([], [embedded(0)], CONFIG, policy=policy)
     assert result.decision is Decision.CANNOT_TELL
 
 
-def test_only_compared_faces_are_rejected() -> None:
+def test_reject_issues_applies_only_to_compared_faces() -> None:
     blurred = embedded(0, side=5, issues=[QualityIssue.BLURRED])
     good = embedded(10, side=9)
     reject = {QualityIssue.BLURRED}
@@ -274,11 +288,11 @@ def test_only_compared_faces_are_rejected() -> None:
         compare_faces([good], [blurred], CONFIG, reject_issues=reject)
 
 
-# --- what is no number ----------------------------------------------------------------------------
+# --- thresholds and invalid numbers ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("threshold", [math.nan, math.inf, -1.5, 2])
-def test_what_is_no_threshold(threshold: float, recognizer: FaceRecognizer) -> None:
+def test_invalid_threshold_is_refused(threshold: float, recognizer: FaceRecognizer) -> None:
     face = embedded(0)
     with pytest.raises(ValueError, match="threshold must be a number from -1 to 1"):
         compare_faces([face], [face], CONFIG, threshold=threshold)
@@ -287,8 +301,8 @@ def test_what_is_no_threshold(threshold: float, recognizer: FaceRecognizer) -> N
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_similarity_that_is_no_number_is_an_error(bad: float) -> None:
-    """Once it was "different": nothing is above a threshold that cannot be compared."""
+def test_similarity_that_is_not_finite_is_an_error(bad: float) -> None:
+    """Without this check, a comparison with NaN is false and the decision "different"."""
     with pytest.raises(ValueError, match="similarity must be a number"):
         decide(bad, 0.5, 0.1)
     with pytest.raises(ValueError, match="must be a number"):
@@ -300,7 +314,7 @@ def test_a_similarity_that_is_no_number_is_an_error(bad: float) -> None:
 
 
 @pytest.mark.parametrize("threshold", [-1, 0.2, 0.99])
-def test_a_threshold_given_by_hand_is_the_one_applied(threshold: float) -> None:
+def test_given_threshold_replaces_the_calibrated_one(threshold: float) -> None:
     many = [embedded(degrees) for degrees in range(0, 180, 10)]
     other = [embedded(185)]
     spec = STEEP.with_threshold(threshold)

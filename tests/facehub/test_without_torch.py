@@ -1,4 +1,4 @@
-"""Inference needs the base install alone: no PyTorch, no onnx, no Gradio."""
+"""Inference needs only the base install: no PyTorch, no onnx, no Gradio."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMAND = BLOCK + "from facehub.cli.main import main; sys.exit(main())"
 
 
 def imports(path: Path) -> set[str]:
-    """Top-level packages that a file imports, wherever in the file."""
+    """Top-level packages that a file imports, anywhere in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -28,7 +28,7 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def test_two_modules_import_pytorch() -> None:
+def test_only_two_modules_import_pytorch() -> None:
     files = [*(ROOT / "facehub").rglob("*.py"), ROOT / "app.py"]
     found = {p for p in files if imports(p) & {"torch", "torchvision"}}
     assert found == {ROOT / "facehub" / name for name in ("backbone.py", "encoder.py")}
@@ -38,7 +38,7 @@ def test_facehub_does_not_import_train() -> None:
     assert not [p for p in (ROOT / "facehub").rglob("*.py") if "train" in imports(p)]
 
 
-def test_library(examples: Path) -> None:
+def test_library_works_with_the_base_install(examples: Path) -> None:
     code = BLOCK + (
         "import facehub, pathlib; folder = pathlib.Path(sys.argv[1]); "
         "one, other = folder / 'eileen_collins.jpg', folder / 'grace_hopper.jpg'; "
@@ -58,14 +58,14 @@ def test_library(examples: Path) -> None:
     ]
 
 
-def test_fine_tuning_says_what_it_needs() -> None:
+def test_face_encoder_without_pytorch_says_what_to_install() -> None:
     code = BLOCK + "import facehub; facehub.FaceEncoder"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "pip install 'facehub[torch]'" in found.stderr
 
 
 @pytest.mark.parametrize("command", ["verify", "enrol", "identify", "gallery", "embed", "info"])
-def test_command(command: str, examples: Path, tmp_path: Path) -> None:
+def test_command_works_with_the_base_install(command: str, examples: Path, tmp_path: Path) -> None:
     people, one = tmp_path / "people.db", examples / "grace_hopper.jpg"
 
     def run(*arguments: object) -> dict[str, object]:
@@ -101,7 +101,7 @@ def test_command(command: str, examples: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["info"], ["gallery", "list", "PEOPLE"]], ids=["info", "gallery"]
 )
-def test_neither_landmarker_nor_network_where_none_is_needed(
+def test_info_and_gallery_list_load_no_unneeded_network(
     arguments: list[str], examples: Path, tmp_path: Path
 ) -> None:
     people = tmp_path / "people.db"
@@ -112,5 +112,5 @@ def test_neither_landmarker_nor_network_where_none_is_needed(
     subprocess.run([*map(str, words), "--name", "Grace"], check=True, capture_output=True)
     words = [sys.executable, "-c", code, *(str(people) if a == "PEOPLE" else a for a in arguments)]
     found = subprocess.run(words, capture_output=True, text=True, check=True)
-    allowed = {"info": ["onnxruntime"], "gallery": []}[arguments[0]]  # info asks for its devices
+    allowed = {"info": ["onnxruntime"], "gallery": []}[arguments[0]]  # info lists its devices
     assert found.stderr.splitlines()[-1] == str(allowed)

@@ -1,4 +1,4 @@
-"""Shared by the tests of bulk work."""
+"""Fixtures of the tests of bulk runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.facehub.bulk.stages import LOG
 
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the stage of these tests lists the photos that it has begun."""
+    """The file in which the stage of these tests lists the photos that it starts."""
     path = tmp_path / "log"
     path.touch()
     monkeypatch.setenv(LOG, str(path))

@@ -1,4 +1,4 @@
-"""Embeds photos in a Ray cluster of this machine; started by the test in a network of its own."""
+"""Embed photos in a Ray cluster on this machine; the test starts this in its own network."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 
 from facehub.bulk.on_ray import run_shards_on_ray
 from facehub.bulk.run import embed_photos
-from tests.facehub.bulk.stages import FakeConfig, Told, photos
+from tests.facehub.bulk.stages import FakeConfig, RecordedProgress, photos
 
 SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 1, 0x40
 
 
 def raise_loopback() -> None:
-    """A new network has its loopback down."""
+    """Start the loopback interface, which is down in a new network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = struct.pack("16sh14x", b"lo", IFF_UP | IFF_RUNNING)
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, array.array("b", request))
@@ -28,7 +28,7 @@ def main(folder: Path, words: list[str]) -> None:
     raise_loopback()
     engine = functools.partial(run_shards_on_ray, address="local", workers=1)
     with embed_photos(
-        photos(*words), FakeConfig(), folder, engine, Told(), shard_size=2
+        photos(*words), FakeConfig(), folder, engine, RecordedProgress(), shard_size=2
     ) as embedded:
         for photo in embedded:
             print(photo.path, len(photo.faces), type(photo.error).__name__)

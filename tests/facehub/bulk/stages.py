@@ -1,7 +1,7 @@
-"""A stage whose photos say what it shall do; in a module of its own, as worker processes import it.
+"""A stage that does what its photos say, in a module that worker processes can import.
 
-A photo's content is a word, and what else it needs. All that were begun are listed in the file that
-`LOG` names, one a line, with the process that began it.
+A photo's content is a word and its argument. For every photo that it starts, the stage adds a line
+with the id of the process and the content to the file that `LOG` names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOG = "FACEHUB_TEST_LOG"
 
 @dataclass(frozen=True)
 class Words:
-    """A source in memory that reaches other processes with its content."""
+    """A source in memory, which is sent to other processes with its content."""
 
     words: dict[str, bytes]
     ignored: dict[str, str] = field(default_factory=dict)
@@ -51,20 +51,20 @@ class FakeConfig:
         return stage
 
 
-class Broken(FakeConfig):
+class BrokenConfig(FakeConfig):
     def load(self) -> Stage:
         raise WeightsError("no weights")
 
 
-class Dead(FakeConfig):
+class DyingConfig(FakeConfig):
     def load(self) -> Stage:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
 
 @dataclass
-class Told:
-    """What was said of the progress."""
+class RecordedProgress:
+    """Progress that records its calls."""
 
     calls: list[tuple[str, int, int]] = field(default_factory=list)
 

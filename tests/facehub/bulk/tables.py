@@ -1,4 +1,4 @@
-"""Tables as their readers get them."""
+"""Reading of the tables that bulk runs write."""
 
 from __future__ import annotations
 

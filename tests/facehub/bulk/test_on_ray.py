@@ -1,4 +1,4 @@
-"""Ray on this machine, in a network that has only loopback: Ray listens on all interfaces."""
+"""Ray on this machine, in a network with only loopback, as Ray listens on all interfaces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNSHARE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root
 
 @pytest.fixture
 def own_network() -> list[str]:
-    """The command that another command is to follow."""
+    """The command that runs the command after it in a new network."""
     if find_spec("ray") is None or find_spec("pyarrow") is None:
         pytest.skip("Ray is not installed: pip install 'facehub[ray]'")
     try:
@@ -33,10 +33,12 @@ def own_network() -> list[str]:
     return UNSHARE
 
 
-def test_a_killed_actor_loses_no_row(own_network: list[str], tmp_path: Path, log: Path) -> None:
+def test_killed_actor_loses_no_row(own_network: list[str], tmp_path: Path, log: Path) -> None:
     words = ["a", "b", f"die-once {tmp_path / 'died'}", "bad", "faces xx"]
     command = [*own_network, sys.executable, str(SCRIPT), str(tmp_path / "parts"), *words]
-    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as short:  # for its sockets' paths
+    with tempfile.TemporaryDirectory(
+        prefix="r", dir="/tmp"
+    ) as short:  # paths of sockets must be short
         done = subprocess.run(
             command,
             env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_TMPDIR": short, **PATIENT},
@@ -53,11 +55,13 @@ def test_a_killed_actor_loses_no_row(own_network: list[str], tmp_path: Path, log
     ], done.stderr
     assert (tmp_path / "died").exists()
     begun = [line.partition(" ")[2] for line in log.read_text().splitlines()]
-    assert (begun.count("a"), begun.count("b")) == (1, 1)  # their shard was finished
+    assert (begun.count("a"), begun.count("b")) == (1, 1)  # their finished shard is not repeated
     assert not (tmp_path / "parts").exists()
 
 
-def test_without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_without_ray_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(FaceHubError, match=r"pip install 'facehub\[ray\]'"):
         run_shards_on_ray([], FakeConfig().load, tmp_path, address="local")

@@ -1,4 +1,4 @@
-"""Bulk work that is interrupted goes on where it was, and leaves nothing behind at its end."""
+"""Bulk runs: an interrupted run resumes, and a finished run leaves no shards behind."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from facehub.bulk.shards import Shard, write_shard
 from facehub.bulk.stage import EmbeddedPhoto, Stage
 from facehub.errors import FaceHubError
 from facehub.io.sources import Picture
-from tests.facehub.bulk.stages import FakeConfig, Told, photos
+from tests.facehub.bulk.stages import FakeConfig, RecordedProgress, photos
 
 pytest.importorskip("pyarrow", reason="shards need pyarrow")
 
 ROOT = Path(__file__).parents[3]
 
 
-def here(
+def run_in_this_process(
     shards: Sequence[Shard],
     load: Callable[[], Stage],
     folder: Path,
@@ -35,7 +35,7 @@ def here(
     report: Callable[[int], None],
     fail_after: int = 99,
 ) -> None:
-    """An engine without processes, that may fail after some shards."""
+    """An engine without other processes, which may fail after some shards."""
     for number, shard in enumerate(shards):
         if number == fail_after:
             raise FaceHubError("interrupted")
@@ -45,63 +45,67 @@ def here(
 
 def embed(
     pictures: list[Picture], folder: Path, key: str = "key", fail_after: int = 99
-) -> tuple[list[EmbeddedPhoto], Told]:
-    told = Told()
-    engine = functools.partial(here, fail_after=fail_after)
-    with embed_photos(pictures, FakeConfig(key), folder, engine, told, shard_size=2) as found:
-        return list(found), told
+) -> tuple[list[EmbeddedPhoto], RecordedProgress]:
+    progress = RecordedProgress()
+    engine = functools.partial(run_in_this_process, fail_after=fail_after)
+    with embed_photos(pictures, FakeConfig(key), folder, engine, progress, shard_size=2) as found:
+        return list(found), progress
 
 
-def begun(log: Path) -> Counter[str]:
+def starts(log: Path) -> Counter[str]:
     return Counter(line.partition(" ")[2] for line in log.read_text().splitlines())
 
 
-def test_all_at_once(tmp_path: Path, log: Path) -> None:
-    found, told = embed(photos(*"abc"), tmp_path / "parts")
+def test_uninterrupted_run_embeds_all_photos_and_removes_its_folder(
+    tmp_path: Path, log: Path
+) -> None:
+    found, progress = embed(photos(*"abc"), tmp_path / "parts")
     assert [p.path for p in found] == [f"photos/00{i}.jpg" for i in range(3)]
-    assert told.calls[0] == ("begin", 3, 0)
-    assert told.calls[-1][0] == "end"
+    assert progress.calls[0] == ("begin", 3, 0)
+    assert progress.calls[-1][0] == "end"
     assert not (tmp_path / "parts").exists()
 
 
-def test_goes_on_where_it_was(tmp_path: Path, log: Path) -> None:
+def test_interrupted_run_resumes_after_its_finished_shards(tmp_path: Path, log: Path) -> None:
     folder = tmp_path / "parts"
     with pytest.raises(FaceHubError, match="interrupted"):
         embed(photos(*"abcde"), folder, fail_after=1)
-    (folder / ".facehub-half.part").touch()  # of a process that was killed
+    (folder / ".facehub-half.part").touch()  # left by a killed process
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    found, told = embed(photos(*"abcde"), folder)
+    found, progress = embed(photos(*"abcde"), folder)
     assert len(found) == 5
-    assert told.calls[0] == ("begin", 5, 2)
-    assert begun(log) == dict.fromkeys("abcde", 1)
+    assert progress.calls[0] == ("begin", 5, 2)
+    assert starts(log) == dict.fromkeys("abcde", 1)
     assert not folder.exists()
 
 
-def test_other_weights_take_nothing_over(tmp_path: Path, log: Path) -> None:
+def test_run_with_other_weights_uses_no_old_shard(tmp_path: Path, log: Path) -> None:
     with pytest.raises(FaceHubError):
         embed(photos(*"abc"), tmp_path / "parts", fail_after=1)
-    _, told = embed(photos(*"abc"), tmp_path / "parts", key="other")
-    assert told.calls[0] == ("begin", 3, 0)
+    _, progress = embed(photos(*"abc"), tmp_path / "parts", key="other")
+    assert progress.calls[0] == ("begin", 3, 0)
     assert not (tmp_path / "parts").exists()
 
 
-def test_an_error_of_the_caller_keeps_what_is_finished(tmp_path: Path, log: Path) -> None:
+def test_error_of_the_caller_keeps_finished_shards(tmp_path: Path, log: Path) -> None:
     with (
         pytest.raises(BrokenPipeError),
-        embed_photos(photos("a"), FakeConfig(), tmp_path / "parts", here, Told()),
+        embed_photos(
+            photos("a"), FakeConfig(), tmp_path / "parts", run_in_this_process, RecordedProgress()
+        ),
     ):
         raise BrokenPipeError
     assert len(list((tmp_path / "parts").glob("*.parquet"))) == 1
 
 
-def test_a_folder_with_other_files_stays(tmp_path: Path, log: Path) -> None:
+def test_folder_with_other_files_is_not_removed(tmp_path: Path, log: Path) -> None:
     (tmp_path / "mine.txt").touch()
     embed(photos("a"), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"mine.txt", "log"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks of this kind")
-def test_one_process_at_a_time(tmp_path: Path, log: Path) -> None:
+def test_folder_in_use_refuses_a_second_run(tmp_path: Path, log: Path) -> None:
     def embed_meanwhile(*_: object, **__: object) -> None:
         with pytest.raises(FaceHubError, match="Another process uses"):
             embed(photos("a"), tmp_path / "parts")
@@ -109,13 +113,15 @@ def test_one_process_at_a_time(tmp_path: Path, log: Path) -> None:
 
     with (
         pytest.raises(KeyboardInterrupt),
-        embed_photos(photos("a"), FakeConfig(), tmp_path / "parts", embed_meanwhile, Told()),
+        embed_photos(
+            photos("a"), FakeConfig(), tmp_path / "parts", embed_meanwhile, RecordedProgress()
+        ),
     ):
         pass
     embed(photos("a"), tmp_path / "parts")
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FaceHubError, match="cannot be used: No such file"):
         embed(photos("a"), tmp_path / "nothing" / "parts")
 
@@ -125,21 +131,21 @@ import functools, sys
 from pathlib import Path
 from facehub.bulk.pool import run_shards
 from facehub.bulk.run import embed_photos
-from tests.facehub.bulk.stages import FakeConfig, Told, photos
+from tests.facehub.bulk.stages import FakeConfig, RecordedProgress, photos
 
 if __name__ == "__main__":
     words = [*"abcd", "sleep 30", "sleep 30"]
     engine = functools.partial(run_shards, workers=1)
     with embed_photos(
-        photos(*words), FakeConfig(), Path(sys.argv[1]), engine, Told(), shard_size=2
+        photos(*words), FakeConfig(), Path(sys.argv[1]), engine, RecordedProgress(), shard_size=2
     ):
         pass
 """
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_kill_the_command(tmp_path: Path, log: Path) -> None:
-    """Its worker ends with it; what was finished is neither lost nor repeated."""
+def test_killed_command_ends_its_worker_and_can_resume(tmp_path: Path, log: Path) -> None:
+    """Finished shards are neither lost nor repeated."""
     folder = tmp_path / "parts"
     script = tmp_path / "command.py"
     script.write_text(COMMAND)
@@ -154,12 +160,14 @@ def test_kill_the_command(tmp_path: Path, log: Path) -> None:
     worker = int(log.read_text().splitlines()[-1].split()[0])
     wait_until(lambda: not alive(worker))
     assert len(list(folder.glob("*.parquet"))) == 2
-    told = Told()
+    progress = RecordedProgress()
     words = [*"abcd", "sleep 0", "sleep 0"]
-    with embed_photos(photos(*words), FakeConfig(), folder, here, told, shard_size=2) as found:
+    with embed_photos(
+        photos(*words), FakeConfig(), folder, run_in_this_process, progress, shard_size=2
+    ) as found:
         assert [len(p.faces) for p in found] == [1] * 6
-    assert told.calls[0] == ("begin", 6, 4)
-    assert begun(log) == {**dict.fromkeys("abcd", 1), "sleep 30": 1, "sleep 0": 2}
+    assert progress.calls[0] == ("begin", 6, 4)
+    assert starts(log) == {**dict.fromkeys("abcd", 1), "sleep 30": 1, "sleep 0": 2}
     assert not folder.exists()
 
 

@@ -1,4 +1,4 @@
-"""Shards: named after what they hold, whole or not there, and exact."""
+"""Shards: names that depend on their content, exact values, damaged and removed files."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.facehub.bulk.stages import face, photos
 pytest.importorskip("pyarrow", reason="shards need pyarrow")
 
 
-def test_round_trip(tmp_path: Path) -> None:
-    """Every number comes back bit for bit; the order and photos without a face are kept."""
+def test_shard_keeps_faces_and_errors_exactly(tmp_path: Path) -> None:
+    """Every number stays the same bit for bit; so do the order and photos without a face."""
     (shard,) = plan_shards(photos("a", "b", "c", "d"), "key")
     found = [face("a", number) for number in range(3)]
     write_shard(tmp_path / shard.file, [found, ImageDecodeError("damaged"), [], [face("d", 0)]])
@@ -46,7 +46,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / shard.file).stat().st_mode) == 0o600
 
 
-def test_a_shard_without_any_face(tmp_path: Path) -> None:
+def test_shard_without_any_face_can_be_read(tmp_path: Path) -> None:
     (shard,) = plan_shards(photos("a", "b"), "key")
     write_shard(tmp_path / shard.file, [[], NoFaceError("none")])
     first, second = read_shard(tmp_path / shard.file, shard)
@@ -54,7 +54,7 @@ def test_a_shard_without_any_face(tmp_path: Path) -> None:
     assert isinstance(second.error, NoFaceError)
 
 
-def test_names_tell_photos_and_how_they_were_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_of_a_shard_depends_on_its_photos_and_key(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = photos(*"abcde")
     plan = plan_shards(pictures, "key", 2)
     names = [shard.file for shard in plan]
@@ -64,7 +64,7 @@ def test_names_tell_photos_and_how_they_were_embedded(monkeypatch: pytest.Monkey
     more = [shard.file for shard in plan_shards(photos(*"abcdef"), "key", 2)]
     assert more[:2] == names[:2]
     assert more[2] != names[2]
-    monkeypatch.chdir("/")  # a relative path is another photo there
+    monkeypatch.chdir("/")  # a relative path names another photo there
     assert names[0] != plan_shards(pictures, "key", 2)[0].file
 
 
@@ -77,9 +77,9 @@ def test_a_damaged_shard_is_not_finished(tmp_path: Path) -> None:
     assert not is_finished(path)
 
 
-def test_only_shards_are_removed(tmp_path: Path) -> None:
+def test_remove_shards_leaves_other_files(tmp_path: Path) -> None:
     (shard,) = plan_shards(photos("a"), "key")
-    half = tmp_path / ".facehub-x1y2.part"  # of a process that was killed
+    half = tmp_path / ".facehub-x1y2.part"  # left by a killed process
     others = [tmp_path / "mine.parquet", tmp_path / ".hidden", tmp_path / "000000.parquet"]
     for path in (half, tmp_path / shard.file, *others):
         path.touch()

@@ -1,4 +1,4 @@
-"""One photo's unexpected failure is that photo's alone."""
+"""The stage: an unexpected failure of a photo is an error of only that photo."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from facehub.errors import FaceHubError, ImageError
 from tests.facehub.bulk.stages import photos, stage
 
 
-def test_an_unexpected_failure(log: Path) -> None:
+def test_unexpected_failure_is_an_error_of_its_photo(log: Path) -> None:
     readers = [p.read for p in photos("a", "raise", "bad", "faces xx")]
     first, second, third, fourth = outcomes_of(stage, readers)
     assert not isinstance(first, FaceHubError)
@@ -23,13 +23,15 @@ def test_an_unexpected_failure(log: Path) -> None:
     assert len(fourth) == 2
 
 
-def test_what_is_no_photos_fault_ends_all(log: Path) -> None:
+def test_failure_that_no_photo_causes_ends_the_stage(log: Path) -> None:
     with pytest.raises(FaceHubError, match="no use"):
         list(outcomes_of(stage, [p.read for p in photos("raise", "end")]))
 
 
-def test_config(recognizer: FaceRecognizer, photos: Path) -> None:
-    """The same as the recogniser itself, and as another process would load it."""
+def test_stage_config_gives_the_embedding_of_the_recognizer(
+    recognizer: FaceRecognizer, photos: Path
+) -> None:
+    """With this recogniser, and loaded as in another process."""
     config = StageConfig(recognizer.fingerprint, search="auto", policy="largest")
     picture = (photos / "both.png").read_bytes()
     expected = recognizer.face(picture, policy="largest").embedding

@@ -1,4 +1,4 @@
-"""The three kinds of tables hold the same rows, exactly, and are private."""
+"""Tables: every format holds exactly the same rows in a private file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def write(path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_rows(tmp_path: Path, suffix: str) -> None:
+def test_table_holds_exact_rows_in_every_format(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"table{suffix}"
     write(path)
     first, second = read_table(path)
@@ -72,7 +72,7 @@ def test_rows(tmp_path: Path, suffix: str) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_fingerprint_in_parquet(tmp_path: Path) -> None:
+def test_parquet_table_holds_the_fingerprint(tmp_path: Path) -> None:
     import pyarrow.parquet
 
     write(tmp_path / "table.parquet")
@@ -92,7 +92,7 @@ def test_without_commit_the_old_file_stays(tmp_path: Path, suffix: str) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_bad_paths(tmp_path: Path) -> None:
+def test_unknown_suffix_and_missing_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FaceHubError, match=r"must end with \.npz, \.csv, \.jsonl or \.parquet\."):
         check_suffix(tmp_path / "table.txt", ".npz")
     with pytest.raises(FaceHubError, match="cannot be written: No such file"):

@@ -1,4 +1,4 @@
-"""The command, run in this process."""
+"""Fixtures that run the command in this process."""
 
 from __future__ import annotations
 

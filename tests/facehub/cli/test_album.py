@@ -26,7 +26,9 @@ def names(album: Album) -> list[list[str]]:
     return [[Path(face.photo).name for face in group.faces] for group in album.groups]
 
 
-def test_cluster(run: Run, tmp_path: Path, photos: Path, recognizer: FaceRecognizer) -> None:
+def test_cluster_writes_a_private_album(
+    run: Run, tmp_path: Path, photos: Path, recognizer: FaceRecognizer
+) -> None:
     output = tmp_path / "album.json"
     found = [photos / name for name in ("astronaut.png", "both.png", "hopper.jpg", "nobody.webp")]
     code, stdout, _ = run(*found, photos / "both.png", "-o", output)  # one of them twice
@@ -40,7 +42,7 @@ def test_cluster(run: Run, tmp_path: Path, photos: Path, recognizer: FaceRecogni
     assert left[2] < right[0]
 
 
-def test_cluster_as_csv(run: Run, tmp_path: Path, photos: Path) -> None:
+def test_cluster_writes_a_private_csv_file(run: Run, tmp_path: Path, photos: Path) -> None:
     output = tmp_path / "album.CSV"
     code, stdout, _ = run(photos / "both.png", photos / "hopper.jpg", "-o", output, "--json")
     assert code == 0
@@ -52,7 +54,7 @@ def test_cluster_as_csv(run: Run, tmp_path: Path, photos: Path) -> None:
     assert lines == [("1", "both.png"), ("1", "hopper.jpg"), ("2", "both.png")]
 
 
-def test_threshold(run: Run, tmp_path: Path, photos: Path) -> None:
+def test_cluster_applies_the_given_threshold(run: Run, tmp_path: Path, photos: Path) -> None:
     output = tmp_path / "album.json"
     code, _, _ = run(photos, "-o", output, "--threshold", "1")
     assert code == 6  # text.jpg is no picture, and the others are grouped
@@ -61,13 +63,15 @@ def test_threshold(run: Run, tmp_path: Path, photos: Path) -> None:
     assert len(album.groups) == album.n_singles == 4
 
 
-def test_no_face(run: Run, tmp_path: Path, photos: Path) -> None:
+def test_cluster_without_a_face_writes_an_empty_album(
+    run: Run, tmp_path: Path, photos: Path
+) -> None:
     output = tmp_path / "album.json"
     assert run(photos / "nobody.webp", "-o", output)[0] == 0
     assert Album.from_dict(json.loads(output.read_text())).groups == ()
 
 
-def test_what_is_there_is_kept_where_no_photo_can_be_used(
+def test_cluster_without_a_usable_photo_keeps_the_old_file(
     run: Run, tmp_path: Path, photos: Path
 ) -> None:
     output = tmp_path / "album.json"
@@ -80,7 +84,7 @@ def test_what_is_there_is_kept_where_no_photo_can_be_used(
     ("output", "message"),
     [("nothing/album.json", "cannot be written")],
 )
-def test_bad_output_is_found_out_before_the_work(
+def test_cluster_refuses_a_bad_output_before_any_work(
     run: Run,
     tmp_path: Path,
     photos: Path,
@@ -94,7 +98,9 @@ def test_bad_output_is_found_out_before_the_work(
     assert message in stderr
 
 
-def test_uncalibrated_weights(run: Run, tmp_path: Path, photos: Path, other_weights: Path) -> None:
+def test_cluster_with_uncalibrated_weights_needs_a_threshold(
+    run: Run, tmp_path: Path, photos: Path, other_weights: Path
+) -> None:
     folder = shutil.copytree(other_weights, tmp_path / "weights")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "threshold": None}))

@@ -1,4 +1,4 @@
-"""Bad values of every argument: told in the user's words, before any work."""
+"""Bad values of every argument: errors in the user's words, before any work."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from tests.facehub.cli.conftest import Run
 
 
 @pytest.mark.parametrize("case", list(bad_values(make_parser())), ids=str)
-def test_a_bad_value_of_any_argument(case: Case, run: Run) -> None:
+def test_bad_value_of_any_argument_is_refused(case: Case, run: Run) -> None:
     code, stdout, stderr = run(*case.words)
     assert (code, stdout) == (2, "")
     message, hint = stderr.splitlines()
     assert message.startswith(f"error: {case.name} must ")
     assert repr(case.value) in message
     assert "invalid" not in message
-    assert "_" not in message.replace(case.name, "") or "one of" in message  # no name of our code
+    assert "_" not in message.replace(case.name, "") or "one of" in message  # no internal name
     assert hint.startswith("`facehub ")
 
 
-def test_every_typed_argument_is_among_them() -> None:
-    """Else a new one with `type=int` could speak argparse's language."""
+def test_bad_values_cover_every_typed_argument() -> None:
+    """Otherwise a new argument with `type=int` could show a message of argparse."""
     names_tried = {(case.words[0], case.name) for case in bad_values(make_parser())}
     for needed in (
         ("verify", "--threshold"),
@@ -85,14 +85,14 @@ def test_every_typed_argument_is_among_them() -> None:
         ("serve --port 70000", "--port must be a whole number between 0 and 65,535, not '70000'."),
     ],
 )
-def test_what_is_said(words: str, message: str, run: Run) -> None:
+def test_usage_error_says_what_is_wrong(words: str, message: str, run: Run) -> None:
     code, stdout, stderr = run(*words.split())
     assert (code, stdout) == (2, "")
     assert stderr.startswith(f"error: {message}")
     assert stderr.count("\n") == 2
 
 
-def test_without_a_word_it_shows_its_help(run: Run) -> None:
+def test_command_without_arguments_prints_its_help(run: Run) -> None:
     code, stdout, stderr = run()
     assert (code, stdout) == (2, "")
     assert "usage: facehub" in stderr
@@ -114,27 +114,29 @@ def test_without_a_word_it_shows_its_help(run: Run) -> None:
         (matching("a+", "letters a"), {"aa": "aa"}, ["ab", ""]),
     ],
 )
-def test_types(read: Callable[[str], Any], good: dict[str, Any], bad: list[str]) -> None:
+def test_argument_types_read_good_values_and_refuse_bad_ones(
+    read: Callable[[str], Any], good: dict[str, Any], bad: list[str]
+) -> None:
     assert {text: read(text) for text in good} == good
     for text in bad:
         with pytest.raises(argparse.ArgumentTypeError, match="must be"):
             read(text)
 
 
-def test_files() -> None:
+def test_file_of_accepts_only_the_given_suffixes() -> None:
     assert file_of(".csv", ".json")("a/B.CSV").name == "B.CSV"
     with pytest.raises(argparse.ArgumentTypeError, match=r"must end with \.a, \.b or \.c, not 'x'"):
         file_of(".a", ".b", ".c")("x")
 
 
-def test_whether_json_is_wanted() -> None:
+def test_wants_json_finds_the_option() -> None:
     assert wants_json(["verify", "a", "--json"])
-    assert wants_json(["verify", "--js", "a"])  # argparse takes it, too
+    assert wants_json(["verify", "--js", "a"])  # argparse accepts it, too
     assert not wants_json(["verify", "--", "--json"])
     assert not wants_json(["verify", "-", "--"])
 
 
-def test_what_argparse_says_otherwise_is_passed_on() -> None:
+def test_other_messages_of_argparse_become_usage_errors() -> None:
     with pytest.raises(UsageError, match=r"^ambiguous option: --w could match .*\.$") as found:
         make_parser().parse_args(["embed", "a", "-o", "b.csv", "--w", "1"])
     assert found.value.command == "facehub embed"

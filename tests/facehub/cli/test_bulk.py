@@ -1,4 +1,4 @@
-"""Many photos: `--workers`, tables, what is left out; the same answers as one by one."""
+"""Many photos: `--workers`, tables, ignored files; the results equal those of one process."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ pytest.importorskip("pyarrow", reason="work in several processes needs pyarrow")
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, recognizer: facehub.FaceRecognizer) -> None:
-    """In place of processes, which take seconds to start: the same shards, in this one."""
+def in_this_process(monkeypatch: pytest.MonkeyPatch, recognizer: facehub.FaceRecognizer) -> None:
+    """Make the shards in this process: worker processes take seconds to start."""
 
     def run_shards(plan: Any, load: Any, folder: Path, *, workers: int, report: Any) -> None:
         stage = load.__self__.stage(recognizer)
@@ -39,7 +39,7 @@ def here(monkeypatch: pytest.MonkeyPatch, recognizer: facehub.FaceRecognizer) ->
 
 @pytest.fixture
 def people(tmp_path: Path, photos: Path) -> Path:
-    """One sub-folder per person, and all that may be wrong with such a folder."""
+    """One sub-folder per person, with every fault that such a folder may have."""
     folder = tmp_path / "people"
     for name, photo in (("Grace", "hopper.jpg"), ("Eileen", "astronaut.png")):
         (folder / name).mkdir(parents=True)
@@ -52,8 +52,8 @@ def people(tmp_path: Path, photos: Path) -> Path:
     return folder
 
 
-def test_embed_in_processes(run: Run, tmp_path: Path, photos: Path) -> None:
-    """The same faces as in this process, and nothing is left beside the output."""
+def test_embed_with_workers_gives_the_same_faces(run: Run, tmp_path: Path, photos: Path) -> None:
+    """The faces equal those of this process, and nothing is left beside the output."""
     output = tmp_path / "faces.npz"
     code, stdout, _ = run("embed", photos, "-o", tmp_path / "here.npz")
     assert run("embed", photos, "-o", output, "--workers", 2)[:2] == (
@@ -69,8 +69,8 @@ def test_embed_in_processes(run: Run, tmp_path: Path, photos: Path) -> None:
 
 @pytest.mark.parametrize("workers", [[], ["--workers", "1"]], ids=["", "workers"])
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-@pytest.mark.usefixtures("here")
-def test_embed_table(
+@pytest.mark.usefixtures("in_this_process")
+def test_embed_table_has_a_row_for_each_face_and_error(
     run: Run,
     tmp_path: Path,
     photos: Path,
@@ -98,11 +98,11 @@ def test_embed_table(
 
 
 @pytest.mark.parametrize("workers", [[], ["--workers", "1"]], ids=["", "workers"])
-@pytest.mark.usefixtures("here")
-def test_enrol_reports_what_it_leaves_out(
+@pytest.mark.usefixtures("in_this_process")
+def test_enrol_reports_ignored_files_and_folders(
     run: Run, tmp_path: Path, people: Path, workers: list[str]
 ) -> None:
-    """An empty folder of a person, a text and a loose photo stop nobody else's enrolment."""
+    """An empty person folder, a text file and a loose photo stop no other enrolment."""
     gallery = tmp_path / "people.db"
     code, stdout, stderr = run("enrol", gallery, people, *workers)
     assert code == 6
@@ -120,8 +120,10 @@ def test_enrol_reports_what_it_leaves_out(
     assert (result["known"], len(result["ignored"]), result["people"]) == (2, 4, 2)
 
 
-@pytest.mark.usefixtures("here")
-def test_enrol_with_a_name_that_nobody_can_have(run: Run, tmp_path: Path, people: Path) -> None:
+@pytest.mark.usefixtures("in_this_process")
+def test_enrol_continues_after_a_name_that_is_too_long(
+    run: Run, tmp_path: Path, people: Path
+) -> None:
     shutil.copytree(people / "Eileen", people / ("x" * 101))
     code, stdout, stderr = run("enrol", tmp_path / "people.db", people, "--workers", 1)
     assert code == 6
@@ -129,13 +131,15 @@ def test_enrol_with_a_name_that_nobody_can_have(run: Run, tmp_path: Path, people
     assert "at most 100 characters" in stderr
 
 
-@pytest.mark.usefixtures("here")
-def test_identify_table(run: Run, tmp_path: Path, photos: Path, people: Path) -> None:
+@pytest.mark.usefixtures("in_this_process")
+def test_identify_table_holds_names_and_candidates(
+    run: Run, tmp_path: Path, photos: Path, people: Path
+) -> None:
     gallery, output = tmp_path / "people.db", tmp_path / "found.csv"
     run("enrol", gallery, people)
     arguments = "identify", gallery, photos, "-o", output, "--workers", 1
     code, stdout, _ = run(*arguments)
-    assert code == 6  # of text.jpg
+    assert code == 6  # because of text.jpg
     assert stdout == f"4 of 4 faces in 5 photos named; {output}\n"
     rows = read_table(output)
     assert [row["name"] for row in rows] == ["Eileen", "Eileen", "Grace", "Grace", "", ""]
@@ -143,12 +147,12 @@ def test_identify_table(run: Run, tmp_path: Path, photos: Path, people: Path) ->
     assert json.loads(run(*arguments, "--json")[1])["output"] == str(output)
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks of this kind")
-def test_finished_work_that_a_killed_command_left_is_removed(
+def test_temporary_shards_of_a_killed_command_are_removed(
     run: Run, tmp_path: Path, photos: Path, people: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it lies beside no output, the same command would not find it again."""
+    """They lie beside no output, so no later command would find them."""
     temporary = tmp_path / "tmp"
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     for name in ("facehub-parts-killed", "facehub-parts-living", "other"):
@@ -162,16 +166,16 @@ def test_finished_work_that_a_killed_command_left_is_removed(
     assert {path.name for path in temporary.iterdir()} == {"facehub-parts-living", "other"}
 
 
-def test_photos_at_an_address(run: Run, tmp_path: Path, photos: Path) -> None:
+def test_embed_reads_a_photo_at_a_url(run: Run, tmp_path: Path, photos: Path) -> None:
     output = tmp_path / "faces.jsonl"
     assert run("embed", f"file://{photos}/hopper.jpg", "-o", output)[0] == 0
     assert [row["photo"] for row in read_table(output)] == [f"file://{photos}/hopper.jpg"]
 
 
-def test_interrupted(
+def test_interrupted_embed_keeps_finished_work_and_resumes(
     run: Run, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is finished is kept, and the user told where."""
+    """The message says where the finished work is."""
 
     def interrupted(plan: Any, *args: Any, **_: Any) -> None:
         shards.write_shard(args[1] / plan[0].file, [[]])
@@ -189,40 +193,42 @@ def test_interrupted(
     assert [path.name for path in tmp_path.iterdir()] == ["faces.csv"]
 
 
-def test_many_photos_take_processes(
+def test_many_photos_use_worker_processes(
     run: Run, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = []
+    used = []
 
     def run_shards(*_: Any, workers: int, **__: Any) -> None:
-        taken.append(workers)
+        used.append(workers)
         raise ZeroDivisionError
 
     monkeypatch.setattr(pool, "run_shards", run_shards)
     monkeypatch.setattr(bulk, "MANY", 2)
     run("embed", photos / "hopper.jpg", "-o", tmp_path / "faces.npz")
-    assert taken == []
+    assert used == []
     with pytest.raises(ZeroDivisionError):
         run("embed", photos / "hopper.jpg", photos / "both.png", "-o", tmp_path / "faces.npz")
-    assert taken == [1]  # `FACEHUB_THREADS` of these tests
+    assert used == [1]  # `FACEHUB_THREADS` of these tests
 
 
-def test_ray(run: Run, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However few the photos are; how it works is for `tests/facehub/bulk/test_on_ray.py`."""
-    taken = []
+def test_ray_option_uses_ray_for_any_number_of_photos(
+    run: Run, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tests/facehub/bulk/test_on_ray.py` tests the work of Ray itself."""
+    used = []
 
     def run_on_ray(plan: Any, load: Any, folder: Path, **options: Any) -> None:
-        taken.append((options["address"], options["workers"]))
+        used.append((options["address"], options["workers"]))
         for shard in plan:
             shards.write_shard(folder / shard.file, [[]] * len(shard.pictures))
 
     monkeypatch.setattr(on_ray, "run_shards_on_ray", run_on_ray)
     output = tmp_path / "faces.csv"
     assert run("embed", photos / "hopper.jpg", "-o", output, "--ray", "host:6379")[0] == 0
-    assert taken == [("host:6379", None)]
+    assert used == [("host:6379", None)]
 
 
-def test_without_pyarrow(
+def test_workers_and_parts_without_pyarrow_say_what_to_install(
     run: Run, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
@@ -234,17 +240,17 @@ def test_without_pyarrow(
         assert "pip install 'facehub[bulk]'" in stderr
 
 
-def test_wrong_suffix(run: Run, tmp_path: Path, photos: Path) -> None:
+def test_output_with_an_unknown_suffix_is_refused(run: Run, tmp_path: Path, photos: Path) -> None:
     output = tmp_path / "faces.xlsx"
     code, stdout, stderr = run("embed", photos / "hopper.jpg", "-o", output)
     assert (code, stdout) == (2, "")
     assert "-o/--output must end with .npz, .csv, .jsonl or .parquet, not " in stderr
 
 
-def test_progress_without_a_terminal(
+def test_progress_without_a_terminal_prints_a_line_a_minute(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line a minute: rate of this run, and the time that the rest takes at it."""
+    """Each line has the rate of this run and the time left at that rate."""
     clock = [0.0]
     monkeypatch.setattr(bulk.time, "monotonic", lambda: clock[-1])
     progress = bulk._Progress(type("Args", (), {"json": False})())

@@ -1,4 +1,4 @@
-"""The scripts that complete the command, in the shells themselves where they are installed."""
+"""The completion scripts, run in the shells that are installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.facehub.cli.conftest import Run
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_every_command_and_option_is_in_the_script(run: Run, shell: str) -> None:
+def test_completion_script_has_every_command_and_option(run: Run, shell: str) -> None:
     code, script, stderr = run("completion", shell)
     assert (code, stderr) == (0, "")
     for words, command in commands_of(make_parser()):
@@ -30,7 +30,7 @@ def test_every_command_and_option_is_in_the_script(run: Run, shell: str) -> None
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_shell_can_read_the_script(run: Run, shell: str, tmp_path: Path) -> None:
+def test_shell_can_parse_the_completion_script(run: Run, shell: str, tmp_path: Path) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     script = tmp_path / "script"
@@ -50,7 +50,9 @@ def test_the_shell_can_read_the_script(run: Run, shell: str, tmp_path: Path) -> 
         (["identify", "peo"], {"people.db"}),
     ],
 )
-def test_bash_completes(run: Run, tmp_path: Path, words: list[str], expected: set[str]) -> None:
+def test_bash_completes_commands_options_values_and_files(
+    run: Run, tmp_path: Path, words: list[str], expected: set[str]
+) -> None:
     (tmp_path / "people.db").touch()
     script = run("completion", "bash")[1]
     ask = f"""

@@ -1,4 +1,4 @@
-"""What `docs/command.md` shows at a prompt is what the command prints."""
+"""The command prints the output that `docs/command.md` shows."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BLOCKS = re.findall(r"^```console\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][2:60])
-def test_the_output_that_is_shown(block: str) -> None:
-    """In any order: standard output and standard error are not of one stream."""
+def test_command_prints_the_documented_output(block: str) -> None:
+    """Lines may have any order: standard output and standard error are separate streams."""
     commands = re.findall(r"^\$ (.*)$", block, re.MULTILINE)
-    shown = [line for line in block.splitlines() if not line.startswith("$ ")]
+    documented = [line for line in block.splitlines() if not line.startswith("$ ")]
     facehub = f'facehub() {{ "{sys.executable}" -m facehub "$@"; }}\n'
     done = subprocess.run(
         ["bash", "-c", facehub + "\n".join(commands)],
@@ -30,10 +30,10 @@ def test_the_output_that_is_shown(block: str) -> None:
         text=True,
         timeout=120,
     )
-    assert sorted(done.stdout.splitlines()) == sorted(shown)
+    assert sorted(done.stdout.splitlines()) == sorted(documented)
 
 
-def test_every_new_thing_is_shown() -> None:
-    shown = "".join(BLOCKS)
+def test_documentation_shows_the_newer_options() -> None:
+    documented = "".join(BLOCKS)
     for words in ("verify - ", "--pairs", "--faces best_pair", "--json", "--threshold high"):
-        assert words in shown
+        assert words in documented

@@ -1,4 +1,4 @@
-"""Under --json every command prints one JSON value on standard output, whatever happens."""
+"""With --json every command prints one JSON value on standard output, whatever happens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.facehub.cli.conftest import Run
 from tests.facehub.model.networks import save_network
 
 COMMANDS = [" ".join(words) for words, _ in commands_of(make_parser())]
-ENDLESS = ("serve", "demo")  # until they are interrupted
+ENDLESS = ("serve", "demo")  # they run until they are interrupted
 
 
 def keys_of(value: Any) -> set[str]:
@@ -28,7 +28,7 @@ def keys_of(value: Any) -> set[str]:
 
 
 def check(stdout: str) -> Any:
-    """Exactly one JSON value with such keys."""
+    """Read exactly one JSON value; its keys are lower case with underscores."""
     value = json.loads(stdout)
     for key in keys_of(value):
         assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", key), key
@@ -36,7 +36,7 @@ def check(stdout: str) -> Any:
 
 
 def lines(folder: Path, photos: Path) -> dict[str, list[Any]]:
-    """A command line of each command, in a folder with `people.db` and `net.onnx`."""
+    """A command line for each command, in a folder with `people.db` and `net.onnx`."""
     people, photo = folder / "people.db", photos / "hopper.jpg"
     return {
         "verify": ["verify", photos / "both.png", photo, "--faces", "best_pair"],
@@ -50,7 +50,7 @@ def lines(folder: Path, photos: Path) -> dict[str, list[Any]]:
         "gallery rename": ["gallery", "rename", people, "Grace", "Admiral Hopper"],
         "gallery merge": ["gallery", "merge", people, "Grace", "Eileen"],
         "gallery purge": ["gallery", "purge", people],
-        "gallery index": ["gallery", "index", people],  # an error: it is no gallery in PostgreSQL
+        "gallery index": ["gallery", "index", people],  # an error: the gallery is not in PostgreSQL
         "gallery check": ["gallery", "check", people, "--probes", 2],
         "gallery copy": ["gallery", "copy", people, folder / "copy.safetensors"],
         "model add": ["model", "add", folder / "net.onnx", "-o", folder / "net"],
@@ -60,7 +60,9 @@ def lines(folder: Path, photos: Path) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c not in ENDLESS])
-def test_an_answer(run: Run, command: str, tmp_path: Path, photos: Path, enrolled: Path) -> None:
+def test_answer_of_every_command_is_one_json_value(
+    run: Run, command: str, tmp_path: Path, photos: Path, enrolled: Path
+) -> None:
     shutil.copy(enrolled, tmp_path / "people.db")
     save_network(tmp_path / "net.onnx")
     code, stdout, _ = run(*lines(tmp_path, photos)[command], "--json")
@@ -70,7 +72,7 @@ def test_an_answer(run: Run, command: str, tmp_path: Path, photos: Path, enrolle
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_usage_error(run: Run, command: str) -> None:
+def test_usage_error_of_every_command_is_one_json_value(run: Run, command: str) -> None:
     code, stdout, stderr = run(*command.split(), "--hurry", "--json")
     assert code == 2
     error = check(stdout)["error"]
@@ -80,7 +82,7 @@ def test_a_usage_error(run: Run, command: str) -> None:
 
 
 @pytest.mark.parametrize("words", [["--json"], ["gallery", "--json"], ["fly", "--json"]])
-def test_a_usage_error_without_a_command(run: Run, words: list[str]) -> None:
+def test_usage_error_without_a_command_is_one_json_value(run: Run, words: list[str]) -> None:
     code, stdout, _ = run(*words)
     assert code == 2
     assert check(stdout)["error"]["code"] == "UsageError"
@@ -109,7 +111,9 @@ FAILING = {
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c != "completion"])
-def test_an_error(run: Run, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_of_every_command_is_one_json_value(
+    run: Run, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FACEHUB_THRESHOLD", "high")  # which the page and the service refuse
     code, stdout, stderr = run(*FAILING[command].split(), "--json")
@@ -121,7 +125,9 @@ def test_an_error(run: Run, command: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupted_command(run: Run, monkeypatch: pytest.MonkeyPatch, photos: Path) -> None:
+def test_interrupted_command_prints_one_json_value(
+    run: Run, monkeypatch: pytest.MonkeyPatch, photos: Path
+) -> None:
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 

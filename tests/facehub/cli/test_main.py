@@ -28,7 +28,7 @@ from tests.postgres_server import PostgresServer
 
 @pytest.fixture
 def gallery(tmp_path: Path, enrolled: Path) -> Path:
-    """A gallery file with Eileen and Grace, to be changed."""
+    """A gallery file with Eileen and Grace, for a test to change."""
     return shutil.copy(enrolled, tmp_path / "people.db")
 
 
@@ -59,7 +59,7 @@ def is_one_error_line(stderr: str) -> bool:
         ("hopper.jpg", "nobody.webp", [], 4, "cannot tell: In the second picture: No face"),
     ],
 )
-def test_verify(
+def test_verify_prints_the_decision_and_exits_with_its_code(
     run: Run,
     photos: Path,
     first: str,
@@ -74,8 +74,8 @@ def test_verify(
     assert ("similarity" in stdout) == (found != 4)
 
 
-def test_verify_uncertain(run: Run, photos: Path) -> None:
-    """Just above the similarity of the two."""
+def test_verify_just_below_the_threshold_is_uncertain(run: Run, photos: Path) -> None:
+    """The threshold is just above the similarity of the two."""
     pair = photos / "astronaut.png", photos / "hopper.jpg"
     similarity = json.loads(run("verify", *pair, "--json")[1])["similarity"]
     code, stdout, _ = run("verify", *pair, "--threshold", similarity + 0.01)
@@ -83,7 +83,9 @@ def test_verify_uncertain(run: Run, photos: Path) -> None:
     assert stdout.startswith("uncertain\n")
 
 
-def test_verify_json(run: Run, photos: Path, recognizer: facehub.FaceRecognizer) -> None:
+def test_verify_json_holds_the_reason_and_the_faces(
+    run: Run, photos: Path, recognizer: facehub.FaceRecognizer
+) -> None:
     code, stdout, stderr = run("verify", photos / "astronaut.png", photos / "both.png", "--json")
     result = json.loads(stdout)
     assert code == 4
@@ -97,7 +99,9 @@ def test_verify_json(run: Run, photos: Path, recognizer: facehub.FaceRecognizer)
     assert result["second"] is None
 
 
-def test_verify_warns(run: Run, tmp_path: Path, photos: Path, astronaut: np.ndarray) -> None:
+def test_verify_warns_of_a_dark_face(
+    run: Run, tmp_path: Path, photos: Path, astronaut: np.ndarray
+) -> None:
     dark = tmp_path / "dark.png"
     Image.fromarray((astronaut * 0.2).astype(np.uint8)).save(dark)
     _, stdout, stderr = run("verify", photos / "astronaut.png", dark)
@@ -108,7 +112,9 @@ def test_verify_warns(run: Run, tmp_path: Path, photos: Path, astronaut: np.ndar
 # --- enrol ----------------------------------------------------------------------------------------
 
 
-def test_enrol(run: Run, tmp_path: Path, photos: Path, recognizer: facehub.FaceRecognizer) -> None:
+def test_enrol_adds_templates_and_prints_counts(
+    run: Run, tmp_path: Path, photos: Path, recognizer: facehub.FaceRecognizer
+) -> None:
     path = tmp_path / "people.db"
     code, stdout, _ = run("enrol", path, photos / "astronaut.png", "--name", "Eileen")
     assert code == 0
@@ -120,8 +126,8 @@ def test_enrol(run: Run, tmp_path: Path, photos: Path, recognizer: facehub.FaceR
         assert [e.source for e in people.examples("Eileen")] == ["astronaut.png", "hopper.jpg"]
 
 
-def test_enrol_folders(run: Run, tmp_path: Path, photos: Path) -> None:
-    """One sub-folder per person; other files and hidden folders are left alone."""
+def test_enrol_names_people_by_sub_folder(run: Run, tmp_path: Path, photos: Path) -> None:
+    """One sub-folder per person; enrol ignores other files and hidden folders."""
     for name, photo in (("Grace", "hopper.jpg"), ("Eileen", "astronaut.png"), (".git", "both.png")):
         (tmp_path / "people" / name).mkdir(parents=True)
         shutil.copy(photos / photo, tmp_path / "people" / name)
@@ -131,8 +137,8 @@ def test_enrol_folders(run: Run, tmp_path: Path, photos: Path) -> None:
     assert [face["name"] for face in json.loads(stdout)["enrolled"]] == ["Eileen", "Grace"]
 
 
-def test_enrol_goes_on_after_a_bad_photo(run: Run, tmp_path: Path, photos: Path) -> None:
-    """Of the folder's five pictures two show one face."""
+def test_enrol_continues_after_a_bad_photo(run: Run, tmp_path: Path, photos: Path) -> None:
+    """Two of the folder's five pictures show exactly one face."""
     code, stdout, stderr = run("enrol", tmp_path / "people.db", photos, "--name", "Ann")
     assert code == 6
     assert stdout.startswith("2 of 5 photos enrolled")
@@ -141,7 +147,7 @@ def test_enrol_goes_on_after_a_bad_photo(run: Run, tmp_path: Path, photos: Path)
         assert f"error: {photos / name}: " in stderr
 
 
-def test_enrol_largest(run: Run, tmp_path: Path, photos: Path) -> None:
+def test_enrol_with_largest_accepts_several_faces(run: Run, tmp_path: Path, photos: Path) -> None:
     arguments = "enrol", tmp_path / "people.db", photos / "both.png", "--name", "Grace"
     assert run(*arguments)[0] == 5
     assert run(*arguments, "--largest")[0] == 0
@@ -156,7 +162,7 @@ def test_enrol_largest(run: Run, tmp_path: Path, photos: Path) -> None:
     ],
     ids=["photo", "empty folder", "empty sub-folder"],
 )
-def test_enrol_without_names(
+def test_enrol_without_name_needs_a_sub_folder_per_person(
     run: Run, tmp_path: Path, photos: Path, content: list[str] | None, message: str
 ) -> None:
     folder = photos / "hopper.jpg"
@@ -179,14 +185,14 @@ def test_enrol_again_adds_nothing(run: Run, gallery: Path, photos: Path) -> None
     assert gallery.read_bytes() == before
 
 
-def test_enrol_with_an_empty_name(run: Run, tmp_path: Path, photos: Path) -> None:
-    """From an unset variable of a script: not as if `--name` were missing."""
+def test_enrol_refuses_an_empty_name(run: Run, tmp_path: Path, photos: Path) -> None:
+    """An unset variable in a script gives one; it does not count as a missing `--name`."""
     code, _, stderr = run("enrol", tmp_path / "people.db", photos / "hopper.jpg", "--name", "")
     assert code == 5
     assert "A person needs a name." in stderr
 
 
-def test_enrol_keeps_what_others_enrolled_meanwhile(
+def test_enrol_keeps_people_whom_another_command_enrolled_meanwhile(
     run: Run, gallery: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = facehub.FaceRecognizer.faces_many
@@ -203,7 +209,7 @@ def test_enrol_keeps_what_others_enrolled_meanwhile(
 
 
 @pytest.mark.parametrize("command", ["enrol", "embed"])
-def test_missing_folder_is_found_out_before_the_work(
+def test_missing_output_folder_is_refused_before_any_work(
     run: Run, tmp_path: Path, photos: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(facehub.FaceRecognizer, "from_pretrained", None)
@@ -218,7 +224,7 @@ def test_missing_folder_is_found_out_before_the_work(
 # --- identify -------------------------------------------------------------------------------------
 
 
-def test_identify(
+def test_identify_prints_names_candidates_and_odds(
     run: Run, gallery: Path, photos: Path, recognizer: facehub.FaceRecognizer
 ) -> None:
     code, stdout, _ = run("identify", gallery, photos / "both.png")
@@ -235,7 +241,9 @@ def test_identify(
     assert threshold == f"threshold {recognizer.spec.threshold:.3f}"
 
 
-def test_identify_json(run: Run, gallery: Path, photos: Path) -> None:
+def test_identify_json_holds_names_issues_and_candidates(
+    run: Run, gallery: Path, photos: Path
+) -> None:
     photo = photos / "both.png"
     code, stdout, _ = run("identify", gallery, photo, "--top", 1, "--json")
     assert code == 0
@@ -246,12 +254,12 @@ def test_identify_json(run: Run, gallery: Path, photos: Path) -> None:
     assert grace["issues"] == ["several_faces"]
     (candidate,) = grace["candidates"]
     assert candidate.pop("similarity") == grace["similarity"] > 0.9
-    assert 0 < candidate.pop("fpir") < 1e-5  # of two templates
+    assert 0 < candidate.pop("fpir") < 1e-5  # with two templates
     assert isinstance(candidate.pop("extrapolated"), bool)
     assert candidate == {"name": "Grace", "example": 0, "source": "hopper.jpg"}
 
 
-def test_identify_nobody_known(run: Run, tmp_path: Path, photos: Path) -> None:
+def test_identify_of_a_stranger_exits_with_1(run: Run, tmp_path: Path, photos: Path) -> None:
     run("enrol", tmp_path / "people.db", photos / "astronaut.png", "--name", "Eileen")
     code, stdout, _ = run("identify", tmp_path / "people.db", photos / "hopper.jpg")
     assert code == 1
@@ -263,7 +271,9 @@ def test_identify_nobody_known(run: Run, tmp_path: Path, photos: Path) -> None:
     assert "face 1: Eileen" in stdout
 
 
-def test_identify_one_of_two(run: Run, gallery: Path, photos: Path) -> None:
+def test_identify_of_one_known_face_of_two_exits_with_0(
+    run: Run, gallery: Path, photos: Path
+) -> None:
     run("gallery", "remove", gallery, "Eileen")
     code, stdout, _ = run("identify", gallery, photos / "both.png")
     assert code == 0
@@ -271,13 +281,13 @@ def test_identify_one_of_two(run: Run, gallery: Path, photos: Path) -> None:
     assert "face 2: Grace" in stdout
 
 
-def test_identify_no_face(run: Run, gallery: Path, photos: Path) -> None:
+def test_identify_without_a_face_exits_with_4(run: Run, gallery: Path, photos: Path) -> None:
     code, stdout, _ = run("identify", gallery, photos / "nobody.webp")
     assert code == 4
     assert stdout == f"{photos / 'nobody.webp'}: no face\n"
 
 
-def test_identify_goes_on_after_a_bad_photo(run: Run, gallery: Path, photos: Path) -> None:
+def test_identify_continues_after_a_bad_photo(run: Run, gallery: Path, photos: Path) -> None:
     code, stdout, stderr = run("identify", gallery, photos, "--json")
     result = json.loads(stdout)
     assert code == 6
@@ -291,7 +301,7 @@ def test_identify_goes_on_after_a_bad_photo(run: Run, gallery: Path, photos: Pat
 # --- gallery --------------------------------------------------------------------------------------
 
 
-def test_gallery(run: Run, gallery: Path) -> None:
+def test_gallery_list_prints_people_and_leaves_the_file_unchanged(run: Run, gallery: Path) -> None:
     before = gallery.read_bytes()
     assert run("gallery", "list", gallery) == (
         0,
@@ -312,14 +322,14 @@ def test_gallery(run: Run, gallery: Path) -> None:
         (["merge", "Eileen", "Grace"], {"Grace": ["hopper.jpg", "astronaut.png"]}),
     ],
 )
-def test_gallery_change(
+def test_gallery_remove_rename_and_merge_change_the_people(
     run: Run, gallery: Path, options: list[str], people: dict[str, list[str]]
 ) -> None:
     code, stdout, _ = run("gallery", options[0], gallery, *options[1:], "--json")
     assert code == 0
-    shown = [{"name": name, "sources": sources} for name, sources in people.items()]
-    assert json.loads(stdout)["people"] == shown
-    assert json.loads(run("gallery", "list", gallery, "--json")[1])["people"] == shown
+    changed = [{"name": name, "sources": sources} for name, sources in people.items()]
+    assert json.loads(stdout)["people"] == changed
+    assert json.loads(run("gallery", "list", gallery, "--json")[1])["people"] == changed
 
 
 @pytest.mark.parametrize(
@@ -334,7 +344,7 @@ def test_gallery_change(
         (["merge", "Nobody", "Grace"], "no person named Nobody"),
     ],
 )
-def test_gallery_change_that_makes_no_sense(
+def test_invalid_gallery_change_leaves_the_file_unchanged(
     run: Run, gallery: Path, options: list[str], message: str
 ) -> None:
     before = gallery.read_bytes()
@@ -345,7 +355,7 @@ def test_gallery_change_that_makes_no_sense(
     assert gallery.read_bytes() == before
 
 
-def test_a_gallery_in_postgresql(
+def test_commands_work_on_a_gallery_in_postgresql(
     run: Run, gallery: Path, photos: Path, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     address = postgres.address("command")
@@ -364,7 +374,7 @@ def test_a_gallery_in_postgresql(
     assert run("gallery", "copy", address, tmp_path / "back.safetensors")[0] == 0
 
 
-def test_approximate_search(
+def test_approximate_search_needs_an_index_and_warns_of_missed_people(
     run: Run, gallery: Path, photos: Path, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     exact = postgres.address("approximate")
@@ -407,7 +417,7 @@ def test_approximate_search(
     assert run("gallery", "check", address)[0] == 5
 
 
-def test_gallery_check(run: Run, gallery: Path) -> None:
+def test_gallery_check_reports_a_sound_gallery_and_a_fault(run: Run, gallery: Path) -> None:
     code, stdout, stderr = run("gallery", "check", gallery)
     sound = f"{gallery} is sound: 2 people, 2 templates; 100 searches found what NumPy finds\n"
     assert (code, stdout, stderr) == (0, sound, "")
@@ -432,7 +442,9 @@ def test_gallery_check(run: Run, gallery: Path) -> None:
     }
 
 
-def test_only_postgresql_has_an_index(run: Run, gallery: Path, tmp_path: Path) -> None:
+def test_gallery_index_refuses_galleries_outside_postgresql(
+    run: Run, gallery: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "people.safetensors"
     run("gallery", "copy", gallery, file)
     for address in (gallery, file):
@@ -442,8 +454,10 @@ def test_only_postgresql_has_an_index(run: Run, gallery: Path, tmp_path: Path) -
         assert run("gallery", "check", address)[0] == 0
 
 
-def test_gallery_copy(run: Run, gallery: Path, tmp_path: Path) -> None:
-    """Into a file to hand on, and from it into another gallery."""
+def test_gallery_copy_keeps_all_people_in_both_directions(
+    run: Run, gallery: Path, tmp_path: Path
+) -> None:
+    """Copy into a file for others, and from that file into another gallery."""
     file, other = tmp_path / "handed on.safetensors", tmp_path / "other.db"
     code, stdout, _ = run("gallery", "copy", gallery, file)
     assert (code, stdout) == (
@@ -457,7 +471,7 @@ def test_gallery_copy(run: Run, gallery: Path, tmp_path: Path) -> None:
     assert run("gallery", "list", file)[1] == run("gallery", "list", gallery)[1]
 
 
-def test_a_file_to_hand_on_is_searched_but_not_changed(
+def test_safetensors_gallery_can_be_searched_but_not_changed(
     run: Run, gallery: Path, tmp_path: Path, photos: Path
 ) -> None:
     file = tmp_path / "people.safetensors"
@@ -476,7 +490,7 @@ def test_a_file_to_hand_on_is_searched_but_not_changed(
     assert file.read_bytes() == before
 
 
-def test_gallery_purge(run: Run, gallery: Path) -> None:
+def test_gallery_purge_erases_removed_people_from_the_file(run: Run, gallery: Path) -> None:
     run("gallery", "remove", gallery, "Eileen")
     code, stdout, _ = run("gallery", "purge", gallery)
     assert (code, stdout) == (0, f"{gallery} keeps no trace of what was removed\n")
@@ -484,7 +498,9 @@ def test_gallery_purge(run: Run, gallery: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["people", "people.json"])
-def test_no_gallery_s_address(run: Run, tmp_path: Path, photos: Path, address: str) -> None:
+def test_enrol_refuses_an_address_without_a_gallery_suffix(
+    run: Run, tmp_path: Path, photos: Path, address: str
+) -> None:
     code, _, stderr = run("enrol", tmp_path / address, photos / "hopper.jpg", "--name", "Ann")
     assert code == 5
     assert f"use a file name like {address}.db" in stderr
@@ -493,7 +509,9 @@ def test_no_gallery_s_address(run: Run, tmp_path: Path, photos: Path, address: s
 # --- embed and info -------------------------------------------------------------------------------
 
 
-def test_embed(run: Run, tmp_path: Path, photos: Path, recognizer: facehub.FaceRecognizer) -> None:
+def test_embed_writes_names_boxes_and_embeddings(
+    run: Run, tmp_path: Path, photos: Path, recognizer: facehub.FaceRecognizer
+) -> None:
     output = tmp_path / "faces.npz"
     names = "astronaut.png", "both.png", "nobody.webp"
     code, stdout, _ = run("embed", *(photos / name for name in names), "-o", output)
@@ -510,7 +528,7 @@ def test_embed(run: Run, tmp_path: Path, photos: Path, recognizer: facehub.FaceR
         np.testing.assert_allclose(file["embeddings"][0], expected, atol=1e-5)
 
 
-def test_embed_nothing(run: Run, tmp_path: Path, photos: Path) -> None:
+def test_embed_without_a_face_writes_an_empty_file(run: Run, tmp_path: Path, photos: Path) -> None:
     output = tmp_path / "faces.npz"
     code, stdout, _ = run("embed", photos / "nobody.webp", "-o", output, "--json")
     assert code == 0
@@ -519,7 +537,7 @@ def test_embed_nothing(run: Run, tmp_path: Path, photos: Path) -> None:
         assert file["embeddings"].shape == (0, 512)
 
 
-def test_embed_into_a_missing_folder(run: Run, tmp_path: Path, photos: Path) -> None:
+def test_embed_refuses_a_missing_folder(run: Run, tmp_path: Path, photos: Path) -> None:
     output = tmp_path / "nothing" / "faces.npz"
     code, _, stderr = run("embed", photos / "hopper.jpg", "-o", output)
     assert code == 5
@@ -527,7 +545,7 @@ def test_embed_into_a_missing_folder(run: Run, tmp_path: Path, photos: Path) -> 
     assert "cannot be written" in stderr
 
 
-def test_embed_keeps_the_old_file_where_no_photo_can_be_used(
+def test_embed_without_a_usable_photo_keeps_the_old_file(
     run: Run, tmp_path: Path, photos: Path
 ) -> None:
     output = tmp_path / "faces.npz"
@@ -536,7 +554,7 @@ def test_embed_keeps_the_old_file_where_no_photo_can_be_used(
     assert output.read_bytes() == b"old"
 
 
-def test_info(run: Run, recognizer: facehub.FaceRecognizer) -> None:
+def test_info_prints_the_facts_of_the_weights(run: Run, recognizer: facehub.FaceRecognizer) -> None:
     code, stdout, _ = run("info", "--json")
     facts = json.loads(stdout)
     assert code == 0
@@ -552,7 +570,7 @@ def test_info(run: Run, recognizer: facehub.FaceRecognizer) -> None:
     assert len(stdout.splitlines()) == len(facts)
 
 
-def test_weights_option_and_variable(
+def test_weights_come_from_the_option_or_the_variable(
     run: Run, other_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = read_spec(other_weights).fingerprint
@@ -566,7 +584,7 @@ def test_weights_option_and_variable(
 # --- errors ---------------------------------------------------------------------------------------
 
 
-def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(["--help"])
     assert exit_.value.code == 0
@@ -599,7 +617,7 @@ def commands(folder: Path, photo: Path) -> dict[str, list[object]]:
 
 @pytest.mark.parametrize("command", ["verify", "enrol", "identify", "gallery", "embed", "info"])
 @pytest.mark.parametrize("kind", ["damaged", "missing"])
-def test_bad_weights(
+def test_damaged_or_missing_weights_are_refused_and_change_nothing(
     run: Run, gallery: Path, photos: Path, damaged_weights: Path, command: str, kind: str
 ) -> None:
     before = gallery.read_bytes()
@@ -621,7 +639,7 @@ def test_bad_weights(
         ("a text", "is damaged or not a facehub gallery"),
     ],
 )
-def test_bad_gallery(
+def test_unusable_gallery_is_refused_and_left_unchanged(
     run: Run,
     gallery: Path,
     photos: Path,
@@ -647,7 +665,9 @@ def test_bad_gallery(
 
 @pytest.mark.parametrize("command", ["verify", "enrol", "identify", "embed"])
 @pytest.mark.parametrize("photo", ["text.jpg", "nothing.jpg"])
-def test_bad_photo(run: Run, gallery: Path, photos: Path, command: str, photo: str) -> None:
+def test_bad_photo_is_refused_and_leaves_the_gallery_unchanged(
+    run: Run, gallery: Path, photos: Path, command: str, photo: str
+) -> None:
     before = gallery.read_bytes()
     code, _, stderr = run(*commands(gallery.parent, photos / photo)[command])
     assert code == 5
@@ -656,7 +676,9 @@ def test_bad_photo(run: Run, gallery: Path, photos: Path, command: str, photo: s
 
 
 @pytest.mark.parametrize("command", ["identify", "gallery"])
-def test_missing_gallery(run: Run, tmp_path: Path, photos: Path, command: str) -> None:
+def test_missing_gallery_is_refused_and_not_created(
+    run: Run, tmp_path: Path, photos: Path, command: str
+) -> None:
     code, _, stderr = run(*commands(tmp_path, photos / "hopper.jpg")[command])
     assert code == 5
     assert "There is no gallery" in stderr
@@ -664,7 +686,9 @@ def test_missing_gallery(run: Run, tmp_path: Path, photos: Path, command: str) -
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode elsewhere")
-def test_file_name_that_is_not_utf8(run: Run, tmp_path: Path, photos: Path) -> None:
+def test_photo_with_a_name_that_is_not_utf8_can_be_used(
+    run: Run, tmp_path: Path, photos: Path
+) -> None:
     photo = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg"))
     shutil.copy(photos / "hopper.jpg", photo)
     gallery = tmp_path / "people.db"
@@ -677,7 +701,9 @@ def test_file_name_that_is_not_utf8(run: Run, tmp_path: Path, photos: Path) -> N
     assert run("gallery", "list", gallery)[1].startswith("Grace: caf\ufffd.jpg\n")
 
 
-def test_interrupted(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_command_exits_with_130(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
@@ -695,8 +721,8 @@ def process(*args: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.models
-def test_process(photos: Path) -> None:
-    """Nothing but the answer: the native libraries' log is not shown."""
+def test_process_prints_only_the_answer(photos: Path) -> None:
+    """The log of the native libraries is not shown."""
     done = process("verify", photos / "astronaut.png", photos / "astronaut.png")
     assert done.returncode == 0
     assert done.stdout.startswith("same person\n")
@@ -704,7 +730,7 @@ def test_process(photos: Path) -> None:
 
 
 @pytest.mark.models
-def test_process_with_an_error(photos: Path) -> None:
+def test_process_prints_an_error_in_one_line(photos: Path) -> None:
     done = process("verify", photos / "astronaut.png", photos / "text.jpg")
     assert (done.returncode, done.stdout) == (5, "")
     assert is_one_error_line(done.stderr)
@@ -718,7 +744,9 @@ def test_error_is_one_line_without_escapes(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
-def test_json_in_any_encoding(tmp_path: Path, enrolled: Path, encoding: str) -> None:
+def test_json_keeps_names_in_any_output_encoding(
+    tmp_path: Path, enrolled: Path, encoding: str
+) -> None:
     gallery = shutil.copy(enrolled, tmp_path / "people.db")
     main(["gallery", "rename", str(gallery), "Grace", "Zo\xeb \U0001f642"])
     result = subprocess.run(
@@ -731,7 +759,7 @@ def test_json_in_any_encoding(tmp_path: Path, enrolled: Path, encoding: str) -> 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_full_output(enrolled: Path) -> None:
+def test_full_output_device_is_an_error(enrolled: Path) -> None:
     with open("/dev/full", "w") as full:
         result = subprocess.run(
             [sys.executable, "-m", "facehub", "gallery", "list", str(enrolled)],
@@ -742,7 +770,7 @@ def test_full_output(enrolled: Path) -> None:
     assert (result.returncode, result.stderr) == (5, "error: No space left on device\n")
 
 
-def test_output_that_nobody_reads(enrolled: Path) -> None:
+def test_closed_output_pipe_ends_the_command_silently(enrolled: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     result = subprocess.run(
@@ -759,8 +787,8 @@ def test_output_that_nobody_reads(enrolled: Path) -> None:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder where the command runs; it holds `runs/first` and a photo."""
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder where the command runs; it holds only `runs/first`."""
     (tmp_path / "runs" / "first").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -791,19 +819,19 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("model add no.onnx -o net", "There is no file no.onnx"),
     ],
 )
-def test_a_mistyped_path_is_named_at_once(
-    run: Run, here: Path, photos: Path, arguments: str, message: str
+def test_mistyped_path_is_named_before_any_work(
+    run: Run, working_folder: Path, photos: Path, arguments: str, message: str
 ) -> None:
     words = [photos / "hopper.jpg" if w == "PHOTO" else w for w in arguments.split()]
     code, stdout, stderr = run(*words)
     assert (code, stdout) == (5, "")
     assert is_one_error_line(stderr)
     assert message in stderr
-    assert sorted(path.name for path in here.iterdir()) == ["runs"]  # nothing was made
+    assert sorted(path.name for path in working_folder.iterdir()) == ["runs"]  # nothing was created
 
 
-def test_mistyped_weights_of_the_environment(
-    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+def test_mistyped_weights_in_the_variable_are_named(
+    run: Run, working_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(MODEL_VARIABLE, "runs/frist")
     code, _, stderr = run("info")
@@ -811,9 +839,7 @@ def test_mistyped_weights_of_the_environment(
     assert "There is no folder runs/frist." in stderr
 
 
-def test_a_threshold_given_by_hand_is_the_one_applied(
-    run: Run, gallery: Path, photos: Path
-) -> None:
+def test_given_threshold_replaces_the_calibrated_one(run: Run, gallery: Path, photos: Path) -> None:
     code, stdout, _ = run("gallery", "remove", gallery, "Eileen", "--json")
     code, stdout, _ = run(
         "identify", gallery, photos / "astronaut.png", "--threshold", "-1", "--json"
@@ -826,7 +852,9 @@ def test_a_threshold_given_by_hand_is_the_one_applied(
 # --- quality issues that are refused --------------------------------------------------------------
 
 
-def test_reject(run: Run, tmp_path: Path, photos: Path, astronaut: np.ndarray) -> None:
+def test_reject_refuses_faces_with_the_given_issues(
+    run: Run, tmp_path: Path, photos: Path, astronaut: np.ndarray
+) -> None:
     dark, people = tmp_path / "dark.png", tmp_path / "people.db"
     Image.fromarray((astronaut * 0.2).astype(np.uint8)).save(dark)
     refused = "--reject", "too_dark", "covered_mouth"
@@ -842,7 +870,9 @@ def test_reject(run: Run, tmp_path: Path, photos: Path, astronaut: np.ndarray) -
     assert run("verify", dark, photos / "astronaut.png", "--reject", "blurred")[0] == 0
 
 
-def test_identify_warns(run: Run, tmp_path: Path, gallery: Path, astronaut: np.ndarray) -> None:
+def test_identify_warns_of_a_dark_face(
+    run: Run, tmp_path: Path, gallery: Path, astronaut: np.ndarray
+) -> None:
     dark = tmp_path / "dark.png"
     Image.fromarray((astronaut * 0.2).astype(np.uint8)).save(dark)
     _, _, stderr = run("identify", gallery, dark)

@@ -22,7 +22,7 @@ ROWS = "astronaut.png,astronaut.png\nastronaut.png,hopper.jpg\n"
 
 @pytest.fixture
 def folder(tmp_path: Path, photos: Path) -> Path:
-    """A folder with the photos, in which no command runs."""
+    """A folder with the photos, which is not the current folder."""
     return shutil.copytree(photos, tmp_path / "photos")
 
 
@@ -53,18 +53,18 @@ EXPECTED = [(2, "a.jpg", "b.jpg"), (3, "c.jpg", "d.jpg")]
     ],
     ids=["names", "other order", "other names", "semicolons", "tabs", "no header"],
 )
-def test_with_and_without_a_header(tmp_path: Path, text: str) -> None:
+def test_pairs_are_read_with_and_without_a_header(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text) == EXPECTED
 
 
-def test_a_first_row_of_files_is_no_header(tmp_path: Path) -> None:
+def test_first_row_of_files_is_not_a_header(tmp_path: Path) -> None:
     (tmp_path / "one").touch()
     assert read(tmp_path, "one,two\n") == [(1, "one", "two")]
     assert read(tmp_path, "s3://bucket/one,two\n") == [(1, "one", "two")]
     assert read(tmp_path, "nothing.jpg,two\n") == [(1, "nothing.jpg", "two")]
 
 
-def test_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
+def test_relative_paths_start_at_the_folder_of_the_pairs_file(tmp_path: Path) -> None:
     path = write(tmp_path, "sub/a.jpg,/b.jpg\ns3://bucket/a.jpg,b.jpg\n")
     (first, second) = read_pairs(str(path)).pairs
     assert (first.first, first.second) == (str(tmp_path / "sub" / "a.jpg"), "/b.jpg")
@@ -81,7 +81,9 @@ def test_rows_without_two_photos_are_failures(tmp_path: Path) -> None:
     assert "field larger than" in str(found.failures[2][1])
 
 
-def test_files_that_hold_no_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_missing_or_oversized_pairs_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for text in ("", "\n\n", "first,second\n"):
         with pytest.raises(FaceHubError, match="holds no pair of photos"):
             read_pairs(str(write(tmp_path, text)))
@@ -92,7 +94,7 @@ def test_files_that_hold_no_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         read_pairs(str(write(tmp_path, "a" * (2**20 + 1))))
 
 
-def test_a_line_for_each_pair(run: Run, folder: Path) -> None:
+def test_verify_pairs_prints_a_line_for_each_pair(run: Run, folder: Path) -> None:
     code, stdout, stderr = run("verify", "--pairs", write(folder, ROWS))
     assert (code, stderr) == (0, "")
     same, different = stdout.splitlines()
@@ -101,7 +103,7 @@ def test_a_line_for_each_pair(run: Run, folder: Path) -> None:
     assert different.startswith(f"{astronaut}, {folder / 'hopper.jpg'}: different people, simil")
 
 
-def test_the_faces_compared_are_said(run: Run, folder: Path) -> None:
+def test_verify_pairs_prints_which_faces_are_compared(run: Run, folder: Path) -> None:
     path = write(folder, "both.png,hopper.jpg\n")
     code, stdout, _ = run("verify", "--pairs", path, "--faces", "best_pair")
     assert code == 0
@@ -113,7 +115,7 @@ def test_the_faces_compared_are_said(run: Run, folder: Path) -> None:
     )
 
 
-def test_json(run: Run, folder: Path) -> None:
+def test_verify_pairs_json_holds_pairs_and_failures(run: Run, folder: Path) -> None:
     code, stdout, stderr = run(
         "verify", "--pairs", write(folder, "one,two\n" + ROWS + "text.jpg,hopper.jpg\n"), "--json"
     )
@@ -132,7 +134,7 @@ def test_json(run: Run, folder: Path) -> None:
     assert "left out" in stderr
 
 
-def test_bad_rows_are_counted_and_named_and_the_rest_goes_on(run: Run, folder: Path) -> None:
+def test_bad_rows_are_reported_and_the_other_rows_compared(run: Run, folder: Path) -> None:
     text = "photo,other\nastronaut.png\nno.jpg,hopper.jpg\n" + ROWS + "text.jpg,no.jpg\n"
     path = write(folder, text)
     code, stdout, stderr = run("verify", "--pairs", path)
@@ -146,13 +148,13 @@ def test_bad_rows_are_counted_and_named_and_the_rest_goes_on(run: Run, folder: P
     assert count == f"{path}: 3 of 5 rows left out"
 
 
-def test_where_no_row_can_be_used(run: Run, folder: Path) -> None:
+def test_pairs_file_without_a_usable_row_is_an_error(run: Run, folder: Path) -> None:
     code, stdout, stderr = run("verify", "--pairs", write(folder, "no.jpg,no.jpg\n"))
     assert (code, stdout) == (5, "")
     assert "1 of 1 rows left out" in stderr
 
 
-def test_a_refused_face_leaves_its_row_out(run: Run, folder: Path) -> None:
+def test_row_with_a_rejected_face_is_left_out(run: Run, folder: Path) -> None:
     path = write(folder, "both.png,both.png\n" + ROWS)
     code, stdout, stderr = run(
         "verify", "--pairs", path, "--faces", "largest", "--reject", "several_faces"
@@ -174,7 +176,9 @@ def test_every_photo_is_read_once(run: Run, folder: Path, monkeypatch: pytest.Mo
     assert reads == {"astronaut.png": 1, "hopper.jpg": 1}
 
 
-def test_pairs_from_standard_input(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pairs_are_read_from_standard_input(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Their paths start in the current folder."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(ROWS.encode())))

@@ -1,4 +1,4 @@
-"""Which photos a command line names, whom they show, and what of them is left out."""
+"""Photos that a command line names, the people they show, and ignored files."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def make_zip(path: Path, *names: str) -> Path:
 
 
 @pytest.fixture
-def odd(tmp_path: Path) -> list[Path]:
-    """Folders and zips without a picture, and a zip that is none."""
+def unusable(tmp_path: Path) -> list[Path]:
+    """Folders and zips without a picture, a damaged zip and a missing one."""
     (tmp_path / "damaged.zip").write_bytes(b"PK\5\6" + bytes(17))
     return [
         make_folder(tmp_path / "empty"),
@@ -47,25 +47,25 @@ def odd(tmp_path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("find", [find_photos, find_people])
-def test_what_cannot_be_used_is_told_and_the_rest_found(
-    tmp_path: Path, odd: list[Path], find: type[Photos]
+def test_unusable_paths_are_reported_and_other_photos_found(
+    tmp_path: Path, unusable: list[Path], find: type[Photos]
 ) -> None:
     good = make_zip(tmp_path / "good.zip", "Ada/1.jpg", "Bob/1.jpg")
-    odd = odd[:4] if find is find_photos else odd  # a path of a file is a photo, whatever is in it
-    photos = find([str(path) for path in (*odd[:2], good, *odd[2:])])
+    unusable = unusable[:4] if find is find_photos else unusable  # any other file counts as a photo
+    photos = find([str(path) for path in (*unusable[:2], good, *unusable[2:])])
     assert [picture.path for picture in photos.pictures] == [
         f"{good}/{n}/1.jpg" for n in ("Ada", "Bob")
     ]
-    assert [path for path, _ in photos.failures] == [str(path) for path in odd]
+    assert [path for path, _ in photos.failures] == [str(path) for path in unusable]
     with pytest.raises(FaceHubError, match="Nor can any of the others be used"):
-        find([str(path) for path in odd])
+        find([str(path) for path in unusable])
     with pytest.raises(ArchiveError, match=r"1 other files, Ada/1\.cr2 say"):
-        find([str(odd[1])])
+        find([str(unusable[1])])
 
 
 @pytest.mark.parametrize("command", ["enrol", "embed", "identify", "cluster"])
-def test_exit_code_says_partly(
-    run: Run, tmp_path: Path, photos: Path, odd: list[Path], command: str
+def test_exit_code_6_means_that_photos_failed_or_were_ignored(
+    run: Run, tmp_path: Path, photos: Path, unusable: list[Path], command: str
 ) -> None:
     people = tmp_path / "people"
     (people / "Grace").mkdir(parents=True)
@@ -74,12 +74,12 @@ def test_exit_code_says_partly(
     options: list[object] = {"enrol": [gallery], "identify": [gallery]}.get(command, ["-o", output])
     if command == "identify":
         assert run("enrol", gallery, people)[0] == 0
-    code, stdout, stderr = run(command, *options, people, odd[0], "--json")
+    code, stdout, stderr = run(command, *options, people, unusable[0], "--json")
     assert code == 6
     answer = json.loads(stdout)
-    assert [failed["photo"] for failed in answer["failed"]] == [str(odd[0])]
+    assert [failed["photo"] for failed in answer["failed"]] == [str(unusable[0])]
     assert answer["ignored"] == []
-    assert stderr.startswith(f"error: {odd[0]}: ")
+    assert stderr.startswith(f"error: {unusable[0]}: ")
 
     (people / "Grace" / "1.CR2").write_bytes(b"of a camera")
     code, stdout, _ = run(command, *options, people, "--json")
@@ -110,7 +110,7 @@ def test_people_of_folders_and_zips_are_named_alike(tmp_path: Path) -> None:
         assert found.incomplete
 
 
-def test_a_person_behind_a_link(tmp_path: Path) -> None:
+def test_linked_person_folder_is_read_and_link_to_a_parent_ignored(tmp_path: Path) -> None:
     make_folder(tmp_path / "photos of Ada", "1.jpg")
     folder = make_folder(tmp_path / "people", "Bob/1.jpg")
     (folder / "Ada").symlink_to(tmp_path / "photos of Ada")
@@ -121,7 +121,7 @@ def test_a_person_behind_a_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "folder in a folder", "zip"])
-def test_one_name_is_not_given_to_several_people(tmp_path: Path, kind: str) -> None:
+def test_name_for_a_folder_of_several_people_is_refused(tmp_path: Path, kind: str) -> None:
     path = {
         "folder": lambda: make_folder(tmp_path / "x", "Ada/1.jpg", "Bob/1.jpg"),
         "folder in a folder": lambda: make_folder(tmp_path / "x", "1.jpg", "others/2.jpg"),
@@ -132,14 +132,14 @@ def test_one_name_is_not_given_to_several_people(tmp_path: Path, kind: str) -> N
     assert find_photos([str(path)]).pictures
 
 
-def test_what_one_name_is_given_to(tmp_path: Path) -> None:
-    """A sub-folder that holds nothing, and the folder that a zip was made of."""
+def test_name_applies_to_all_photos_of_a_folder_and_a_zip(tmp_path: Path) -> None:
+    """Neither a sub-folder without pictures nor the top folder of a zip counts as a person."""
     folder = make_folder(tmp_path / "x", "1.jpg", "notes/notes.txt")
     archive = make_zip(tmp_path / "x.zip", "ada/1.jpg", "ada/2.jpg", "__MACOSX/ada/._1.jpg")
     assert find_photos([str(folder), str(archive)], "Ada").names == ["Ada"] * 3
 
 
-def test_a_refused_name_changes_nothing(run: Run, tmp_path: Path) -> None:
+def test_refused_name_creates_no_gallery(run: Run, tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "x", "Ada/1.jpg", "Bob/1.jpg")
     code, _, stderr = run("enrol", tmp_path / "people.db", "--name", "Ada", folder)
     assert code == 5
@@ -147,7 +147,9 @@ def test_a_refused_name_changes_nothing(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "people.db").exists()
 
 
-def test_what_may_be_missed_is_told_first(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ignored_files_that_may_be_photos_are_listed_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     photos = Photos()
     for number in range(30):
         photos.leave_out(f".{number}.jpg", HIDDEN)
@@ -168,7 +170,7 @@ def test_what_may_be_missed_is_told_first(capsys: pytest.CaptureFixture[str]) ->
     ],
     ids=" ".join,
 )
-def test_output_that_cannot_be_written_is_refused_before_the_work(
+def test_output_that_cannot_be_written_is_refused_before_any_work(
     run: Run,
     tmp_path: Path,
     photos: Path,
@@ -185,10 +187,10 @@ def test_output_that_cannot_be_written_is_refused_before_the_work(
 
 
 @pytest.mark.parametrize("target", ["people.csv", "people"])
-def test_a_copy_of_no_known_kind_is_refused_before_the_work(
+def test_copy_to_an_unknown_kind_of_gallery_is_refused_before_any_work(
     run: Run, tmp_path: Path, target: str
 ) -> None:
-    """Before it is seen that there is nothing to copy."""
+    """The command checks the target before the source, which does not exist."""
     code, _, stderr = run("gallery", "copy", tmp_path / "nothing.db", tmp_path / target)
     assert code == 5
     assert f"{target} is not a gallery address" in stderr

@@ -1,4 +1,4 @@
-"""`facehub keys`, and what `facehub serve` refuses; `tests/facehub/service/test_docs.py` serves."""
+"""`facehub keys`, and errors of `facehub serve`; `tests/facehub/service/test_docs.py` runs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from facehub.cli.main import main
 from facehub.service.keys import KeyRing, Scope, read_keys
 
 
-def test_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_keys_are_added_listed_and_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "keys.json"
     words = ["keys", str(file), "--add", "door", "--scopes", "read,enrol"]
     assert main([*words, "--rate", "60", "--galleries", "staff,people"]) == 0
@@ -41,8 +43,8 @@ def test_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no locks of this kind")
-def test_keys_that_are_made_and_removed_at_once(tmp_path: Path) -> None:
-    """Else one of two is lost, and one that was removed may live on."""
+def test_concurrent_changes_of_keys_lose_none(tmp_path: Path) -> None:
+    """Without a lock a new key could be lost, or a removed one kept."""
     file = tmp_path / "keys.json"
     assert main(["keys", str(file), "--add", "old"]) == 0
 
@@ -55,7 +57,7 @@ def test_keys_that_are_made_and_removed_at_once(tmp_path: Path) -> None:
     assert {key.name for key in read_keys(file)} == {f"k{number}" for number in range(1, 16)}
 
 
-def test_keys_that_cannot_be_made_or_removed(
+def test_invalid_change_of_keys_leaves_the_file_unchanged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "keys.json"
@@ -76,7 +78,7 @@ def test_keys_that_cannot_be_made_or_removed(
 
 
 @pytest.mark.models
-def test_serve_says_what_is_wrong(
+def test_serve_refuses_missing_keys_and_an_unnamed_gallery(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -87,7 +89,7 @@ def test_serve_says_what_is_wrong(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_serve_says_what_to_install(
+def test_serve_without_uvicorn_says_what_to_install(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [n for n in sys.modules if n.startswith("facehub.service.")]:

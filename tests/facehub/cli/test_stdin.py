@@ -16,19 +16,19 @@ from tests.facehub.cli.conftest import Run
 
 
 class Endless(io.RawIOBase):
-    """More bytes than a picture may have; counts those that were asked for."""
+    """A stream longer than any allowed picture; it counts the bytes that are read."""
 
-    asked = 0
+    requested = 0
 
     def read(self, size: int = -1) -> bytes:
         assert 0 < size <= MAX_BYTES + 1
-        self.asked += size
+        self.requested += size
         return b"\xff\xd8\xff" + bytes(size - 3)
 
 
 @pytest.fixture
 def fed(photos: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A photo, which is on standard input as well."""
+    """A photo that is also on standard input."""
     feed(monkeypatch, (photos / "hopper.jpg").read_bytes())
     return photos / "hopper.jpg"
 
@@ -38,12 +38,12 @@ def feed(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("words", [["-", "PHOTO"], ["PHOTO", "-"]])
-def test_verify(run: Run, fed: Path, words: list[str]) -> None:
+def test_verify_reads_a_photo_from_standard_input(run: Run, fed: Path, words: list[str]) -> None:
     code, stdout, _ = run("verify", *(fed if word == "PHOTO" else word for word in words))
     assert (code, stdout.splitlines()[0]) == (0, "same person")
 
 
-def test_enrol_and_identify(
+def test_enrol_and_identify_read_photos_from_standard_input(
     run: Run, fed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = tmp_path / "people.db"
@@ -56,7 +56,7 @@ def test_enrol_and_identify(
     assert found["faces"][0]["candidates"][0]["source"] == "stdin"
 
 
-def test_embed(run: Run, fed: Path, tmp_path: Path) -> None:
+def test_embed_reads_a_photo_from_standard_input(run: Run, fed: Path, tmp_path: Path) -> None:
     code, stdout, _ = run("embed", "-", fed, "-o", tmp_path / "faces.csv")
     assert code == 0
     assert stdout.startswith("2 faces from 2 photos")
@@ -72,7 +72,9 @@ def test_embed(run: Run, fed: Path, tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("fed")
-def test_what_does_not_go(run: Run, tmp_path: Path, words: str, code: int, message: str) -> None:
+def test_unsupported_use_of_standard_input_is_refused(
+    run: Run, tmp_path: Path, words: str, code: int, message: str
+) -> None:
     found, _, stderr = run(*words.replace("FOLDER", str(tmp_path)).split())
     assert found == code
     assert message in stderr
@@ -83,7 +85,7 @@ def test_what_does_not_go(run: Run, tmp_path: Path, words: str, code: int, messa
     ("content", "message"),
     [(b"", "The file is empty"), (b"no picture", "not a picture in a supported format")],
 )
-def test_what_is_no_picture(
+def test_standard_input_without_a_picture_is_an_error(
     run: Run,
     photos: Path,
     tmp_path: Path,
@@ -101,7 +103,7 @@ def test_what_is_no_picture(
     assert message in stderr
 
 
-def test_it_is_bounded_as_files_are(
+def test_standard_input_has_the_size_limit_of_files(
     run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endless = Endless()
@@ -109,17 +111,19 @@ def test_it_is_bounded_as_files_are(
     code, _, stderr = run("verify", "-", photos / "hopper.jpg")
     assert code == 5
     assert stderr == "error: -: The file is larger than 32 MB.\n"
-    assert endless.asked == MAX_BYTES + 1
+    assert endless.requested == MAX_BYTES + 1
 
 
-def test_closed(run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_standard_input_is_an_error(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdin", None)
     code, _, stderr = run("verify", "-", photos / "hopper.jpg")
     assert (code, stderr) == (5, "error: -: Standard input is closed.\n")
 
 
 @pytest.mark.models
-def test_in_a_pipe(photos: Path) -> None:
+def test_verify_process_reads_redirected_standard_input(photos: Path) -> None:
     command = [sys.executable, "-m", "facehub", "verify", "-", str(photos / "hopper.jpg")]
     with (photos / "hopper.jpg").open("rb") as file:
         done = subprocess.run(command, stdin=file, capture_output=True, text=True, timeout=120)

@@ -19,19 +19,19 @@ def face_at(x: float, y: float) -> FaceLandmarks:
     return FaceLandmarks(points + np.array([x, y], np.float32), np.eye(4, dtype=np.float32))
 
 
-def test_pupils_and_box() -> None:
+def test_landmarks_have_pupils_and_box() -> None:
     face = face_at(100, 50)
     assert face.pupils.tolist() == [[105, 58], [115, 59]]
     assert face.box == (100, 50, 120, 70)
 
 
-def test_left_to_right_then_top_to_bottom() -> None:
+def test_faces_are_sorted_left_to_right_then_top_to_bottom() -> None:
     faces = [face_at(60, 0), face_at(20, 30), face_at(20, 10)]
     assert [face.box[:2] for face in left_to_right(faces)] == [(20, 10), (20, 30), (60, 0)]
 
 
 @pytest.mark.parametrize("search", ["", "Auto", "all"])
-def test_unknown_search(search: str) -> None:
+def test_unknown_search_is_refused(search: str) -> None:
     with pytest.raises(ValueError, match="search must be one of"):
         check_search(search)
 

@@ -1,4 +1,4 @@
-"""The MediaPipe detector: where faces are, in which order, from any thread, and its life."""
+"""The MediaPipe detector: position and order of faces, threads, processes and closing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def group(astronaut: np.ndarray, hopper: np.ndarray) -> np.ndarray:
     )
 
 
-def test_pupils(detector: FaceDetector, astronaut: np.ndarray) -> None:
+def test_pupils_are_found_within_two_pixels(detector: FaceDetector, astronaut: np.ndarray) -> None:
     (face,) = detector.find(astronaut)
     np.testing.assert_allclose(face.pupils, PUPILS, atol=2)
     assert face.points.shape == (478, 2)
@@ -107,8 +107,8 @@ def test_auto_search_finds_a_lone_small_face(detector: FaceDetector, astronaut: 
     np.testing.assert_allclose(face.pupils, expected, atol=2)
 
 
-def test_face_that_fills_the_picture(detector: FaceDetector, hopper: np.ndarray) -> None:
-    """From the brows to the lips: too close for the detector, unless it gets a border."""
+def test_face_that_fills_the_picture_is_found(detector: FaceDetector, hopper: np.ndarray) -> None:
+    """From the brows to the lips: too close for the network without a border."""
     (whole,) = detector.find(hopper)
     (face,) = detector.find(hopper[160:290, 190:340])
     np.testing.assert_allclose(face.pupils, whole.pupils - (190, 160), atol=4)
@@ -123,13 +123,17 @@ def test_blank_picture_has_no_face(
 
 
 @pytest.mark.parametrize("search", ["auto", "thorough"])
-def test_no_face(detector: FaceDetector, nobody: np.ndarray, search: Search) -> None:
+def test_pictures_without_a_face_have_no_face(
+    detector: FaceDetector, nobody: np.ndarray, search: Search
+) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     assert detector.find(nobody, search) == []
     assert detector.find(noise, search) == []
 
 
-def test_view_of_a_larger_array(detector: FaceDetector, astronaut: np.ndarray) -> None:
+def test_view_of_an_array_gives_the_landmarks_of_a_copy(
+    detector: FaceDetector, astronaut: np.ndarray
+) -> None:
     (whole,) = detector.find(np.ascontiguousarray(astronaut[:256, 100:356]))
     (view,) = detector.find(astronaut[:256, 100:356])
     np.testing.assert_array_equal(whole.points, view.points)
@@ -137,7 +141,7 @@ def test_view_of_a_larger_array(detector: FaceDetector, astronaut: np.ndarray) -
 
 @pytest.mark.parametrize("search", ["auto", "thorough"])
 def test_close_up_is_one_face(detector: FaceDetector, hopper: np.ndarray, search: Search) -> None:
-    """Tiles and the picture itself may propose parts of a large face: they do not count."""
+    """Parts of a large face that the search may propose do not count as faces."""
     for picture in (hopper[100:400, 120:420], hopper[130:330, 170:370]):
         large = cv2.resize(picture, (1200, 1200), interpolation=cv2.INTER_CUBIC)
         assert len(detector.find(large, search)) == 1
@@ -152,10 +156,10 @@ def test_large_picture_has_the_landmarks_of_a_small_one(
     np.testing.assert_allclose(face.pupils, PUPILS * 8, atol=16)
 
 
-# --- threads, processes, model file---------------------------------------------------------------
+# --- threads, processes, model file ---------------------------------------------------------------
 
 
-def test_eight_threads_at_once(
+def test_eight_threads_share_a_detector(
     detector: FaceDetector, astronaut: np.ndarray, hopper: np.ndarray
 ) -> None:
     alone = [detector.find(picture)[0].points for picture in (astronaut, hopper)]
@@ -165,7 +169,7 @@ def test_eight_threads_at_once(
         np.testing.assert_array_equal(face.points, alone[number % 2])
 
 
-def test_more_calls_than_workers(astronaut: np.ndarray) -> None:
+def test_more_calls_than_workers_are_all_answered(astronaut: np.ndarray) -> None:
     before = set(threading.enumerate())
     with MediaPipeDetector(workers=1) as detector, ThreadPoolExecutor(4) as threads:
         results = list(threads.map(detector.find, [astronaut] * 8))
@@ -176,12 +180,12 @@ def test_more_calls_than_workers(astronaut: np.ndarray) -> None:
     assert not worker.is_alive()
 
 
-def test_no_workers() -> None:
+def test_detector_without_workers_is_refused() -> None:
     with pytest.raises(ValueError, match="workers must be at least 1"):
         MediaPipeDetector(workers=0)
 
 
-def test_two_detectors_side_by_side(astronaut: np.ndarray) -> None:
+def test_two_detectors_work_independently(astronaut: np.ndarray) -> None:
     with MediaPipeDetector() as one, MediaPipeDetector() as other:
         expected = one.find(astronaut)[0].points
         np.testing.assert_array_equal(other.find(astronaut)[0].points, expected)
@@ -189,7 +193,7 @@ def test_two_detectors_side_by_side(astronaut: np.ndarray) -> None:
         np.testing.assert_array_equal(other.find(astronaut)[0].points, expected)
 
 
-def test_close_and_create_another(astronaut: np.ndarray) -> None:
+def test_new_detector_works_after_another_is_closed(astronaut: np.ndarray) -> None:
     with MediaPipeDetector() as detector:
         before = detector.find(astronaut)[0].points
     with MediaPipeDetector() as detector:
@@ -197,7 +201,7 @@ def test_close_and_create_another(astronaut: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("used", [False, True])
-def test_closed_detector_says_so(astronaut: np.ndarray, used: bool) -> None:
+def test_closed_detector_refuses_to_search(astronaut: np.ndarray, used: bool) -> None:
     detector = MediaPipeDetector()
     if used:
         detector.find(astronaut)
@@ -216,11 +220,11 @@ def test_close_waits_for_running_calls(both: np.ndarray) -> None:
         for call in calls:
             try:
                 assert len(call.result(10)) == 2
-            except RuntimeError as error:  # it came after `close`
+            except RuntimeError as error:  # the call came after `close`
                 assert "is closed" in str(error)  # noqa: PT017
 
 
-def test_creation_loads_nothing() -> None:
+def test_creation_of_a_detector_loads_nothing() -> None:
     """No thread, no model, not even MediaPipe's import."""
     code = """
 import sys, threading
@@ -231,7 +235,7 @@ print("mediapipe" in sys.modules, threading.active_count())
     assert run_python(code) == "False 1\n"
 
 
-def test_forgotten_detector_ends_its_threads(astronaut: np.ndarray) -> None:
+def test_deleted_detector_ends_its_threads(astronaut: np.ndarray) -> None:
     before = set(threading.enumerate())
     detector = MediaPipeDetector()
     detector.find(astronaut)
@@ -281,14 +285,18 @@ needs_fork = pytest.mark.skipif(
 
 
 @needs_fork
-def test_works_in_a_forked_process(detector: FaceDetector, astronaut: np.ndarray) -> None:
+def test_new_detector_works_in_a_forked_process(
+    detector: FaceDetector, astronaut: np.ndarray
+) -> None:
     before = detector.find(astronaut)[0].pupils  # the parent's models are open
     np.testing.assert_array_equal(run_forked(_send_pupils, astronaut), before)
     np.testing.assert_array_equal(detector.find(astronaut)[0].pupils, before)
 
 
 @needs_fork
-def test_inherited_detector_says_so(detector: FaceDetector, astronaut: np.ndarray) -> None:
+def test_inherited_detector_refuses_to_search_in_a_forked_process(
+    detector: FaceDetector, astronaut: np.ndarray
+) -> None:
     detector.find(astronaut)
     assert "forked process" in str(run_forked(_use_inherited, detector, astronaut))
     assert len(detector.find(astronaut)) == 1
@@ -318,7 +326,7 @@ def run(): print(len(detector.find(data.astronaut())))
     assert run_python(f"{code}\n{end}") == "1\n"
 
 
-def test_process_exits_cleanly_in_mid_search() -> None:
+def test_process_exits_cleanly_during_a_search() -> None:
     """A daemon thread still waits for its faces when the interpreter ends."""
     code = """
 import contextlib, threading, time
@@ -337,16 +345,20 @@ time.sleep(0.1)
     run_python(code)
 
 
-def test_altered_model_file(astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_altered_model_file_is_refused(
+    astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(models, "MODEL_SHA256", "0" * 64)
     with MediaPipeDetector() as detector:
         with pytest.raises(AssetError, match="damaged or altered"):
             detector.find(astronaut)
         monkeypatch.undo()
-        assert len(detector.find(astronaut)) == 1  # a failure is not remembered
+        assert len(detector.find(astronaut)) == 1  # the failure is not cached
 
 
-def test_missing_model_file(astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_model_file_is_refused(
+    astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(models, "MODEL_FILE", "nothing.task")
     with (
         MediaPipeDetector() as detector,
@@ -355,6 +367,6 @@ def test_missing_model_file(astronaut: np.ndarray, monkeypatch: pytest.MonkeyPat
         detector.find(astronaut)
 
 
-def test_unknown_search(detector: FaceDetector, astronaut: np.ndarray) -> None:
+def test_unknown_search_is_refused(detector: FaceDetector, astronaut: np.ndarray) -> None:
     with pytest.raises(ValueError, match="search must be one of"):
         detector.find(astronaut, "typo")

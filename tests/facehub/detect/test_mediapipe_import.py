@@ -1,4 +1,4 @@
-"""MediaPipe is imported in parts, and is whole for everybody else."""
+"""facehub imports only parts of MediaPipe; other code still sees all of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run_python(code: str) -> str:
 
 
 def test_only_the_face_tasks_are_imported() -> None:
-    """No matplotlib, no audio: three quarters of the work of `import mediapipe`."""
+    """Matplotlib and audio are three quarters of the work of `import mediapipe`."""
     code = (
         LOAD
         + """
@@ -48,7 +48,7 @@ def test_other_code_sees_all_of_mediapipe(first: str, use: str) -> None:
     assert "AudioClassifier" in rest
 
 
-def test_unknown_attribute() -> None:
+def test_mediapipe_has_no_unknown_attribute() -> None:
     code = (
         LOAD
         + "import mediapipe; print(hasattr(mediapipe, 'nothing'), hasattr(mediapipe, '__no__'))"
@@ -56,7 +56,7 @@ def test_unknown_attribute() -> None:
     assert run_python(code) == "False False\n"
 
 
-def test_moved_modules_are_found_through_the_public_names() -> None:
+def test_moved_modules_are_found_by_their_public_names() -> None:
     code = """
 import sys
 sys.modules["mediapipe.tasks.python.vision.core.image"] = None  # importing it fails, as if it moved

@@ -1,4 +1,4 @@
-"""A thread that may open no socket; `tests/test_no_reports.py` shows what it is for."""
+"""A thread that may not open sockets; `tests/test_no_reports.py` shows its purpose."""
 
 from __future__ import annotations
 
@@ -41,23 +41,25 @@ def opened() -> str:
     sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"),
     reason="needs Linux on x86-64 or Arm",
 )
-def test_a_thread_and_those_that_it_starts() -> None:
+def test_refuse_sockets_applies_to_a_thread_and_the_threads_it_starts() -> None:
     assert outcome(lambda: (refuse_sockets(), outcome(opened))[0]) is True
     assert isinstance(outcome(lambda: (refuse_sockets(), opened())), PermissionError)
     assert isinstance(outcome(lambda: (refuse_sockets(), outcome(opened))[1]), PermissionError)
     names = outcome(lambda: (refuse_sockets(), socket.getaddrinfo("example.org", 443)))
     assert isinstance(names, socket.gaierror)
-    assert outcome(lambda: (refuse_sockets(), os.listdir("/"))[1])  # all else goes on
-    assert opened() == outcome(opened) == "opened"  # and so do other threads
+    assert outcome(lambda: (refuse_sockets(), os.listdir("/"))[1])  # other calls still work
+    assert opened() == outcome(opened) == "opened"  # so do sockets of other threads
 
 
-def test_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuse_sockets_does_nothing_on_an_unsupported_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "sparc64")
     assert outcome(lambda: (refuse_sockets(), opened())) == (False, "opened")
 
 
 def test_mediapipe_trusts_no_server() -> None:
-    """Where its threads may open sockets, it breaks off before it sends anything."""
+    """Where its threads may open sockets, MediaPipe stops before it sends anything."""
     options = base_options(import_mediapipe(), b"model").to_ctypes()
     assert options.ca_bundle_path == os.devnull.encode()
     assert (options.model_asset_buffer, options.model_asset_buffer_count) == (b"model", 5)

@@ -1,4 +1,4 @@
-"""The search with networks made by hand: what is looked at, and each face once."""
+"""The search with fake networks: which views it examines, and each face once."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ def proposal(x: float, y: float, side: float, score: float) -> Proposal:
 
 
 class Models:
-    """Networks that know what the picture shows.
+    """Fake networks that know the faces of the picture.
 
-    Faces have to be large enough in the view; `phantoms` are proposed and have no landmarks.
+    They see a face only where it is large enough in the view. They propose the first `phantoms`
+    faces of a view, but find no landmarks there.
     """
 
     def __init__(self, faces: list[tuple[float, ...]], score: float, phantoms: int = 0) -> None:
-        self.shown, self.score, self.phantoms = faces, score, phantoms
+        self.faces, self.score, self.phantoms = faces, score, phantoms
         self.proposed: list[View] = []
         self.landmarked: list[View] = []
 
@@ -40,7 +41,7 @@ class Models:
         height, width = (side * view.factor for side in view.pixels.shape[:2])
         return [
             (x, y, side)
-            for x, y, side in self.shown
+            for x, y, side in self.faces
             if view.x <= x < view.x + width
             and view.y <= y < view.y + height
             and side > 0.15 * max(width, height)
@@ -64,13 +65,15 @@ PICTURE = np.zeros((1000, 1000, 3), np.uint8)
 
 
 @pytest.mark.parametrize(("search", "number"), [("auto", 1), ("thorough", 2)])
-def test_small_face_beside_a_large_one(search: Search, number: int) -> None:
+def test_only_thorough_search_finds_a_small_face_beside_a_large_one(
+    search: Search, number: int
+) -> None:
     models = Models([(300, 300, 400), (800, 800, 50)], 0.9)
     assert len(search_faces(models, PICTURE, search)) == number
 
 
 @pytest.mark.parametrize("search", ["auto", "thorough"])
-def test_lone_small_face(search: Search) -> None:
+def test_both_searches_find_a_lone_small_face(search: Search) -> None:
     models = Models([(480, 520, 50)], 0.9)
     (found,) = search_faces(models, PICTURE, search)
     assert found.pupils.mean(axis=0).tolist() == [480, 520]
@@ -89,7 +92,7 @@ def test_sure_proposal_needs_no_second_look() -> None:
     ("side", "score", "plausible"), [(20, 0.4, True), (24, 0.4, False), (24, 0.5, True)]
 )
 def test_weak_proposal_has_to_be_small(side: float, score: float, plausible: bool) -> None:
-    """22 % of a tile of 100 pixels are 22."""
+    """The limit is 22 % of the tile: 22 of 100 pixels."""
     tile = View(np.zeros((50, 40, 3), np.uint8), factor=2)
     assert _plausible(proposal(50, 50, side, score), tile) == plausible
 
@@ -100,14 +103,14 @@ def test_weak_second_look_gets_no_landmarks() -> None:
     assert len(models.landmarked) == 2  # the whole picture and its padded copy
 
 
-def test_rejected_place_is_looked_at_once() -> None:
-    """Four tiles propose it; landmarks are asked for once besides the whole and the padded."""
+def test_rejected_place_gets_no_second_landmarks() -> None:
+    """Four tiles propose it; the other two calls are for the whole and the padded picture."""
     models = Models([(500, 500, 100)], 0.9, phantoms=1)
     assert search_faces(models, PICTURE, "auto") == []
     assert len(models.landmarked) == 3
 
 
-def test_known_face_is_not_looked_at_again() -> None:
+def test_known_face_is_not_searched_again() -> None:
     models = Models([(500, 500, 300)], 0.9)
     assert len(search_faces(models, PICTURE, "thorough")) == 1
     assert len(models.landmarked) == 1
@@ -131,16 +134,16 @@ def test_nested_face_of_one_pass_counts_once() -> None:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_face_on_an_eye_is_none_wherever_it_comes(first: int) -> None:
-    """Of one pass, too: the larger is the face, in whatever order they come."""
-    shown = [(500, 500, 600), (600, 480, 180)]
-    models = Models([shown[first], shown[1 - first], (40, 900, 180)], 0.9)
+def test_proposal_on_an_eye_is_no_face_in_any_order(first: int) -> None:
+    """Also in one pass: of two nested proposals the larger is the face."""
+    places = [(500, 500, 600), (600, 480, 180)]
+    models = Models([places[first], places[1 - first], (40, 900, 180)], 0.9)
     found = search_faces(models, PICTURE, "auto")
     assert sorted(round(f.box[2] - f.box[0]) for f in found) == [180, 600]
     assert not any(f.pupils[:, 0].mean() == 600 for f in found)
 
 
-def test_rejected_again_only_in_its_size_and_score() -> None:
+def test_rejection_covers_only_proposals_of_its_size_and_score() -> None:
     found = FoundFaces()
     found.reject(proposal(100, 100, 50, 0.5))
     assert found.rejected(proposal(105, 100, 55, 0.4))
@@ -153,20 +156,20 @@ def test_rejected_again_only_in_its_size_and_score() -> None:
 
 
 def grid(side: int, count: int, size: float) -> list[tuple[float, ...]]:
-    """`count` x `count` faces in a picture of so many pixels a side."""
+    """`count` x `count` faces in a picture of `side` x `side` pixels."""
     step = side / count
     return [(step * (x + 0.5), step * (y + 0.5), size) for y in range(count) for x in range(count)]
 
 
-def test_no_more_faces_are_looked_for_than_are_used() -> None:
+def test_search_stops_one_face_beyond_the_limit() -> None:
     picture = np.zeros((4000, 4000, 3), np.uint8)
     models = Models(grid(4000, 20, 80), 0.9)
     found = search_faces(models, picture, "thorough")
     assert len(found) == MAX_FACES + 1
-    assert len(models.landmarked) <= MAX_FACES + 4  # and the whole picture, and its padded copy
+    assert len(models.landmarked) <= MAX_FACES + 4  # some for the whole picture and its padded copy
 
 
-def test_of_too_many_faces_the_largest_are_found() -> None:
+def test_search_of_a_crowd_finds_the_largest_faces() -> None:
     picture = np.zeros((4000, 4000, 3), np.uint8)
     places = [
         (x, y, 90 if number % 4 == 0 else 80) for number, (x, y, _) in enumerate(grid(4000, 20, 0))
@@ -176,7 +179,7 @@ def test_of_too_many_faces_the_largest_are_found() -> None:
     assert sorted(sizes)[-100:] == [90] * 100
 
 
-def test_places_without_a_face_are_looked_at_so_often_only() -> None:
+def test_search_stops_after_a_number_of_places_without_a_face() -> None:
     picture = np.zeros((4000, 4000, 3), np.uint8)
     places = grid(4000, 20, 80)
     models = Models(places, 0.9, phantoms=len(places))

@@ -55,7 +55,7 @@ def test_first_level_has_four_tiles_and_the_next_smaller_ones() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (194, 194), (379, 100), (1, 4000)])
 def test_no_tiles_below_the_smallest_side(size: tuple[int, int]) -> None:
-    """194 pixels are LFW; 379 / 1.9 < 200; a line has no pixel left once it is reduced."""
+    """LFW has 194 pixels; 379 / 1.9 is below 200; a reduced line has no pixel left."""
     assert all(min(v.pixels.shape) > 0 for v in tiles(blank(*size), range(MAX_LEVELS)))
     if max(size) < 380:
         assert list(tiles(blank(*size), range(MAX_LEVELS))) == []
@@ -89,7 +89,7 @@ def test_tile_shows_its_part_of_the_picture() -> None:
         (250, 100, [0, 75, 150]),
     ],
 )
-def test_starts(length: int, side: int, expected: list[int]) -> None:
+def test_starts_spread_tiles_over_the_length(length: int, side: int, expected: list[int]) -> None:
     assert starts(length, side) == expected
 
 
@@ -111,7 +111,7 @@ def test_square_is_cut_at_the_border() -> None:
     assert extent(square_around(picture, Box(190, 90, 210, 110), 1)) == (180, 80, 200, 100)
 
 
-def test_box() -> None:
+def test_box_has_middle_side_and_transformed_copy() -> None:
     box = Box(10, 20, 40, 30)
     assert (box.middle, box.side) == ((25, 25), 30)
     assert box.transformed(2, 5, -5) == (25, 35, 85, 55)

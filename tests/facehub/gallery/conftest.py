@@ -1,4 +1,4 @@
-"""Every kind of gallery, for the tests that all of them have to pass."""
+"""Every kind of gallery, for the tests that all of them must pass."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def new_gallery(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NewGallery]:
-    """Makes empty galleries; all are closed at the end."""
+    """A function that makes empty galleries; all are closed after the test."""
     made: list[Gallery] = []
     numbers = itertools.count()
     server = request.getfixturevalue("postgres") if kind == "postgres" else None

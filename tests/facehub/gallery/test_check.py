@@ -1,4 +1,4 @@
-"""Finding out whether a gallery is sound: each fault, made on purpose."""
+"""The integrity check of a gallery, with each fault made on purpose."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def test_probes_are_templates_with_noise() -> None:
     np.testing.assert_allclose(np.linalg.norm(probes, axis=1), 1, atol=1e-6)
     near = np.abs(probes @ np.stack([X, Y, Z]).T - SIMILARITY) < 1e-6
     assert near.any(axis=1).all()
-    assert near.any(axis=0).all()  # everybody is drawn
+    assert near.any(axis=0).all()  # every template is drawn
     np.testing.assert_array_equal(probes, sample_probes(gallery, 40))
     assert sample_probes(MemoryGallery(FINGERPRINT, SIZE), 40).shape == (0, SIZE)
 
 
-def test_the_product_by_hand() -> None:
+def test_product_matches_hand_worked_similarities() -> None:
     entries = [Entry("Ann", X), Entry("Ann", Y), Entry("Bob", 0.5 * X), Entry("Cid", Z)]
     assert _product(iter(entries), np.stack([X, Y]), 2) == [
         [(1.0, "Ann"), (0.5, "Bob")],
@@ -60,7 +60,9 @@ def test_the_product_by_hand() -> None:
         ([("Ann", 0.9), ("Bob", 0.5), ("Cid", 0.4)], False),
     ],
 )
-def test_answers_agree(found: list[tuple[str, float]], agrees: bool) -> None:
+def test_result_is_correct_in_any_order_of_equal_similarities(
+    found: list[tuple[str, float]], agrees: bool
+) -> None:
     candidates = [Candidate(name, similarity, 0, "") for name, similarity in found]
     assert _is_correct(candidates, [(0.9, "Ann"), (0.5, "Bob"), (0.5, "Cid")]) == agrees
 
@@ -74,7 +76,7 @@ def test_answers_agree(found: list[tuple[str, float]], agrees: bool) -> None:
         (X[:4], "8 finite, L2-normalised"),
     ],
 )
-def test_template_fault(row: np.ndarray, words: str | None) -> None:
+def test_template_fault_names_bad_values_and_digests(row: np.ndarray, words: str | None) -> None:
     digest = bytes.fromhex(Entry("", row).digest)
     fault = template_fault("Ann", row.tobytes(), digest, SIZE)
     assert fault is None if words is None else words in str(fault)
@@ -82,7 +84,7 @@ def test_template_fault(row: np.ndarray, words: str | None) -> None:
     assert "digest" in str(template_fault("Ann", row.tobytes(), None, SIZE))
 
 
-def test_a_template_that_has_changed_in_memory() -> None:
+def test_template_changed_in_memory_is_a_fault() -> None:
     gallery = MemoryGallery(FINGERPRINT, SIZE)
     gallery.add_many(ENTRIES)
     template = gallery.examples("Bob")[1].template
@@ -119,7 +121,7 @@ def overwrite(slot: int) -> Callable[[sqlite3.Connection], object]:
         (spoil("UPDATE block SET templates = x'00'"), "1 blocks of templates are missing"),
     ],
 )
-def test_faults_in_sqlite(
+def test_check_finds_faults_in_sqlite(
     tmp_path: Path, change: Callable[[sqlite3.Connection], object], fault: str
 ) -> None:
     path = tmp_path / "people.db"
@@ -134,7 +136,7 @@ def test_faults_in_sqlite(
     assert any(fault in each for each in faults)
 
 
-def test_an_index_that_sqlite_finds_damaged(tmp_path: Path) -> None:
+def test_damaged_sqlite_index_is_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "people.db"
     with SqliteGallery(path, FINGERPRINT, SIZE) as gallery:
         gallery.add_many(ENTRIES)
@@ -143,7 +145,7 @@ def test_an_index_that_sqlite_finds_damaged(tmp_path: Path) -> None:
         ((page,),) = db.execute(query).fetchall()
         ((size,),) = db.execute("PRAGMA page_size").fetchall()
     data = bytearray(path.read_bytes())
-    data[page * size - 1] ^= 1  # the first entry says that it is of another row
+    data[page * size - 1] ^= 1  # the first entry names another row
     path.write_bytes(data)
     with SqliteGallery(path, FINGERPRINT, SIZE) as gallery:
         assert any(fault.startswith("SQLite reports: ") for fault in gallery.faults())
@@ -172,7 +174,7 @@ def test_an_index_that_sqlite_finds_damaged(tmp_path: Path) -> None:
         ("INSERT INTO facehub.person SELECT id, 99, 'Eve' FROM facehub.gallery", "Eve has no"),
     ],
 )
-def test_faults_in_postgresql(postgres: PostgresServer, query: str, fault: str) -> None:
+def test_check_finds_faults_in_postgresql(postgres: PostgresServer, query: str, fault: str) -> None:
     with postgres.connect() as admin:
         admin.execute("DROP DATABASE IF EXISTS checked")
         admin.execute("CREATE DATABASE checked")

@@ -1,4 +1,4 @@
-"""What every gallery does: the same calls, answers, errors and order, whatever keeps it."""
+"""Rules of all galleries: the same calls give the same results, errors and order in each."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def contents(gallery: Gallery) -> list[tuple[str, str, list[float]]]:
     return found
 
 
-def test_add(new_gallery: NewGallery) -> None:
+def test_people_have_the_order_of_enrolment(new_gallery: NewGallery) -> None:
     people = filled(new_gallery, Bob=[X, Y], Ann=[Z])
     assert list(people) == ["Bob", "Ann"]  # in the order of enrolment
     assert len(people) == 2
@@ -48,7 +48,7 @@ def test_add(new_gallery: NewGallery) -> None:
     assert [e.source for e in people.examples("Bob")] == ["Bob0.jpg", "Bob1.jpg"]
 
 
-def test_pages_of_people(new_gallery: NewGallery) -> None:
+def test_people_are_returned_in_pages(new_gallery: NewGallery) -> None:
     people = filled(new_gallery, Cid=[X, Y], Ann=[Z], Bob=[X, Y, Z], Dan=[W])
     everybody = [("Cid", 2), ("Ann", 1), ("Bob", 3), ("Dan", 1)]
     for offset in (0, 1, 3, 4, 9):
@@ -61,12 +61,12 @@ def test_pages_of_people(new_gallery: NewGallery) -> None:
             people.people(*wrong)
 
 
-def test_empty(new_gallery: NewGallery) -> None:
+def test_new_gallery_is_empty(new_gallery: NewGallery) -> None:
     people = new_gallery()
     assert (len(people), people.n_templates, list(people)) == (0, 0, [])
 
 
-def test_template_becomes_a_unit_vector_of_its_own(new_gallery: NewGallery) -> None:
+def test_template_is_stored_as_a_read_only_unit_copy(new_gallery: NewGallery) -> None:
     people = new_gallery()
     template = np.array([3.0, 0, 4.0, 0])
     people.add("Ann", template)
@@ -83,7 +83,7 @@ def test_template_becomes_a_unit_vector_of_its_own(new_gallery: NewGallery) -> N
     [np.zeros(SIZE), np.full(SIZE, np.nan), np.full(SIZE, np.inf), X[:3], X[None], np.float32(1)],
     ids=["zero", "NaN", "infinite", "short", "2-d", "0-d"],
 )
-def test_bad_template(new_gallery: NewGallery, template: np.ndarray) -> None:
+def test_bad_template_is_refused(new_gallery: NewGallery, template: np.ndarray) -> None:
     people = filled(new_gallery, Ann=[X])
     with pytest.raises(GalleryError, match="template"):
         people.add("Bob", template)
@@ -104,7 +104,7 @@ def test_bad_template(new_gallery: NewGallery, template: np.ndarray) -> None:
         ("caf\udce9", "caf"),  # what Python makes of a file name that is not UTF-8
     ],
 )
-def test_clean_name(new_gallery: NewGallery, name: str, cleaned: str) -> None:
+def test_name_is_stored_clean(new_gallery: NewGallery, name: str, cleaned: str) -> None:
     assert clean_name(name) == cleaned
     people = new_gallery()
     people.add(name, X)
@@ -124,7 +124,7 @@ def test_every_spelling_finds_the_person(new_gallery: NewGallery, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["", "  \n", "\x00", "x" * (MAX_NAME + 1)])
-def test_bad_name(new_gallery: NewGallery, name: str) -> None:
+def test_bad_name_is_refused(new_gallery: NewGallery, name: str) -> None:
     people = filled(new_gallery, Ann=[X])
     with pytest.raises(GalleryError, match="name"):
         people.add(name, Y)
@@ -139,23 +139,23 @@ def test_source_has_no_control_characters(new_gallery: NewGallery) -> None:
     assert people.examples("Ann")[0].source == "caf\ufffd \ufffd[2J.jpg"
 
 
-def test_remove(new_gallery: NewGallery) -> None:
+def test_remove_deletes_a_person(new_gallery: NewGallery) -> None:
     people = filled(new_gallery, Ann=[X], Bob=[Y])
     people.remove("Ann")
     assert list(people) == ["Bob"]
 
 
-def test_remove_one_example(new_gallery: NewGallery) -> None:
+def test_remove_deletes_single_examples_and_then_the_person(new_gallery: NewGallery) -> None:
     people = filled(new_gallery, Ann=[X, Y, Z])
     people.remove("Ann", people.examples("Ann")[1].digest)
     assert [e.source for e in people.examples("Ann")] == ["Ann0.jpg", "Ann2.jpg"]
     for example in people.examples("Ann"):
         people.remove("Ann", example.digest)
-    assert "Ann" not in people  # the last one takes the person along
+    assert "Ann" not in people  # the last one removes the person, too
 
 
 @pytest.mark.parametrize("digest", ["", "a", 64 * "0", 64 * "\u0665"])
-def test_remove_an_example_that_is_not_there(new_gallery: NewGallery, digest: str) -> None:
+def test_remove_of_an_unknown_example_is_refused(new_gallery: NewGallery, digest: str) -> None:
     people = filled(new_gallery, Ann=[X, Y])
     with pytest.raises(GalleryError, match="Ann has no such example"):
         people.remove("Ann", digest)
@@ -174,7 +174,9 @@ def test_remove_an_example_that_is_not_there(new_gallery: NewGallery, digest: st
     ],
     ids=["remove", "remove example", "rename", "examples", "merge", "merge into"],
 )
-def test_unknown_person(new_gallery: NewGallery, action: Callable[[Gallery], object]) -> None:
+def test_unknown_person_is_refused(
+    new_gallery: NewGallery, action: Callable[[Gallery], object]
+) -> None:
     with pytest.raises(GalleryError, match="no person named Nobody"):
         action(filled(new_gallery, Ann=[X]))
 
@@ -188,14 +190,14 @@ def test_rename_keeps_the_place(new_gallery: NewGallery) -> None:
     assert list(people) == ["Ann", "Dan", "Cid"]
 
 
-def test_rename_to_a_taken_name(new_gallery: NewGallery) -> None:
+def test_rename_to_a_taken_name_is_refused(new_gallery: NewGallery) -> None:
     people = filled(new_gallery, Ann=[X], Bob=[Y])
     with pytest.raises(GalleryError, match="already a person named Ann"):
         people.rename("Bob", "Ann")
     assert list(people) == ["Ann", "Bob"]
 
 
-def test_merge(new_gallery: NewGallery) -> None:
+def test_merge_appends_the_templates_to_the_other_person(new_gallery: NewGallery) -> None:
     people = filled(new_gallery, Ann=[X], Bob=[Y], Cid=[Z])
     people.merge("Ann", " Cid ")
     assert list(people) == ["Bob", "Cid"]
@@ -205,7 +207,7 @@ def test_merge(new_gallery: NewGallery) -> None:
 # --- search ---------------------------------------------------------------------------------------
 
 
-def test_search_by_hand(new_gallery: NewGallery) -> None:
+def test_search_matches_a_hand_worked_case(new_gallery: NewGallery) -> None:
     people = filled(new_gallery, Ann=[X, Y], Bob=[Z])
     ((first, second),) = people.search(np.array([[0, 0.8, 0.6, 0]], np.float32))
     assert (first.name, first.example, first.source) == ("Ann", 1, "Ann1.jpg")
@@ -243,7 +245,7 @@ def brute_force(people: Gallery, probe: np.ndarray, top_k: int) -> list[tuple[fl
 def test_search_equals_brute_force(
     new_gallery: NewGallery, monkeypatch: pytest.MonkeyPatch, top_k: int, chunk: int | None
 ) -> None:
-    if chunk:  # similarities held at once: one probe after the other, or three
+    if chunk:  # similarities held at once, so that probes are searched in several parts
         monkeypatch.setattr(matrix, "_CHUNK", chunk)
     people, probes = random_gallery(new_gallery, 40, 16)
     results = people.search(probes, top_k)
@@ -271,7 +273,7 @@ def test_many_ties_keep_the_order_of_enrolment(new_gallery: NewGallery, top_k: i
     assert [c.name for c in candidates] == expected[:top_k]
 
 
-def test_search_after_every_change(new_gallery: NewGallery) -> None:
+def test_search_sees_every_change(new_gallery: NewGallery) -> None:
     people = filled(new_gallery, Ann=[X], Bob=[Y])
 
     def best() -> str:
@@ -299,27 +301,31 @@ def test_similarity_stays_within_bounds(new_gallery: NewGallery) -> None:
         assert all(-1 <= c.similarity <= 1 for c in candidates)
 
 
-def test_search_of_nothing(new_gallery: NewGallery) -> None:
+def test_search_without_templates_probes_or_top_k_is_empty(new_gallery: NewGallery) -> None:
     assert new_gallery().search(np.stack([X, Y])) == [[], []]
     assert filled(new_gallery, Ann=[X]).search(np.empty((0, SIZE), np.float32)) == []
     assert filled(new_gallery, Ann=[X]).search(X[None], 0) == [[]]
 
 
 @pytest.mark.parametrize("shape", [(SIZE,), (1, SIZE + 1), (1, 1, SIZE)])
-def test_bad_probes(new_gallery: NewGallery, shape: tuple[int, ...]) -> None:
+def test_probes_of_a_wrong_shape_are_refused(
+    new_gallery: NewGallery, shape: tuple[int, ...]
+) -> None:
     with pytest.raises(GalleryError, match="Probes must have shape"):
         filled(new_gallery, Ann=[X]).search(np.zeros(shape, np.float32))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0, 1.01, 1e30])
-def test_probes_that_are_no_embeddings(new_gallery: NewGallery, bad: float) -> None:
-    """Of nan nothing is above any threshold; of a long one, everything is."""
+def test_probes_that_are_not_unit_vectors_are_refused(new_gallery: NewGallery, bad: float) -> None:
+    """NaN is above no threshold; the similarity of a long probe is above any."""
     with pytest.raises(GalleryError, match="Probes must be finite and L2-normalised"):
         filled(new_gallery, Ann=[X]).search(np.stack([X, np.where(X > 0, np.float32(bad), X)]))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0])
-def test_templates_that_are_no_embeddings(new_gallery: NewGallery, bad: float) -> None:
+def test_templates_that_are_zero_or_not_finite_are_refused(
+    new_gallery: NewGallery, bad: float
+) -> None:
     people = filled(new_gallery, Ann=[X])
     with pytest.raises(GalleryError, match="finite and not zero"):
         people.add_many([Entry("Bob", Y), Entry("Bob", np.array([0, bad, 0, 0]))])
@@ -329,7 +335,7 @@ def test_templates_that_are_no_embeddings(new_gallery: NewGallery, bad: float) -
 # --- all or nothing -------------------------------------------------------------------------------
 
 
-def test_a_template_is_enrolled_once(new_gallery: NewGallery) -> None:
+def test_same_template_is_enrolled_once(new_gallery: NewGallery) -> None:
     people = new_gallery()
     entries = [Entry("Ann", X, "a"), Entry("Ann", X, "b"), Entry("Bob", X), Entry("Ann", 2 * X)]
     assert people.add_many(entries) == [True, False, True, False]
@@ -344,7 +350,7 @@ def test_a_template_is_enrolled_once(new_gallery: NewGallery) -> None:
 
 
 def test_templates_are_kept_bit_for_bit(new_gallery: NewGallery) -> None:
-    """So what is exported and enrolled elsewhere has the same digests."""
+    """Exported templates keep their digests when they are enrolled elsewhere."""
     rng = np.random.default_rng(0)
     people, other = new_gallery(512), new_gallery(512)
     people.add_many(Entry(f"p{i % 7}", rng.normal(size=512)) for i in range(30))
@@ -357,7 +363,7 @@ def test_templates_are_kept_bit_for_bit(new_gallery: NewGallery) -> None:
 
 
 @pytest.mark.parametrize("bad", [Entry("", X), Entry("Eve", X[:3]), Entry("Eve", 0 * X)])
-def test_one_bad_entry_and_nothing_is_added(new_gallery: NewGallery, bad: Entry) -> None:
+def test_add_many_with_one_bad_entry_adds_nothing(new_gallery: NewGallery, bad: Entry) -> None:
     people = filled(new_gallery, Ann=[X])
     with pytest.raises(GalleryError):
         people.add_many([Entry("Bob", Y), bad, Entry("Ann", Z)])
@@ -365,7 +371,7 @@ def test_one_bad_entry_and_nothing_is_added(new_gallery: NewGallery, bad: Entry)
     assert people.n_templates == 1
 
 
-def test_transaction(new_gallery: NewGallery) -> None:
+def test_transaction_is_kept_or_rolled_back_as_a_whole(new_gallery: NewGallery) -> None:
     people = filled(new_gallery, Ann=[X], Bob=[Y])
     with people.transaction():
         people.remove("Ann")
@@ -382,7 +388,7 @@ def test_transaction(new_gallery: NewGallery) -> None:
     assert [c.name for c in people.search(X[None])[0]] == ["Bob", "Cid"]
 
 
-def test_transactions_within_one(new_gallery: NewGallery) -> None:
+def test_failed_inner_transaction_leaves_the_outer_one(new_gallery: NewGallery) -> None:
     people = filled(new_gallery, Ann=[X])
     with people.transaction():
         people.add("Bob", Y)
@@ -394,7 +400,7 @@ def test_transactions_within_one(new_gallery: NewGallery) -> None:
     assert list(people) == ["Ann", "Bob", "Dan"]
 
 
-def test_merge_keeps_what_both_have_once(new_gallery: NewGallery) -> None:
+def test_merge_keeps_a_shared_template_once(new_gallery: NewGallery) -> None:
     people = filled(new_gallery, Ann=[X, Y], Bob=[Z, X])
     people.merge("Ann", "Bob")
     assert [source for _, source, _ in contents(people)] == ["Bob0.jpg", "Bob1.jpg", "Ann1.jpg"]
@@ -404,7 +410,7 @@ def test_merge_keeps_what_both_have_once(new_gallery: NewGallery) -> None:
         people.merge("Bob", " Bob ")
 
 
-def test_what_was_removed_is_not_found(new_gallery: NewGallery) -> None:
+def test_removed_people_are_not_found(new_gallery: NewGallery) -> None:
     people, probes = random_gallery(new_gallery, 30, 16)
     people.search(probes)
     for number in range(0, 30, 2):
@@ -417,7 +423,7 @@ def test_what_was_removed_is_not_found(new_gallery: NewGallery) -> None:
         assert [(c.name, c.example) for c in candidates] == [(n, e) for _, n, e in expected]
 
 
-def test_the_pass_in_8_bits_gives_the_same_answers(
+def test_search_in_8_bits_gives_the_same_results(
     new_gallery: NewGallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if matrix.numkong is None:
@@ -430,14 +436,16 @@ def test_the_pass_in_8_bits_gives_the_same_answers(
     assert people.search(probes, 7) == expected
     people.remove(expected[0][0].name)
     people.add("new", probes[0])
-    people.add("long", np.eye(32)[0])  # beyond what the others' step codes
+    people.add("long", np.eye(32)[0])  # too large for the 8-bit step of the others
     for probe, candidates in zip(probes, people.search(probes, 7), strict=True):
         found = [(c.name, c.example) for c in candidates]
         assert found == [(n, e) for _, n, e in brute_force(people, probe, 7)]
 
 
-def test_a_sound_gallery(new_gallery: NewGallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "_BATCH", 7)  # people lie across batches
+def test_check_of_a_sound_gallery_finds_no_fault(
+    new_gallery: NewGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "_BATCH", 7)  # batches split the templates of a person
     people, _ = random_gallery(new_gallery, 60, 16)
     people.add_many(
         Entry("many", template) for template in np.random.default_rng(1).normal(size=(20, 16))
@@ -448,11 +456,11 @@ def test_a_sound_gallery(new_gallery: NewGallery, monkeypatch: pytest.MonkeyPatc
     assert check_integrity(people, 50) == IntegrityReport(61, people.n_templates, 50, ())
 
 
-def test_an_empty_gallery_is_sound(new_gallery: NewGallery) -> None:
+def test_check_of_an_empty_gallery_finds_no_fault(new_gallery: NewGallery) -> None:
     assert check_integrity(new_gallery()) == IntegrityReport(0, 0, 0, ())
 
 
-def test_a_wrong_answer_is_a_fault(
+def test_check_reports_wrong_search_results(
     new_gallery: NewGallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people, _ = random_gallery(new_gallery, 30, 16)
@@ -488,7 +496,7 @@ def test_threads_share_a_gallery(new_gallery: NewGallery) -> None:
     assert len(people) == 5
 
 
-def test_closing_twice(new_gallery: NewGallery) -> None:
+def test_gallery_can_be_closed_twice(new_gallery: NewGallery) -> None:
     with new_gallery() as people:
         people.add("Ann", X)
     people.close()

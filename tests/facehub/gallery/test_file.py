@@ -1,4 +1,4 @@
-"""The gallery file: what it holds, and that it is checked in full."""
+"""The gallery file: its contents, and its checks on loading."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZE = 4
 X, Y, Z, W = np.eye(SIZE, dtype=np.float32)
 
 
-def made(**people: list[np.ndarray]) -> MemoryGallery:
+def make_gallery(**people: list[np.ndarray]) -> MemoryGallery:
     result = MemoryGallery(FINGERPRINT, SIZE)
     for name, templates in people.items():
         for number, template in enumerate(templates):
@@ -34,8 +34,8 @@ def contents(gallery: Gallery) -> list[tuple[str, str, list[float]]]:
     return [(n, e.source, e.template.tolist()) for n in gallery for e in gallery.examples(n)]
 
 
-def test_round_trip(tmp_path: Path) -> None:
-    people = made(Zoë=[X, (Y + Z) / np.sqrt(2)], Ann=[W])
+def test_saved_gallery_loads_with_the_same_contents(tmp_path: Path) -> None:
+    people = make_gallery(Zoë=[X, (Y + Z) / np.sqrt(2)], Ann=[W])
     people.save(tmp_path / "people.safetensors")
     again = MemoryGallery.load(tmp_path / "people.safetensors", fingerprint=FINGERPRINT)
     assert again.size == SIZE
@@ -46,15 +46,15 @@ def test_round_trip(tmp_path: Path) -> None:
         np.testing.assert_allclose(template, template2, atol=1e-7)
 
 
-def test_empty_round_trip(tmp_path: Path) -> None:
-    made().save(tmp_path / "people")
+def test_empty_gallery_can_be_saved_and_loaded(tmp_path: Path) -> None:
+    make_gallery().save(tmp_path / "people")
     again = MemoryGallery.load(tmp_path / "people", fingerprint=FINGERPRINT)
     assert (len(again), again.size) == (0, SIZE)
     again.add("Ann", X)
 
 
 def test_source_that_is_not_utf8_can_be_saved(tmp_path: Path) -> None:
-    people = made()
+    people = make_gallery()
     people.add("Ann", X, source="caf\udce9.jpg")
     people.save(tmp_path / "people")
     again = MemoryGallery.load(tmp_path / "people", fingerprint=FINGERPRINT)
@@ -65,41 +65,41 @@ def test_source_that_is_not_utf8_can_be_saved(tmp_path: Path) -> None:
 def test_file_is_private(tmp_path: Path) -> None:
     path = tmp_path / "people"
     path.touch(0o644)
-    made(Ann=[X]).save(path)
+    make_gallery(Ann=[X]).save(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "people"
-    made(Ann=[X]).save(path)
+    make_gallery(Ann=[X]).save(path)
 
     def fail(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(GalleryError, match="cannot be written: No space left"):
-        made(Bob=[Y]).save(path)
+        make_gallery(Bob=[Y]).save(path)
     assert list(MemoryGallery.load(path, fingerprint=FINGERPRINT)) == ["Ann"]
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_save_into_a_missing_folder(tmp_path: Path) -> None:
+def test_save_into_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="cannot be written: No such file"):
-        made(Ann=[X]).save(tmp_path / "nothing" / "people")
+        make_gallery(Ann=[X]).save(tmp_path / "nothing" / "people")
 
 
 @pytest.mark.parametrize("kind", ["nothing", "folder"])
-def test_no_gallery_file(tmp_path: Path, kind: str) -> None:
+def test_missing_file_and_folder_are_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path if kind == "folder" else tmp_path / "people"
     with pytest.raises(GalleryError, match="no gallery file"):
         MemoryGallery.load(path, fingerprint=FINGERPRINT)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
-def test_file_that_must_not_be_read_is_not_called_damaged(
+def test_file_without_read_permission_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made(Ann=[X]).save(tmp_path / "people")
+    make_gallery(Ann=[X]).save(tmp_path / "people")
 
     def refuse(*args: object) -> None:  # root may read everything
         raise PermissionError(13, "Permission denied")
@@ -125,23 +125,23 @@ def test_many_templates_of_one_person_load_quickly(tmp_path: Path) -> None:
     assert time.monotonic() - started < 10
 
 
-def test_other_fingerprint(tmp_path: Path) -> None:
-    made(Ann=[X]).save(tmp_path / "people")
+def test_file_of_other_weights_is_refused(tmp_path: Path) -> None:
+    make_gallery(Ann=[X]).save(tmp_path / "people")
     with pytest.raises(GalleryMismatchError, match="other weights"):
         MemoryGallery.load(tmp_path / "people", fingerprint="sha256:" + 64 * "b")
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 0.99])
-def test_truncated_file(tmp_path: Path, share: float) -> None:
+def test_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
     path = tmp_path / "people"
-    made(Ann=[X, Y], Bob=[Z]).save(path)
+    make_gallery(Ann=[X, Y], Bob=[Z]).save(path)
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(GalleryError, match="damaged or not a facehub gallery"):
         MemoryGallery.load(path, fingerprint=FINGERPRINT)
 
 
-def test_weights_are_no_gallery(other_weights: Path) -> None:
+def test_weights_are_refused_as_a_gallery(other_weights: Path) -> None:
     with pytest.raises(GalleryError, match="damaged or not a facehub gallery"):
         MemoryGallery.load(other_weights / "model.safetensors", fingerprint=FINGERPRINT)
 
@@ -156,8 +156,8 @@ def write(path: Path, people: object, templates: np.ndarray, **metadata: str) ->
     save_file({"templates": templates}, path, head)
 
 
-def test_file_written_by_hand(tmp_path: Path) -> None:
-    """So the damaged files below fail for the damage alone."""
+def test_sound_file_written_by_hand_is_loaded(tmp_path: Path) -> None:
+    """The damaged files below differ from this one only in their damage."""
     write(tmp_path / "people", TWO, SOUND)
     people = MemoryGallery.load(tmp_path / "people", fingerprint=FINGERPRINT)
     assert contents(people) == [
@@ -214,7 +214,7 @@ def test_file_written_by_hand(tmp_path: Path) -> None:
         "people deep",
     ],
 )
-def test_damaged_file(
+def test_damaged_file_is_refused(
     tmp_path: Path, people: object, templates: np.ndarray, metadata: dict[str, str]
 ) -> None:
     write(tmp_path / "people", people, np.ascontiguousarray(templates), **metadata)
@@ -223,7 +223,7 @@ def test_damaged_file(
 
 
 @pytest.mark.parametrize("missing", ["format", "people", "fingerprint"])
-def test_missing_metadata(tmp_path: Path, missing: str) -> None:
+def test_file_without_a_metadata_entry_is_refused(tmp_path: Path, missing: str) -> None:
     head = {"format": FORMAT, "fingerprint": FINGERPRINT, "people": json.dumps(TWO)}
     del head[missing]
     save_file({"templates": SOUND}, tmp_path / "people", head)
@@ -232,14 +232,14 @@ def test_missing_metadata(tmp_path: Path, missing: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn, torch.float16])
-def test_templates_of_another_number_format(tmp_path: Path, dtype: torch.dtype) -> None:
+def test_templates_of_another_number_format_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
     head = {"format": FORMAT, "fingerprint": FINGERPRINT, "people": json.dumps(TWO)}
     save_torch_file({"templates": torch.eye(3, SIZE).to(dtype)}, tmp_path / "people", head)
     with pytest.raises(GalleryError, match="damaged or not a facehub gallery"):
         MemoryGallery.load(tmp_path / "people", fingerprint=FINGERPRINT)
 
 
-def test_file_holds_what_it_says(tmp_path: Path) -> None:
+def test_file_can_be_read_by_safetensors(tmp_path: Path) -> None:
     """Any reader of safetensors can open it."""
-    made(Ann=[X, Y]).save(tmp_path / "people")
+    make_gallery(Ann=[X, Y]).save(tmp_path / "people")
     np.testing.assert_array_equal(load_file(tmp_path / "people")["templates"], [X, Y])

@@ -9,7 +9,7 @@ from facehub import MemoryGallery
 X, Y, Z = np.eye(3, dtype=np.float32)
 
 
-def test_copy() -> None:
+def test_copy_of_a_gallery_changes_independently() -> None:
     people = MemoryGallery("sha256:a", 3)
     people.add("Ann", X)
     people.add("Bob", Y)

@@ -1,4 +1,4 @@
-"""Galleries in PostgreSQL: what only they do. A real server runs for these tests."""
+"""Galleries in PostgreSQL beyond the rules of all galleries, on a real server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NUMBERS = itertools.count()
 
 @pytest.fixture
 def name() -> str:
-    """Of a gallery that is not there yet."""
+    """The name of a gallery that does not exist yet."""
     return f"gallery-{next(NUMBERS)}"
 
 
@@ -49,7 +49,7 @@ def templates(n: int, size: int = SIZE, seed: int = 0) -> np.ndarray:
 
 
 def script(body: str, *arguments: str) -> subprocess.Popen[str]:
-    """Another process, which has `gallery` open and runs this."""
+    """Start another process, which opens `gallery` and runs `body`."""
     head = f"""
     import sys
     import numpy as np
@@ -69,7 +69,7 @@ def script(body: str, *arguments: str) -> subprocess.Popen[str]:
 # --- addresses ------------------------------------------------------------------------------------
 
 
-def test_an_address_is_read_as_libpq_does() -> None:
+def test_address_is_parsed_as_by_libpq() -> None:
     address = parse_address("postgresql://ann@h1,h2:6000/faces?gallery=A+B%20C&sslmode=require")
     assert address.gallery == "A+B C"
     expected = {"user": "ann", "host": "h1,h2", "dbname": "faces", "sslmode": "require"}
@@ -94,18 +94,18 @@ def test_an_address_is_read_as_libpq_does() -> None:
         ("postgresql://host/db?gallery=x&password=s3cret", "password out"),
     ],
 )
-def test_bad_address(address: str, message: str) -> None:
+def test_bad_address_is_refused_without_showing_its_password(address: str, message: str) -> None:
     with pytest.raises(GalleryError, match=message) as caught:
         PostgresGallery(address, FINGERPRINT, SIZE)
     assert "s3cret" not in str(caught.value)
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+def test_server_that_cannot_be_reached_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(GalleryUnavailableError, match="cannot be reached"):
         PostgresGallery(f"postgresql:///db?host={tmp_path}&gallery=x", FINGERPRINT, SIZE)
 
 
-def test_the_password_comes_from_a_file(
+def test_password_comes_from_a_file_and_is_never_shown(
     postgres: PostgresServer, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with postgres.connect() as admin:
@@ -126,7 +126,7 @@ def test_the_password_comes_from_a_file(
     assert "wr0ng" not in f"{caught.value}{caught.value.__cause__}"
 
 
-def test_open_by_address(
+def test_open_gallery_opens_an_address_of_postgresql(
     postgres: PostgresServer, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = postgres.address(name)
@@ -143,7 +143,7 @@ def test_open_by_address(
 # --- opening --------------------------------------------------------------------------------------
 
 
-def test_a_gallery_is_kept_and_the_one_beside_it_is_another(
+def test_gallery_persists_and_is_separate_from_others_in_the_database(
     postgres: PostgresServer, gallery: PostgresGallery, name: str
 ) -> None:
     (x, y) = templates(2)
@@ -159,12 +159,14 @@ def test_a_gallery_is_kept_and_the_one_beside_it_is_another(
         np.testing.assert_array_equal(again.examples("Ann")[0].template, x)
 
 
-def test_a_gallery_that_is_not_there(postgres: PostgresServer, name: str) -> None:
+def test_missing_gallery_is_refused(postgres: PostgresServer, name: str) -> None:
     with pytest.raises(GalleryError, match=f"no gallery .*{name}"):
         PostgresGallery(postgres.address(name), FINGERPRINT, SIZE, new=False)
 
 
-def test_other_weights(postgres: PostgresServer, gallery: PostgresGallery, name: str) -> None:
+def test_other_weights_are_refused_on_opening_and_in_every_change(
+    postgres: PostgresServer, gallery: PostgresGallery, name: str
+) -> None:
     with pytest.raises(GalleryMismatchError, match="other weights"):
         PostgresGallery(postgres.address(name), "sha256:b", SIZE)
     with postgres.connect() as admin:
@@ -179,7 +181,9 @@ def test_other_weights(postgres: PostgresServer, gallery: PostgresGallery, name:
     assert len(gallery) == 0
 
 
-def test_tables_are_made_once_by_whoever_comes_first(postgres: PostgresServer, name: str) -> None:
+def test_concurrent_first_openings_create_the_tables_once(
+    postgres: PostgresServer, name: str
+) -> None:
     with postgres.connect() as admin:
         admin.execute("CREATE DATABASE fresh")
     address = postgres.address(name).replace("/postgres?", "/fresh?")
@@ -200,7 +204,7 @@ def test_tables_are_made_once_by_whoever_comes_first(postgres: PostgresServer, n
         thread.join()
     assert not failures
     with PostgresGallery(address, FINGERPRINT, SIZE) as gallery:
-        with gallery.transaction():  # a way to the connection
+        with gallery.transaction():  # gives access to the connection
             rows = gallery._held.execute("SELECT number FROM facehub.migration").fetchall()
         assert [number for (number,) in rows] == [1]
         gallery.add("Ann", templates(1)[0])
@@ -213,8 +217,8 @@ def test_tables_are_made_once_by_whoever_comes_first(postgres: PostgresServer, n
 # --- search ---------------------------------------------------------------------------------------
 
 
-def test_answers_are_those_of_a_gallery_in_memory(gallery: PostgresGallery) -> None:
-    """Bit for bit, over 2,000 templates, among them many of equal similarity."""
+def test_search_equals_that_of_a_gallery_in_memory(gallery: PostgresGallery) -> None:
+    """Results agree bit for bit over 2,000 templates, many of equal similarity."""
     rows = templates(2000)
     rows[500:900] = rows[0]  # one template of 400 people
     near = rows[1000] + 1e-4 * templates(200, seed=1)  # closer than float16 can tell
@@ -228,7 +232,7 @@ def test_answers_are_those_of_a_gallery_in_memory(gallery: PostgresGallery) -> N
     assert gallery.search(probes[:1], 2000) == memory.search(probes[:1], 2000)
 
 
-def test_more_are_fetched_until_the_answer_is_proved(gallery: PostgresGallery) -> None:
+def test_search_fetches_more_rows_until_the_result_is_certain(gallery: PostgresGallery) -> None:
     counts = []
 
     class Counting:
@@ -260,8 +264,8 @@ def test_more_are_fetched_until_the_answer_is_proved(gallery: PostgresGallery) -
 
 
 @pytest.mark.parametrize("size", [4, 512])
-def test_the_bound_holds(size: int) -> None:
-    """Against products of float16 codes, also where they are badly rounded."""
+def test_float16_errors_stay_below_the_error_bound(size: int) -> None:
+    """The rows include some that float16 rounds badly."""
     rng = np.random.default_rng(0)
     rows = templates(2000, size)
     rows[1000:] *= rng.uniform(size=(1000, size)) < 0.1  # few numbers differ from zero
@@ -276,7 +280,7 @@ def test_the_bound_holds(size: int) -> None:
         assert errors.max() < error_bound(probe) < 1.1e-3
 
 
-def test_a_search_that_fails_spoils_nothing(gallery: PostgresGallery) -> None:
+def test_failed_search_leaves_the_transaction_usable(gallery: PostgresGallery) -> None:
     (x, y) = templates(2)
     with gallery.transaction():
         gallery.add("Ann", x)
@@ -290,7 +294,7 @@ def test_a_search_that_fails_spoils_nothing(gallery: PostgresGallery) -> None:
 
 
 def test_eight_processes_enrol_into_one_gallery(gallery: PostgresGallery) -> None:
-    """Forks of one that has used the gallery: they must not share its connections."""
+    """They are forks of a process that used the gallery, and must not share its connections."""
     body = """
     import os
     assert gallery.n_templates == 0
@@ -312,7 +316,7 @@ def test_eight_processes_enrol_into_one_gallery(gallery: PostgresGallery) -> Non
     assert (len(gallery), gallery.n_templates) == (8 * 20 + 1, 8 * 50)
 
 
-def test_a_client_that_is_killed_leaves_nothing(gallery: PostgresGallery) -> None:
+def test_killed_client_leaves_no_change(gallery: PostgresGallery) -> None:
     body = """
     with gallery.transaction():
         gallery.add_many(Entry(f"p{i}", np.eye(gallery.size)[i]) for i in range(5))
@@ -324,11 +328,11 @@ def test_a_client_that_is_killed_leaves_nothing(gallery: PostgresGallery) -> Non
     assert process.stdout.readline() == "enrolled\n"
     process.send_signal(signal.SIGKILL)
     process.wait()
-    gallery.add("Ann", templates(1)[0])  # waits until the server has noticed
+    gallery.add("Ann", templates(1)[0])  # waits until the server notices the kill
     assert gallery.people() == {"Ann": 1}
 
 
-def test_who_waits_too_long_is_told(
+def test_writer_that_waits_too_long_gets_an_error(
     postgres: PostgresServer, gallery: PostgresGallery, name: str
 ) -> None:
     options = "-c%20lock_timeout%3D100ms"
@@ -337,15 +341,15 @@ def test_who_waits_too_long_is_told(
         gallery.transaction(),
     ):
         gallery.add("Ann", templates(1)[0])
-        assert len(impatient) == 0  # who reads does not wait
+        assert len(impatient) == 0  # readers do not wait
         with pytest.raises(GalleryUnavailableError, match="in use"):
             impatient.add("Bob", templates(1)[0])
 
 
-def test_a_replica_can_be_searched_and_not_changed(
+def test_replica_can_be_searched_but_not_changed(
     postgres: PostgresServer, gallery: PostgresGallery, name: str
 ) -> None:
-    """A server that writes nothing stands for it."""
+    """A read-only connection stands in for a replica."""
     (x, y) = templates(2)
     gallery.add("Ann", x)
     options = "-c%20default_transaction_read_only%3Don"
@@ -356,7 +360,9 @@ def test_a_replica_can_be_searched_and_not_changed(
             replica.add("Bob", y)
 
 
-def test_after_a_restart_of_the_server(postgres: PostgresServer, gallery: PostgresGallery) -> None:
+def test_gallery_works_again_after_a_restart_of_the_server(
+    postgres: PostgresServer, gallery: PostgresGallery
+) -> None:
     (x, y) = templates(2)
     gallery.add("Ann", x)
     postgres.stop()
@@ -366,10 +372,10 @@ def test_after_a_restart_of_the_server(postgres: PostgresServer, gallery: Postgr
     assert gallery.people() == {"Ann": 1}
     postgres.stop()
     postgres.start()
-    assert gallery.add("Bob", y)  # nobody notices
+    assert gallery.add("Bob", y)  # reconnects without an error
 
 
-def test_a_connection_is_lost_within_a_transaction(
+def test_lost_connection_rolls_back_the_transaction(
     postgres: PostgresServer, gallery: PostgresGallery
 ) -> None:
     (x, y) = templates(2)
@@ -388,7 +394,7 @@ def test_a_connection_is_lost_within_a_transaction(
     assert gallery.add("Bob", y)
 
 
-def test_closed(gallery: PostgresGallery) -> None:
+def test_closed_gallery_is_an_error(gallery: PostgresGallery) -> None:
     gallery.close()
     with pytest.raises(GalleryUnavailableError, match="closed"):
         len(gallery)
@@ -397,14 +403,14 @@ def test_closed(gallery: PostgresGallery) -> None:
 # --- purge ----------------------------------------------------------------------------------------
 
 
-def test_what_was_removed_is_not_in_the_files_after_purge(
+def test_purge_erases_removed_people_from_the_files_of_the_server(
     postgres: PostgresServer, gallery: PostgresGallery
 ) -> None:
     rows = templates(8, seed=77)
     gallery.add_many(Entry(f"Person {i:03}", row, f"photo-{i}-") for i, row in enumerate(rows))
 
     def traces(numbers: range) -> list[bool]:
-        """Whether the database's files still hold something of these people."""
+        """Whether the database's files still hold any data of each of these people."""
         files = postgres.data.glob(f"base/{oid}/*")
         data = b"".join(file.read_bytes() for file in files if file.is_file())
         return [
@@ -436,7 +442,7 @@ def test_what_was_removed_is_not_in_the_files_after_purge(
     assert len(gallery) == 4
 
 
-def test_purge_waits_for_those_who_still_see_what_was_removed(
+def test_purge_waits_for_transactions_that_still_see_removed_people(
     postgres: PostgresServer, gallery: PostgresGallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery.add_many(Entry(f"p{i}", row) for i, row in enumerate(templates(3)))

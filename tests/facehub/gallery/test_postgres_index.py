@@ -40,7 +40,7 @@ def exact(postgres: PostgresServer, name: str) -> Iterator[PostgresGallery]:
 def approximate(
     postgres: PostgresServer, exact: PostgresGallery, name: str
 ) -> Iterator[PostgresGallery]:
-    """The same, searched approximately; it has an index."""
+    """The same gallery with an index, searched approximately."""
     exact.create_index()
     with PostgresGallery(postgres.address(name, search="hnsw"), FINGERPRINT, SIZE) as gallery:
         yield gallery
@@ -57,7 +57,7 @@ def probes(n: int) -> np.ndarray:
 
 
 def plan(gallery: PostgresGallery, query: str, *settings: str) -> str:
-    """How the server would do it, for a connection with these settings."""
+    """The server's query plan for a connection with these settings."""
     with gallery.transaction():
         connection = gallery._held
         for setting in settings:
@@ -77,7 +77,9 @@ def plan(gallery: PostgresGallery, query: str, *settings: str) -> str:
         ({"search": "hnsw", "ef_search": "1000"}, 1000),
     ],
 )
-def test_address(parameters: dict[str, str], ef_search: int | None) -> None:
+def test_search_parameters_of_an_address_are_parsed(
+    parameters: dict[str, str], ef_search: int | None
+) -> None:
     more = "".join(f"&{key}={value}" for key, value in parameters.items())
     address = parse_address(f"postgresql://host/db?gallery=x{more}")
     assert address.ef_search == ef_search
@@ -99,7 +101,7 @@ def test_address(parameters: dict[str, str], ef_search: int | None) -> None:
         "search=hnsw&ef_search=\u0661",
     ],
 )
-def test_bad_address(parameters: str) -> None:
+def test_bad_search_parameters_of_an_address_are_refused(parameters: str) -> None:
     with pytest.raises(GalleryError, match=r"search=hnsw|search must be exact or hnsw"):
         parse_address(f"postgresql://host/db?gallery=x&{parameters}")
 
@@ -107,7 +109,7 @@ def test_bad_address(parameters: str) -> None:
 def test_only_an_approximate_search_uses_the_index(
     exact: PostgresGallery, approximate: PostgresGallery
 ) -> None:
-    """Even where the server's planner is told to avoid everything else, and the other way round."""
+    """Settings that make the planner prefer or avoid other plans do not change this."""
     exact.add_many(people(300))
     scan = postgres_search._SCAN
     for settings in ([], ["enable_seqscan = off", "enable_sort = off", "enable_bitmapscan = off"]):
@@ -120,7 +122,9 @@ def test_only_an_approximate_search_uses_the_index(
     assert "Sort" in plan(approximate, scan, "enable_indexscan = off")
 
 
-def test_the_index_is_used(exact: PostgresGallery, approximate: PostgresGallery) -> None:
+def test_server_counts_index_scans_only_for_approximate_searches(
+    exact: PostgresGallery, approximate: PostgresGallery
+) -> None:
     def scans() -> int:
         with exact.transaction():
             exact._held.execute("SELECT pg_stat_force_next_flush()")
@@ -143,8 +147,10 @@ def test_the_index_is_used(exact: PostgresGallery, approximate: PostgresGallery)
         assert approximate._held.execute(query).fetchall() == [("on", "40")]
 
 
-def test_a_new_connection_has_the_settings(approximate: PostgresGallery) -> None:
-    """Although it knows them only from the first use of pgvector on."""
+def test_settings_apply_to_the_first_search_of_a_new_connection(
+    approximate: PostgresGallery,
+) -> None:
+    """A connection knows these settings only from its first use of pgvector."""
     approximate.add_many(people(300))
     query = "SELECT current_setting('hnsw.ef_search'), current_setting('hnsw.iterative_scan')"
     with approximate._connect() as connection, connection.transaction():
@@ -153,9 +159,10 @@ def test_a_new_connection_has_the_settings(approximate: PostgresGallery) -> None
         assert connection.execute(query).fetchall() == [("7", "relaxed_order")]
 
 
-def test_answers(exact: PostgresGallery, approximate: PostgresGallery) -> None:
-    """Who is found has the exact similarity, bit for bit; in so small a gallery nobody is missed
-    where the index looks at all templates."""
+def test_approximate_candidates_have_exact_similarities(
+    exact: PostgresGallery, approximate: PostgresGallery
+) -> None:
+    """Similarities are exact bit for bit; in so small a gallery hardly anybody is missed."""
     memory = MemoryGallery(FINGERPRINT, SIZE)
     for gallery in (approximate, memory):
         gallery.add_many(people(400))
@@ -173,10 +180,10 @@ def test_answers(exact: PostgresGallery, approximate: PostgresGallery) -> None:
     assert approximate.search(probes(1), 0) == [[]]
 
 
-def test_few_people_with_many_templates(
+def test_search_returns_enough_people_where_one_has_many_templates(
     postgres: PostgresServer, exact: PostgresGallery, name: str
 ) -> None:
-    """The index is read on until there are as many people as were asked for."""
+    """The index scan continues until it finds as many people as requested."""
     exact.create_index()
     (x, y) = np.eye(SIZE)[:2]
     noise = np.random.default_rng(0).normal(size=(300, SIZE))
@@ -188,7 +195,7 @@ def test_few_people_with_many_templates(
         assert (found[0].name, len(found)) == ("Ann", 3)
 
 
-def test_changes_are_seen(approximate: PostgresGallery) -> None:
+def test_approximate_search_sees_every_change(approximate: PostgresGallery) -> None:
     def best(row: np.ndarray) -> str:
         return approximate.search(row[None].astype(np.float32), 1)[0][0].name
 
@@ -210,8 +217,10 @@ def test_changes_are_seen(approximate: PostgresGallery) -> None:
     )
 
 
-def test_without_an_index(exact: PostgresGallery, approximate: PostgresGallery) -> None:
-    approximate.create_index()  # it is there
+def test_approximate_search_without_an_index_is_refused(
+    exact: PostgresGallery, approximate: PostgresGallery
+) -> None:
+    approximate.create_index()  # it exists already
     approximate.drop_index()
     approximate.drop_index()
     with pytest.raises(GalleryError, match=r"no index .*facehub gallery index"):
@@ -224,7 +233,7 @@ def test_without_an_index(exact: PostgresGallery, approximate: PostgresGallery) 
     assert exact.search(probes(1)) == [[]]
 
 
-def test_what_cannot_be_indexed(
+def test_long_templates_and_old_pgvector_cannot_have_an_index(
     postgres: PostgresServer, exact: PostgresGallery, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
@@ -237,7 +246,7 @@ def test_what_cannot_be_indexed(
         exact.create_index()
 
 
-def test_who_changes_a_gallery_has_the_index_wait(
+def test_index_creation_waits_for_a_change_of_the_gallery(
     postgres: PostgresServer, exact: PostgresGallery, name: str
 ) -> None:
     options = "-c%20lock_timeout%3D100ms"
@@ -264,7 +273,7 @@ def test_the_planner_takes_no_samples_of_the_index(
     assert f"template_{exact._id}_hnsw" not in {table for table, _ in seen}
 
 
-def test_what_was_removed_is_not_in_the_index_after_purge(
+def test_purge_erases_removed_people_from_the_index(
     postgres: PostgresServer, approximate: PostgresGallery
 ) -> None:
     entries = people(8)
@@ -286,7 +295,9 @@ def test_what_was_removed_is_not_in_the_index_after_purge(
     assert traces() == [False, False] + 6 * [True]
 
 
-def test_recall(exact: PostgresGallery, approximate: PostgresGallery) -> None:
+def test_measured_recall_of_an_index_is_high(
+    exact: PostgresGallery, approximate: PostgresGallery
+) -> None:
     exact.add_many(people(400))
     found = measure_recall(approximate, 30)
     assert found.probes == 30
@@ -295,7 +306,9 @@ def test_recall(exact: PostgresGallery, approximate: PostgresGallery) -> None:
     assert check_integrity(exact, 10).faults == ()
 
 
-def test_a_candidate_is_the_same_either_way(approximate: PostgresGallery) -> None:
+def test_approximate_candidate_is_the_best_example_of_its_person(
+    approximate: PostgresGallery,
+) -> None:
     (x, y) = np.eye(SIZE, dtype=np.float32)[:2]
     approximate.add_many([Entry("Ann", y, "0.jpg"), Entry("Ann", x, "1.jpg")])
     assert approximate.search(x[None], 1) == [[Candidate("Ann", 1.0, 1, "1.jpg")]]

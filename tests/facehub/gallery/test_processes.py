@@ -1,4 +1,4 @@
-"""Processes that share a gallery, and are killed: two benchmarks in small, which can fail."""
+"""Processes that share a gallery or are killed: two benchmarks in small, and what they detect."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of a gallery that is not there yet."""
+    """The address of a gallery that does not exist yet."""
     if request.param == "sqlite":
         return str(tmp_path / "people.db")
     return request.getfixturevalue("postgres").address(tmp_path.name)
 
 
-def test_everybody_is_kept_and_found_meanwhile(address: str) -> None:
+def test_parallel_writers_lose_nobody_and_searches_find_everybody(address: str) -> None:
     outcome = writers.run(address, processes=3, people=10, rounds=2, there=20)
     assert outcome.faults == []
     assert outcome.enrolled == 60
     assert outcome.searches > 0
 
 
-def test_what_was_reported_survives_kills(address: str) -> None:
+def test_reported_changes_survive_kills(address: str) -> None:
     outcome = kills.run(address, 8)
     assert outcome.faults == []
     assert outcome.kills == outcome.caught.total() == 8
     assert outcome.reported > 0
 
 
-def test_a_file_survives_kills(tmp_path: Path) -> None:
+def test_gallery_file_survives_kills(tmp_path: Path) -> None:
     outcome = kills.run(str(tmp_path / "people.safetensors"), 8)
     assert outcome.faults == []
     assert outcome.reported > 0
     assert [path.name for path in tmp_path.iterdir()] == ["people.safetensors"]
 
 
-def test_a_lost_person_is_noticed(tmp_path: Path) -> None:
+def test_writers_benchmark_detects_a_lost_person(tmp_path: Path) -> None:
     address, outcome = str(tmp_path / "people.db"), writers.Outcome()
     with writers._opened(address) as gallery:
         for number in range(5):
@@ -57,7 +57,7 @@ def test_a_lost_person_is_noticed(tmp_path: Path) -> None:
         assert "4 of 5 people are there" in outcome.faults
 
 
-def test_half_a_change_is_noticed(tmp_path: Path) -> None:
+def test_kills_benchmark_detects_half_a_change_and_a_leftover_file(tmp_path: Path) -> None:
     address, outcome = str(tmp_path / "people.db"), kills.Outcome()
     model = MemoryGallery(kills.FINGERPRINT, kills.SIZE)
     step: kills.Step = (("enrol", "Ann", "7"), ("enrol", "Bob", "9"))

@@ -1,4 +1,4 @@
-"""Measuring how much approximate search finds."""
+"""The measured recall of approximate search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.facehub.gallery.conftest import FINGERPRINT
 
 
 class Forgetful(MemoryGallery):
-    """Misses the best person of every second search, and the last one of all."""
+    """A gallery that misses the best person in every second search, and the last in each."""
 
     exact = False
 
@@ -32,7 +32,7 @@ class Forgetful(MemoryGallery):
     def drop_index(self) -> None: ...
 
 
-def test_recall_by_hand() -> None:
+def test_measured_recall_matches_a_hand_worked_case() -> None:
     gallery = Forgetful()
     gallery.add_many(Entry(f"p{i}", row) for i, row in enumerate(np.eye(16)))
     assert isinstance(gallery, Indexed)
@@ -45,7 +45,7 @@ def test_recall_by_hand() -> None:
     assert found.to_dict()["recall_at_1"] == found.at_1.to_dict()
 
 
-def test_an_empty_gallery() -> None:
+def test_recall_of_an_empty_gallery_is_refused() -> None:
     with pytest.raises(GalleryError, match="empty"):
         measure_recall(Forgetful())
 
@@ -59,16 +59,18 @@ def candidates(*similarities: float) -> list[Candidate]:
     [
         (candidates(0.9, 0.5, 0.3), candidates(0.9, 0.5), 1),
         (candidates(0.9, 0.3), candidates(0.9, 0.5), 0.5),
-        (candidates(0.5, 0.5), candidates(0.9, 0.5), 1),  # one as similar as the last does as well
+        (candidates(0.5, 0.5), candidates(0.9, 0.5), 1),  # anybody as similar as the last counts
         (candidates(), candidates(0.9, 0.5), 0),
         (candidates(), candidates(), 1),
     ],
 )
-def test_found(found: list[Candidate], exact: list[Candidate], share: float) -> None:
+def test_found_is_the_share_of_the_exact_result(
+    found: list[Candidate], exact: list[Candidate], share: float
+) -> None:
     assert _found(found, exact) == share
 
 
-def test_interval() -> None:
+def test_share_has_a_wilson_interval() -> None:
     # Wilson for 10 of 100: (0.1 + z^2/200 -+ z sqrt(0.09/100 + z^2/40000)) / (1 + z^2/100)
     share = _share(10 * [1.0] + 90 * [0.0])
     assert (share.value, round(share.low, 4), round(share.high, 4)) == (0.1, 0.0552, 0.1744)

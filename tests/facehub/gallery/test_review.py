@@ -1,4 +1,4 @@
-"""Doubtful enrolments, from templates whose similarities are known."""
+"""The review of doubtful enrolments, with templates of known similarities."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from facehub.model.spec import ModelSpec
 
 
 def _template(degrees: float, axis: int = 1) -> np.ndarray:
-    """A unit vector so far from the first axis towards another: cosines are known."""
+    """A unit vector, `degrees` from the first axis towards another: cosines are known."""
     vector = np.zeros(8)
     vector[0], vector[axis] = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return vector
 
 
 def spec(threshold: float | None, uncertain_margin: float = 0.0) -> ModelSpec:
-    """Of weights that were never calibrated: the threshold does not rise."""
+    """A spec without calibration: its threshold does not rise with the gallery."""
     return ModelSpec(threshold=threshold, uncertain_margin=uncertain_margin, embedding_size=8)
 
 
@@ -34,12 +34,12 @@ def gallery() -> Gallery:
     return gallery
 
 
-def test_nothing_to_say(gallery: Gallery) -> None:
+def test_sound_gallery_has_no_finding(gallery: Gallery) -> None:
     assert review_gallery(gallery, spec(0.5)) == []
     assert review_gallery(MemoryGallery("sha256:x", 8), spec(0.5)) == []
 
 
-def test_duplicate_is_told_once_and_of_the_later_photo(gallery: Gallery) -> None:
+def test_duplicate_is_reported_once_for_the_later_photo(gallery: Gallery) -> None:
     gallery.add("Bob", _template(1), "b3")
     (found,) = review_gallery(gallery, spec(0.5))
     assert (found.reason, found.name, found.example, found.source) == (
@@ -52,7 +52,7 @@ def test_duplicate_is_told_once_and_of_the_later_photo(gallery: Gallery) -> None
     assert found.similarity == pytest.approx(np.cos(np.radians(1)), abs=1e-5)
 
 
-def test_outlier(gallery: Gallery) -> None:
+def test_photo_beyond_the_margin_is_an_outlier(gallery: Gallery) -> None:
     # 65 degrees from Ada's nearest photo: cosine 0.42, below 0.5 - 0.05 but not below 0.4.
     gallery.add("Ada", _template(95), "a3")
     (found,) = review_gallery(gallery, spec(0.5, 0.05))
@@ -66,21 +66,21 @@ def test_outlier(gallery: Gallery) -> None:
     assert review_gallery(gallery, spec(0.5, 0.1)) == []
 
 
-def test_one_person_under_two_names(gallery: Gallery) -> None:
+def test_one_person_under_two_names_is_reported(gallery: Gallery) -> None:
     gallery.add("Countess", _template(50), "c1")  # 20 degrees from a2
     (found,) = review_gallery(gallery, spec(0.5))
     assert (found.reason, found.name, found.other) == (ReviewReason.TWO_NAMES, "Countess", "Ada")
     assert found.other_source == "a2"
 
 
-def test_a_single_photo_is_no_outlier() -> None:
+def test_single_photo_of_a_person_is_no_outlier() -> None:
     gallery = MemoryGallery("sha256:x", 8)
     gallery.add("Ada", _template(0))
     gallery.add("Bob", _template(90))
     assert review_gallery(gallery, spec(0.5)) == []
 
 
-def test_without_a_threshold_only_copies_are_found(gallery: Gallery) -> None:
+def test_review_without_a_threshold_finds_only_duplicates(gallery: Gallery) -> None:
     assert review_gallery(gallery, spec(None)) == []
     gallery.add("Bob", _template(1), "b3")
     gallery.add("Ada", _template(90, 2), "a3")
@@ -94,14 +94,14 @@ SIZE = 64
 
 
 def strangers(count: int, seed: int) -> np.ndarray:
-    """Unit vectors at random: similarities of two have mean 0 and a deviation of 1/8."""
+    """Random unit vectors: similarities have mean 0 and standard deviation 1/8."""
     rows = np.random.default_rng(seed).normal(size=(count, SIZE))
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 @pytest.fixture(scope="module")
 def measured() -> ModelSpec:
-    """The calibration of such vectors, with the threshold that one pair in 1,000 reaches."""
+    """A calibration of such vectors; one impostor pair in 1,000 reaches the threshold."""
     rows = strangers(4000, 99)
     similarity = np.sort((rows @ rows.T)[np.triu_indices(len(rows), 1)])
     limits = np.arange(-0.2, 0.7, 0.02)
@@ -113,21 +113,21 @@ def measured() -> ModelSpec:
 
 
 @pytest.mark.parametrize("count", [50, 100, 200, 300])
-def test_different_people_are_not_doubted(measured: ModelSpec, count: int) -> None:
-    """Once all pairs passed for one: about 45 were found among 300, each of 44,850 pairs asked."""
+def test_review_of_different_people_has_few_false_findings(measured: ModelSpec, count: int) -> None:
+    """The threshold of a single pair would report about 45 of the 44,850 pairs of 300 people."""
     found = []
     for seed in range(20):
         gallery = MemoryGallery("sha256:x", SIZE)
         gallery.add_many(Entry(f"p{i}", row) for i, row in enumerate(strangers(count, seed)))
         found.append(len(review_gallery(gallery, measured)))
-    assert sum(found) <= 20 * 3 * FALSE  # one in ten galleries has one, on average
+    assert sum(found) <= 20 * 3 * FALSE  # expected: one in ten galleries has one
     assert sum(n > 1 for n in found) <= 1
     assert measured.threshold is not None
     by_hand = review_gallery(gallery, measured.with_threshold(measured.threshold))
     assert (len(by_hand) > 10) == (count >= 200)
 
 
-def test_one_person_is_found_among_many(measured: ModelSpec) -> None:
+def test_one_person_under_two_names_is_found_among_300(measured: ModelSpec) -> None:
     gallery = MemoryGallery("sha256:x", SIZE)
     rows = strangers(300, 1)
     for number, row in enumerate(rows):

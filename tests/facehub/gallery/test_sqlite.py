@@ -1,4 +1,4 @@
-"""What the SQLite gallery promises beyond all galleries: other processes, crashes, the file."""
+"""The SQLite gallery beyond the rules of all galleries: other processes, the file, damage."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def people(tmp_path: Path) -> SqliteGallery:
     return SqliteGallery(tmp_path / "people.db", FINGERPRINT, SIZE)
 
 
-def test_reopened(people: SqliteGallery) -> None:
+def test_reopened_gallery_holds_every_template(people: SqliteGallery) -> None:
     people.add_many(Entry(f"p{i % 50}", template(i), f"{i}.jpg") for i in range(200))
     with SqliteGallery(people.path, FINGERPRINT, SIZE) as again:
         assert again.people() == people.people()
@@ -38,7 +38,7 @@ def test_reopened(people: SqliteGallery) -> None:
         assert [c[0].source for c in again.search(probes, 1)] == [f"{i}.jpg" for i in range(200)]
 
 
-def test_changes_of_another_process_are_seen_at_the_next_search(people: SqliteGallery) -> None:
+def test_next_search_sees_changes_of_another_connection(people: SqliteGallery) -> None:
     other = SqliteGallery(people.path, FINGERPRINT, SIZE)
 
     def names() -> list[str]:
@@ -50,13 +50,13 @@ def test_changes_of_another_process_are_seen_at_the_next_search(people: SqliteGa
     people.rename("Ann", "Eve")
     assert names() == ["Eve", "Bob"]
     people.remove("Eve")
-    people.add("Cid", E[0] + E[2])  # takes the free place
+    people.add("Cid", E[0] + E[2])  # takes the free slot
     assert names() == ["Cid", "Bob"]
     people.merge("Cid", "Bob")
     assert [(c.name, c.example) for c in other.search(E[:1])[0]] == [("Bob", 1)]
 
 
-def test_other_weights_are_refused_at_once_and_in_every_change(people: SqliteGallery) -> None:
+def test_other_weights_are_refused_on_opening_and_in_every_change(people: SqliteGallery) -> None:
     people.add("Ann", E[0])
     other = "sha256:" + 64 * "b"
     with pytest.raises(GalleryMismatchError, match="other weights"):
@@ -111,14 +111,14 @@ def test_purge_leaves_no_trace(people: SqliteGallery) -> None:
     assert list(people) == ["Bob"]
 
 
-def test_purge_within_a_transaction(people: SqliteGallery) -> None:
+def test_purge_within_a_transaction_is_refused(people: SqliteGallery) -> None:
     with people.transaction(), pytest.raises(GalleryError, match="within a transaction"):
         people.purge()
 
 
-def test_a_free_place_is_taken_again(people: SqliteGallery) -> None:
+def test_slot_of_a_removed_template_is_reused(people: SqliteGallery) -> None:
     people.add_many(Entry(f"p{i}", template(i)) for i in range(20))
-    people.purge()  # so that all of it is in the file
+    people.purge()  # writes all of it into the file
     size = people.path.stat().st_size
     for i in range(20):
         people.remove(f"p{i}")
@@ -128,8 +128,10 @@ def test_a_free_place_is_taken_again(people: SqliteGallery) -> None:
     assert people.path.stat().st_size <= size
 
 
-def test_blocks(people: SqliteGallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Templates in several blocks, removed here and there, read one by one and at once."""
+def test_templates_in_several_blocks_are_exported_and_found(
+    people: SqliteGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some templates are removed; export reads one by one, search reads all at once."""
     monkeypatch.setattr(sqlite_blocks, "BLOCK", 16)
     people.add_many(Entry(f"p{i}", template(i)) for i in range(100))
     for i in range(0, 100, 3):
@@ -142,7 +144,7 @@ def test_blocks(people: SqliteGallery, monkeypatch: pytest.MonkeyPatch) -> None:
     assert names == ["p1", "p50", "p98", "q200", "q259"]
 
 
-def test_a_search_after_a_change_reads_what_has_changed(people: SqliteGallery) -> None:
+def test_search_after_a_change_reads_only_what_has_changed(people: SqliteGallery) -> None:
     people.add_many(Entry(f"p{i}", template(i)) for i in range(3000))
     people.search(E[:1])
     steps = 0
@@ -155,14 +157,16 @@ def test_a_search_after_a_change_reads_what_has_changed(people: SqliteGallery) -
     people.add("one", template(3000))
     (found,) = people.search(template(3000)[None])
     assert found[0].name == "one"
-    assert 0 < steps < 3000  # of SQLite's machine; a walk over all templates takes some each
+    assert (
+        0 < steps < 3000
+    )  # of SQLite's virtual machine; each template of a full scan takes several
 
 
 @pytest.mark.parametrize("first", [0, 5, 16])
-def test_as_many_templates_as_a_block_holds(
+def test_read_templates_reads_as_many_as_a_block_holds(
     people: SqliteGallery, monkeypatch: pytest.MonkeyPatch, first: int
 ) -> None:
-    """Of one block, or of two."""
+    """The templates lie in one block or in two."""
     monkeypatch.setattr(sqlite_blocks, "BLOCK", 16)
     people.add_many(Entry(f"p{i}", template(i)) for i in range(40))
     slots = list(range(first, first + 16))
@@ -170,7 +174,7 @@ def test_as_many_templates_as_a_block_holds(
     np.testing.assert_allclose(found, np.stack([template(i) for i in slots]), atol=1e-6)
 
 
-def test_a_writer_that_waits_too_long(
+def test_writer_that_waits_too_long_gets_an_error(
     people: SqliteGallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_connection, "WAIT", 0.05)
@@ -180,7 +184,7 @@ def test_a_writer_that_waits_too_long(
     assert other.add("Ann", E[0])
 
 
-def test_an_export_is_of_one_moment(people: SqliteGallery) -> None:
+def test_export_does_not_see_later_changes(people: SqliteGallery) -> None:
     people.add_many([Entry("Ann", E[0]), Entry("Bob", E[1])])
     entries = people.export()
     first = next(entries)
@@ -189,7 +193,7 @@ def test_an_export_is_of_one_moment(people: SqliteGallery) -> None:
     assert [first.name, *(entry.name for entry in entries)] == ["Ann", "Bob"]
 
 
-def test_after_closing(people: SqliteGallery) -> None:
+def test_closed_gallery_refuses_changes_and_searches(people: SqliteGallery) -> None:
     people.close()
     with pytest.raises(GalleryUnavailableError, match="has been closed"):
         people.add("Ann", E[0])
@@ -198,7 +202,9 @@ def test_after_closing(people: SqliteGallery) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no gallery", b"SQLite format 3\0" + bytes(100)])
-def test_another_file(tmp_path: Path, content: bytes) -> None:
+def test_file_that_is_no_gallery_is_refused_and_left_unchanged(
+    tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "people.db"
     path.write_bytes(content)
     with pytest.raises(GalleryError, match="damaged or not a facehub gallery"):
@@ -206,21 +212,23 @@ def test_another_file(tmp_path: Path, content: bytes) -> None:
     assert path.read_bytes() == content
 
 
-def test_another_database(tmp_path: Path) -> None:
+def test_database_that_is_no_gallery_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "other.db") as db:
         db.execute("CREATE TABLE gallery (x)")
     with pytest.raises(GalleryError):
         SqliteGallery(tmp_path / "other.db", FINGERPRINT, SIZE)
 
 
-def test_no_such_folder(tmp_path: Path) -> None:
+def test_gallery_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GalleryUnavailableError, match="No such file or directory"):
         SqliteGallery(tmp_path / "nothing" / "people.db", FINGERPRINT, SIZE)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_damaged_template_ranks_nowhere(people: SqliteGallery, bad: float) -> None:
-    """Whatever wrote it: a similarity that is no number is an error, not "unknown"."""
+def test_search_of_a_template_that_is_not_finite_is_an_error(
+    people: SqliteGallery, bad: float
+) -> None:
+    """A similarity that is not finite must not end as "unknown"."""
     people.add_many([Entry("Ann", E[0]), Entry("Bob", E[1])])
     path = people.path
     people.close()
