@@ -131,7 +131,6 @@ def test_the_manual_builds(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "def verify" not in done.stderr
     page = (tmp_path / "api" / "tasks" / "index.html").read_text()
     assert "policy" in page  # the docstrings are there
     assert "fonts.googleapis.com" not in (tmp_path / "index.html").read_text()

@@ -168,7 +168,7 @@ def test_only_the_two_endpoints_are_public(client: Client) -> None:
     assert api["unnamed_endpoints"] == {}
 
 
-def bad_files(folder: Path) -> dict[str, bytes]:
+def bad_files() -> dict[str, bytes]:
     sound = io.BytesIO()
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 255, (200, 200, 3), np.uint8)).save(sound, "JPEG")
@@ -195,7 +195,7 @@ def test_bad_pictures_get_a_clear_message(
     client: Client, examples: Path, tmp_path: Path, name: str, message: str
 ) -> None:
     path = tmp_path / name
-    path.write_bytes(bad_files(tmp_path)[name])
+    path.write_bytes(bad_files()[name])
     with pytest.raises(AppError, match=message):
         verify(client, path, examples / "grace_hopper.jpg")
     collins = examples / "eileen_collins.jpg"  # the page still works

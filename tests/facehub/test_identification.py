@@ -246,7 +246,7 @@ def test_assign_gives_each_person_to_the_most_similar_face(faces: list[str], exp
 
 
 def test_assign_of_random_similarities_leaves_no_better_pair() -> None:
-    """Nobody is named twice, and no better pair is left."""
+    """Nobody is named twice or below the threshold, and no better pair is left."""
     rng = np.random.default_rng(0)
     for _ in range(50):
         scores = rng.uniform(0, 1, (5, 4))
@@ -255,6 +255,7 @@ def test_assign_of_random_similarities_leaves_no_better_pair() -> None:
         named = [c.name for c in found if c]
         assert len(named) == len(set(named))
         has = {c.name: c.similarity for c in found if c}
+        assert all(similarity >= 0.5 for similarity in has.values())
         for i, row in enumerate(scores):
             own = found[i].similarity if found[i] else 0.5
             for j, name in enumerate("ABCD"):
