@@ -15,7 +15,16 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Dialog, Locator, Page, Playwright, Route, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Dialog,
+    Locator,
+    Page,
+    Playwright,
+    Route,
+    expect,
+)
 
 from facehub import MemoryGallery, default_recognizer, enrol
 from facehub.demo import page as page_module
@@ -76,26 +85,37 @@ def browser(
         yield browser
 
 
-@pytest.fixture(params=SIZES)
-def page(browser: Browser, page_url: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+@pytest.fixture(scope="module", params=SIZES)
+def context(
+    browser: Browser, page_url: str, request: pytest.FixtureRequest
+) -> Iterator[BrowserContext]:
+    """A browser of one size; its pages share a cache."""
     width, height = SIZES[request.param]
     context = browser.new_context(viewport={"width": width, "height": height})
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=page_url.rstrip("/"))
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, page_url: str, request: pytest.FixtureRequest) -> Iterator[Page]:
     asked: list[str] = []
-    context.on("request", lambda request: asked.append(request.url))
     page = context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
     page.set_default_timeout(20_000)
     page.goto(page_url)
     expect(page.locator("#compare")).to_be_visible(timeout=20_000)
     yield page
     assert [url for url in asked if not url.startswith((page_url, "data:", "blob:"))] == []
     assert page_url in asked
+    assert page.viewport_size is not None
+    width = page.viewport_size["width"]
     assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing overflows
     if SCREENSHOTS:
         page.wait_for_timeout(600)  # let the result fade in
         name = request.node.name.removeprefix("test_").replace("[", "-").rstrip("]")
         page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
-    context.close()
+    page.close()
 
 
 def upload(page: Page, component: str, *files: Path) -> None:
