@@ -71,7 +71,7 @@ def served(tmp_path: Path, free_port: int) -> Iterator[Served]:
         process.wait()
 
 
-def test_snippets_run_unchanged(
+def test_snippets_run_as_shown(
     served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if shutil.which("curl") is not None:
