@@ -42,7 +42,7 @@ def test_person_under_two_names_is_found_under_one_of_them() -> None:
 
 
 def test_lookalike_is_kept() -> None:
-    """It is more similar to another person than strangers are, but less than genuine pairs."""
+    """It is closer to another person than strangers are, but less close than her own pictures."""
     embeddings = faces(spread=0.08)
     row = 0.6 * embeddings[0] + 0.6 * embeddings[60:65].mean(axis=0)
     embeddings[0] = row / np.linalg.norm(row)
