@@ -113,7 +113,7 @@ def test_templates_are_aligned_by_detection(
     astronaut: np.ndarray,
     hopper: np.ndarray,
 ) -> None:
-    """The fifth picture has no face, so template 4 holds the first one only, of person 1."""
+    """The fifth picture has no face. Template 4 keeps the first one, of template 1's person."""
     pictures, media, pairs, _ = protocol
     faces = [astronaut, astronaut[:, ::-1], astronaut[20:], hopper]
     for i, face in enumerate(faces, 1):
