@@ -401,7 +401,7 @@ def test_batch_size_that_is_no_multiple_of_accumulate_is_refused(
 def test_run_killed_by_sigkill_resumes_to_the_same_weights(
     config: TrainConfig, tmp_path: Path, on_cpu: None
 ) -> None:
-    # A checkpoint follows every step, so it is small (no momentum of AdamW) and steps are few.
+    # A checkpoint follows every step: keep it small (SGD, no average), and the steps few.
     config = dataclasses.replace(config, optimizer="sgd", ema=0.0, **QUICK)
     fit(config, tmp_path / "whole")
     config = dataclasses.replace(config, checkpoint_minutes=0.0)

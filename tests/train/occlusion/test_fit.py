@@ -65,7 +65,7 @@ def test_network_learns_and_keeps_the_rate_of_false_alarms(pack: Path) -> None:
     assert report["mouth"]["dark glasses"]["false"] < 30
 
 
-def test_labels_of_nan_do_not_change_the_weights(pack: Path) -> None:
+def test_labels_of_nan_keep_the_weights_finite_and_repeatable(pack: Path) -> None:
     unknown = drawn(pack, [PLAIN, "mask"], 64, 0)
     unknown.labels[:] = np.nan
     first, second = train_net(unknown, epochs=1, seed=0), train_net(unknown, epochs=1, seed=0)
