@@ -101,7 +101,7 @@ def test_records_of_a_run_started_from_weights_include_their_runs(
     out = tmp_path / "out"
     export(run, out, dataset="celeba")
     settings = json.loads((run / "config.json").read_text())
-    for _ in range(2):  # the second export replaces the weights that the run started from
+    for _ in range(2):  # a second export does not repeat the entry of the run
         for init, expected in ((out, ["", str(tmp_path / "first"), str(out)]), ("a/b", ["a/b"])):
             (run / "config.json").write_text(json.dumps(settings | {"init": str(init)}))
             target = out if init == out else tmp_path / "other"

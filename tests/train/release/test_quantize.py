@@ -67,7 +67,7 @@ def test_ranges_are_means_over_faces_and_equal_pytorch(flip: bool) -> None:
 
 
 def test_ranges_of_an_iresnet_equal_pytorch() -> None:
-    """Ranges before and after a PReLU, and after a batch norm without a convolution."""
+    """Ranges before and after a PReLU, and after a batch norm that follows no convolution."""
     torch.manual_seed(0)
     encoder = FaceEncoder(ModelSpec(stem="iresnet", embedding_size=8)).eval()
     crops = np.random.default_rng(0).integers(0, 256, (3, 112, 96, 3), np.uint8)
