@@ -13,7 +13,7 @@ import pytest
 from facehub.io import locks
 from facehub.io.locks import hold_folder, remove_unheld, try_lock
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="no such locks")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no flock")
 
 HOLDER = """
 import sys

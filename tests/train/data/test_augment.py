@@ -120,7 +120,7 @@ def test_erase_covers_a_part_of_a_fifth_of_the_faces() -> None:
     assert 0.05 < share < 0.15
 
 
-def test_no_augmentation_resizes_only() -> None:
+def test_augmentation_none_only_resizes() -> None:
     x = batch(8)
     assert torch.equal(augment(x, (112, 96), generator(), NONE), x)
     small = torch.nn.functional.interpolate(x, (64, 56), mode="bilinear", antialias=True)
