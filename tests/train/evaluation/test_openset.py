@@ -39,7 +39,7 @@ def test_missing_face_counts_as_an_error_and_is_never_enrolled() -> None:
     assert (found.rank1_std, found.fnir_std) == (0, 0)  # the same in every draw
 
 
-def test_standard_deviation_over_different_galleries() -> None:
+def test_standard_deviations_are_positive_if_galleries_differ() -> None:
     """Half of the people have a picture without a face; each gallery draws a different number."""
     embeddings, labels = people(50, 2, 0.5), np.repeat(np.arange(50), 2)
     embeddings[1:50:2] = np.nan
