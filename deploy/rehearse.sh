@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Check a stack that was started with compose.yaml: TLS, one gallery in both replicas, the loss of a
-# replica and of the database, purge, and that no password is logged. Takes some two minutes.
+# replica and of the database, purge, and that no password is logged. It takes about two minutes.
 #
 #   bash deploy/rehearse.sh
 #
-# Never run: there was no container engine where it was written. Mend it where it is wrong.
+# NEVER RUN: no container engine was available where it was written. It may need corrections.
 #
 # It stops and starts services, so run it before people use them. It enrols two people from the
 # examples into a gallery of its own, `rehearsal`, and removes them.
@@ -19,7 +19,7 @@ fail() {
   say "FAILED: $*" >&2
   exit 1
 }
-within() { # SECONDS COMMAND...: until it succeeds
+within() { # SECONDS COMMAND...: repeats the command until it succeeds; fails after that time
   local until=$((SECONDS + $1))
   shift
   until "$@" >/dev/null 2>&1; do
@@ -28,16 +28,16 @@ within() { # SECONDS COMMAND...: until it succeeds
   done
 }
 compose() { docker compose "$@"; }
-in_app() { # 1|2 COMMAND...: run it in a replica
+in_app() { # 1|2 COMMAND...: runs a command in a replica
   local app=app$1
   shift
   compose exec -T "$app" "$@"
 }
-page() { # asks for the login page through the proxy
+page() { # requests the login page through the proxy
   curl --silent --show-error --fail --max-time 10 --resolve "$site:443:127.0.0.1" \
     --cacert "$authority" "https://$site/"
 }
-names() { # 1|2: people of the rehearsal's gallery, as this replica sees them
+names() { # 1|2: lists the people of the gallery `rehearsal`, as this replica sees them
   in_app "$1" facehub gallery list "$gallery"
 }
 
@@ -45,7 +45,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 authority=$work/root.crt
 if ! compose cp proxy:/data/caddy/pki/authorities/local/root.crt "$authority" 2>/dev/null; then
-  authority=/etc/ssl/certs/ca-certificates.crt # of a public name
+  authority=/etc/ssl/certs/ca-certificates.crt # the site has a public name
 fi
 
 say "TLS"
@@ -54,7 +54,7 @@ code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 10
   --resolve "$site:80:127.0.0.1" "http://$site/")
 case $code in 30[1278]) ;; *) fail "http://$site/ answers $code, not a redirect" ;; esac
 
-say "nothing but the proxy can be reached"
+say "only the proxy can be reached"
 for service in app1:7860 app2:7860 postgres:5432; do
   if compose port "${service%:*}" "${service#*:}" 2>/dev/null | grep -q '[1-9]$'; then
     fail "$service is published"
@@ -71,21 +71,21 @@ for app in 1 2; do
     fail "app$app does not find Grace"
 done
 
-say "a replica is lost"
+say "the page survives the loss of a replica"
 for app in 1 2; do
   compose kill "app$app"
-  within 30 page || fail "the page is gone with app$app"
+  within 30 page || fail "the page does not answer without app$app"
   compose start "app$app"
   within 90 names $app || fail "app$app does not start again"
 done
 
-say "the database is killed"
+say "the gallery survives a kill of the database"
 compose kill postgres
 compose start postgres
 within 60 names 1 || fail "the gallery is not back"
 names 2 | grep -q '^Grace:' || fail "Grace was lost"
 
-say "removed and purged"
+say "remove and purge leave no traces"
 for name in Eileen Grace; do
   in_app 1 facehub gallery remove "$gallery" "$name"
 done
@@ -99,4 +99,4 @@ if compose logs --no-color | grep -qF "$(cat secrets/password)"; then
   fail "the password is in the logs"
 fi
 
-say "all is well"
+say "all checks passed"

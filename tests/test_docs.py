@@ -37,8 +37,8 @@ MARKED = 31  # blocks with such a title
 NOT_CODE = {"text", "json", "bibtex", "console"}  # languages of blocks that are never run
 PUBLISH = "tests/train/release/test_publish.py"
 ELSEWHERE = {  # (page, language): the test that runs these blocks
-    ("docs/service.md", "bash"): "tests/facehub/service/test_docs.py::test_the_documentation",
-    ("docs/service.md", "python"): "tests/facehub/service/test_docs.py::test_the_documentation",
+    ("docs/service.md", "bash"): "tests/facehub/service/test_docs.py::test_snippets_run_as_shown",
+    ("docs/service.md", "python"): "tests/facehub/service/test_docs.py::test_snippets_run_as_shown",
     ("docs/hosting.md", "python"): "tests/demo/test_readme.py::test_api_snippet_runs_as_printed",
     ("model_card.md", "bash"): f"{PUBLISH}::test_card_says_how_each_run_was_made",
     ("model_card.md", "python"): f"{PUBLISH}::test_card_snippets_run_as_printed",

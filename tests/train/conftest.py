@@ -1,4 +1,4 @@
-"""Small data sets that the tests of training share."""
+"""Small data sets shared by the tests of training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from train.data.pack import pack
 
 @pytest.fixture(scope="session")
 def tiny_pack(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """8 training identities of 6 pictures and 8 held-out ones: coarse random patterns, noisy."""
+    """8 training and 8 held-out identities with 6 pictures each: noisy coarse random patterns."""
     root = tmp_path_factory.mktemp("faces")
     rng = np.random.default_rng(0)
     names = [f"{i:05d}" for i in range(1000)]
@@ -36,7 +36,7 @@ def tiny_pack(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def faces_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """18 faces of six held-out identities, of noise: 18 genuine and 135 impostor pairs."""
+    """18 faces of six held-out identities, made of noise: 18 genuine and 135 impostor pairs."""
     rng = np.random.default_rng(0)
     names = [name for name in (f"{i:05d}" for i in range(300)) if is_heldout(name)][:6]
     path = tmp_path_factory.mktemp("faces") / "faces.zip"
@@ -61,7 +61,7 @@ def faces(faces_once: Path, tmp_path: Path) -> Path:
 def lfw_once(
     tmp_path_factory: pytest.TempPathFactory, astronaut: np.ndarray, hopper: np.ndarray
 ) -> Path:
-    """Ten folds of 200 pairs of three pictures."""
+    """Ten folds of 200 pairs, made from three pictures."""
     fold = 100 * ["E\t1\t2"] + 100 * ["E\t1\tG\t1"]
     path = tmp_path_factory.mktemp("lfw") / "lfw.zip"
     with zipfile.ZipFile(path, "w") as file:

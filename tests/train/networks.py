@@ -1,4 +1,4 @@
-"""Face networks in ONNX that are small enough to work out by hand, and weight folders of them."""
+"""Tiny face networks in ONNX, whose outputs are easy to calculate, and weight folders of them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def mean_network(
     shape: tuple[int, ...] = (1, -1),
     zoo: bool = False,
 ) -> Path:
-    """Each channel's mean times 2, 3 and 5.
+    """Write a network that multiplies the channels' means by 2, 3 and 5.
 
     Args:
         path: `.onnx` file to write.
         template: gives the input's size.
-        batch: size that the graph declares.
-        channels: that the graph declares.
-        last: operator that makes vectors of (N, 3, 1, 1).
-        shape: to "Reshape" to.
-        zoo: as files of OpenCV's zoo, list weights among the inputs, even one that nothing reads.
+        batch: batch size that the graph declares.
+        channels: number of channels that the graph declares.
+        last: operator that turns (N, 3, 1, 1) into vectors.
+        shape: target shape for "Reshape".
+        zoo: list the weights among the inputs, even an unused one, as files of OpenCV's zoo do.
     """
     values = numpy_helper.from_array(np.array([2, 3, 5], np.float32).reshape(1, 3, 1, 1), "weight")
     reshaped = ["weighted", "shape"] if last == "Reshape" else ["weighted"]

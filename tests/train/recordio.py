@@ -1,4 +1,4 @@
-"""RecordIO, byte by byte, as MXNet writes it."""
+"""RecordIO bytes, as MXNet writes them."""
 
 from __future__ import annotations
 

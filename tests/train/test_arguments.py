@@ -11,7 +11,7 @@ from train.__main__ import main, make_parser
 
 
 @pytest.mark.parametrize("case", list(bad_values(make_parser())), ids=str)
-def test_a_bad_value_of_any_argument(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_value_of_any_argument_is_named(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(case.words) == 2
     stdout, stderr = capsys.readouterr()
     assert stdout == ""
@@ -21,7 +21,7 @@ def test_a_bad_value_of_any_argument(case: Case, capsys: pytest.CaptureFixture[s
     assert hint.startswith("`python -m train ")
 
 
-def test_every_typed_argument_is_among_them() -> None:
+def test_bad_values_cover_every_typed_argument() -> None:
     tried = {(case.words[0], case.name) for case in bad_values(make_parser())}
     for needed in (
         ("align", "--workers"),
@@ -48,7 +48,7 @@ def test_every_typed_argument_is_among_them() -> None:
         ("evaluate-heldout nothing --columns a --json", 1, "ValueError"),
     ],
 )
-def test_an_error_as_json(
+def test_error_is_printed_as_json(
     words: str, code: int, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words.split()) == code
@@ -58,7 +58,7 @@ def test_an_error_as_json(
     assert stderr == f"error: {error['message']}\n"
 
 
-def test_a_setting_after_an_option(capsys: pytest.CaptureFixture[str]) -> None:
-    """Argparse hands it back until Python 3.12.7."""
+def test_bad_setting_after_an_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Up to Python 3.12.7, argparse returns such an argument as unknown."""
     assert main(["fit", "run", "a=1", "--allow-slow", "epochs"]) == 2
     assert "name=value must be NAME=VALUE, not 'epochs'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Configurations: files, overrides, and what they refuse."""
+"""Training configurations: files, overrides, and refused values."""
 
 import json
 from pathlib import Path
@@ -56,12 +56,12 @@ def test_overrides_win_and_are_typed() -> None:
         ("head=tail", "unknown head 'tail'"),
     ],
 )
-def test_mistakes_are_named(override: str, message: str) -> None:
+def test_invalid_setting_is_named(override: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load_config(CONFIGS[0], ["clip_centres=true", override])
 
 
-def test_each_stem_has_a_usual_head() -> None:
+def test_each_stem_has_a_default_head() -> None:
     def spec(**settings: object) -> ModelSpec:
         return TrainConfig(data="x", **settings).encoder_spec  # type: ignore[arg-type]
 
@@ -71,7 +71,7 @@ def test_each_stem_has_a_usual_head() -> None:
     assert spec(head="depthwise") == ModelSpec(stem="face", head="depthwise")
 
 
-def test_heads_that_keep_places_take_one_size() -> None:
+def test_flatten_and_depthwise_heads_refuse_other_input_sizes() -> None:
     small = ((0, 64, 56), (3, 112, 96))
     with pytest.raises(ValueError, match="flatten head of the iresnet stem needs 112 x 96"):
         TrainConfig(data="x", stem="iresnet", sizes=small)
@@ -82,12 +82,12 @@ def test_heads_that_keep_places_take_one_size() -> None:
     assert TrainConfig(data="x", stem="iresnet", head="average", sizes=small).sizes == small
 
 
-def test_data_is_needed() -> None:
+def test_config_without_data_is_refused() -> None:
     with pytest.raises(ValueError, match="at least data"):
         load_config(None)
 
 
-def test_sizes_by_epoch() -> None:
+def test_size_at_an_epoch() -> None:
     config = TrainConfig(data="x", sizes=((0, 64, 56), (3, 112, 96)))
     assert [config.size_at(epoch) for epoch in (0, 2, 3, 9)] == [
         (0, 64, 56),
@@ -97,7 +97,7 @@ def test_sizes_by_epoch() -> None:
     ]
 
 
-def test_a_run_remembers_its_configuration(tmp_path: Path) -> None:
+def test_run_keeps_its_configuration_and_refuses_another(tmp_path: Path) -> None:
     config = TrainConfig(data="x")
     remember_config(config, tmp_path / "run", started=False)
     path = tmp_path / "run" / "config.json"
@@ -114,7 +114,7 @@ def test_settings_may_change_before_the_first_checkpoint(tmp_path: Path) -> None
     remember_config(TrainConfig(data="y"), tmp_path, started=True)
 
 
-def test_a_run_from_before_a_setting_had_its_default(tmp_path: Path) -> None:
+def test_setting_missing_in_an_older_run_counts_as_its_default(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"data": "x", "dropped": 1}))
     remember_config(TrainConfig(data="x"), tmp_path, started=True)
     with pytest.raises(ValueError, match="another configuration"):

@@ -1,4 +1,4 @@
-"""Several processes."""
+"""Groups of several processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 
-def test_agree(tmp_path: Path) -> None:
+def test_agree_compares_the_numbers_of_all_processes(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import pathlib\n"

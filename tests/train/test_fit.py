@@ -1,6 +1,6 @@
-"""The training loop on a small made data set: it learns, resumes exactly, and stops on NaN.
+"""The training loop on a small artificial data set: it learns, resumes exactly, stops on NaN.
 
-fp16 works on a CPU too, so the scaler is tested everywhere.
+A CPU can run fp16 too, so the scaler is tested on every machine.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def config(tiny_pack: str) -> TrainConfig:
     )
 
 
-# Few CPUs calculate in float16: others take minutes.
+# Few CPUs calculate in float16; on others, a longer run takes minutes.
 QUICK: Any = {"batch_size": 4, "steps": 3}
 
 
 @pytest.fixture(autouse=True)
 def few_plots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are half of an epoch's time here: none, or in the test of records the first."""
-    real, wanted = module.plot, request.node.name == "test_it_learns_and_keeps_records"
+    """Skip the plots, which take half of an epoch's time here; one test draws the first."""
+    real, wanted = module.plot, request.node.name == "test_fit_learns_and_keeps_records"
 
     def plot(run: Path) -> None:
         if wanted and not (run / "curves.png").exists():
@@ -82,7 +82,7 @@ def overrides(config: TrainConfig) -> list[str]:
 
 
 def killed(function: Callable, *numbers: int) -> Callable:
-    """A function whose calls of these numbers are interrupted; `calls` counts them all."""
+    """A wrapper that is interrupted in the calls with these numbers; `calls` counts all calls."""
 
     def interrupted(*args: object) -> object:
         interrupted.calls += 1
@@ -99,7 +99,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return {**state["modules"], **{f"averaged.{k}": v for k, v in state["averaged"].items()}}
 
 
-def test_it_learns_and_keeps_records(config: TrainConfig, tmp_path: Path) -> None:
+def test_fit_learns_and_keeps_records(config: TrainConfig, tmp_path: Path) -> None:
     fit(dataclasses.replace(config, epochs=8), tmp_path)
     rows = read_metrics(tmp_path)
     assert [row["epoch"] for row in rows] == list(range(1, 9))
@@ -117,7 +117,7 @@ def test_it_learns_and_keeps_records(config: TrainConfig, tmp_path: Path) -> Non
     ("optimizer", "ema", "amp", "margin_type", "partial_fc"),
     [("adamw", 0.5, "off", "arcface", 0.0), ("sgd", 0.0, "fp16", "adaface", 1.0)],
 )
-def test_a_killed_run_goes_on_to_the_same_weights(
+def test_killed_run_resumes_to_the_same_weights(
     config: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -141,7 +141,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     )
     fit(config, tmp_path / "whole", allow_slow=True)
 
-    config = dataclasses.replace(config, checkpoint_minutes=0.0)  # at every step; 3 make an epoch
+    # A checkpoint at every step. An epoch has 3 steps.
+    config = dataclasses.replace(config, checkpoint_minutes=0.0)
     step = killed(module.augment, 2, 8)  # in the middle of an epoch, and just before the end
     monkeypatch.setattr(module, "augment", step)
     monkeypatch.setattr(module, "embed_at", killed(module.embed_at, 1))
@@ -149,7 +150,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         with pytest.raises(KeyboardInterrupt):
             fit(config, tmp_path / "killed", allow_slow=True)
     fit(config, tmp_path / "killed", allow_slow=True)
-    assert step.calls == 6 + 3  # those killed, and the one before the validation, again
+    assert step.calls == 6 + 3  # repeated: the killed steps, and the one before the validation
 
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert whole.keys() == resumed.keys()
@@ -162,7 +163,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         assert [a[k] for k in keep] == [b[k] for k in keep]
 
 
-def test_a_diverging_loss_stops_and_keeps_the_checkpoint(
+def test_diverging_loss_stops_the_run_and_keeps_the_checkpoint(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = module.augment
@@ -183,7 +184,7 @@ def test_a_diverging_loss_stops_and_keeps_the_checkpoint(
 
 
 def poison_gradients(monkeypatch: pytest.MonkeyPatch, first: int, last: int) -> None:
-    """Infinite gradients of a finite loss, in these steps."""
+    """Make the gradients infinite in these steps; the loss stays finite."""
     steps = 0
 
     class Poisoned(module.TrainingStep):
@@ -198,7 +199,7 @@ def poison_gradients(monkeypatch: pytest.MonkeyPatch, first: int, last: int) -> 
     monkeypatch.setattr(module, "TrainingStep", Poisoned)
 
 
-def test_diverging_gradients_stop_and_keep_the_checkpoint(
+def test_diverging_gradients_stop_the_run_and_keep_the_checkpoint(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison_gradients(monkeypatch, 5, 5)
@@ -209,10 +210,10 @@ def test_diverging_gradients_stop_and_keep_the_checkpoint(
     assert all(torch.isfinite(v).all() for v in weights(tmp_path).values())
 
 
-def test_the_scaler_skips_overflows_but_not_for_ever(
+def test_scaler_skips_a_few_overflows_then_the_run_stops(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From 4 the scale falls to a half in steps 5, 6 and 7; so the eighth is the last straw."""
+    """The scale is halved in steps 5, 6 and 7, from 4 to 0.5. The eighth step is too much."""
     monkeypatch.setattr(
         torch.amp, "GradScaler", functools.partial(torch.amp.GradScaler, init_scale=4.0)
     )
@@ -223,13 +224,13 @@ def test_the_scaler_skips_overflows_but_not_for_ever(
     assert all(torch.isfinite(v).all() for v in weights(tmp_path).values())
 
 
-def test_the_face_stem_and_dilation_train(config: TrainConfig, tmp_path: Path) -> None:
+def test_dilated_network_with_face_stem_trains(config: TrainConfig, tmp_path: Path) -> None:
     fit(dataclasses.replace(config, stem="face", dilated=True, epochs=1, batch_size=48), tmp_path)
     trained = FaceEncoder.from_pretrained(tmp_path / "best").spec
     assert (trained.stem, trained.dilated) == ("face", True)
 
 
-def test_dropout_is_the_same_in_a_resumed_run(
+def test_resumed_run_repeats_the_dropout(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_cpu: None
 ) -> None:
     config = dataclasses.replace(
@@ -249,21 +250,21 @@ def test_dropout_is_the_same_in_a_resumed_run(
     assert whole["encoder.norm.weight"].eq(1).all()
 
 
-def test_the_iresnet_stem_trains(config: TrainConfig, tmp_path: Path) -> None:
+def test_network_with_iresnet_stem_trains(config: TrainConfig, tmp_path: Path) -> None:
     config = dataclasses.replace(config, stem="iresnet", head="average", epochs=1, amp="bf16")
     fit(config, tmp_path)
     trained = FaceEncoder.from_pretrained(tmp_path / "best").spec
     assert (trained.stem, trained.head) == ("iresnet", "average")
 
 
-def test_a_run_folder_refuses_another_configuration(config: TrainConfig, tmp_path: Path) -> None:
+def test_run_folder_refuses_another_configuration(config: TrainConfig, tmp_path: Path) -> None:
     remember_config(dataclasses.replace(config, epochs=1), tmp_path, started=False)
     save_checkpoint(tmp_path, {})
     with pytest.raises(ValueError, match="another configuration"):
         fit(config, tmp_path)
 
 
-def test_a_run_without_a_checkpoint_locks_no_settings(
+def test_run_without_a_checkpoint_accepts_other_settings(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "augment", killed(module.augment, 2))
@@ -273,7 +274,7 @@ def test_a_run_without_a_checkpoint_locks_no_settings(
     assert json.loads((tmp_path / "config.json").read_text())["learning_rate"] == 1e-4
 
 
-def test_it_says_what_it_will_do(
+def test_fit_prints_its_plan(
     config: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -297,7 +298,7 @@ def test_it_says_what_it_will_do(
     assert "begins      resumed after epoch 0, step 1 of 2" in capsys.readouterr().out
 
 
-def test_steps_shorten_an_epoch(config: TrainConfig, tmp_path: Path) -> None:
+def test_steps_setting_shortens_an_epoch(config: TrainConfig, tmp_path: Path) -> None:
     fit(dataclasses.replace(config, epochs=1, steps=2, ema=0.0), tmp_path)
     state = load_checkpoint(tmp_path)
     assert state is not None
@@ -312,10 +313,10 @@ def test_fp16_on_a_cpu_is_refused(config: TrainConfig, tmp_path: Path, on_cpu: N
     assert not (tmp_path / "run").exists()
 
 
-def test_a_final_run_learns_from_everyone(
+def test_run_without_heldout_trains_on_all_identities(
     config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The last weights are the best there are."""
+    """Without held-out faces, the last weights count as the best."""
     fit(dataclasses.replace(config, heldout=False, ema=0.0, steps=3), tmp_path)
     assert "faces       96 of 16 identities" in capsys.readouterr().out
     assert weights(tmp_path)["head.weight"].shape[0] == 16
@@ -324,7 +325,7 @@ def test_a_final_run_learns_from_everyone(
     assert all(torch.equal(weights(tmp_path)[f"encoder.{k}"], v) for k, v in best.items())
 
 
-def test_processes_that_do_not_share_the_run_folder_are_refused(
+def test_processes_with_different_checkpoints_are_refused(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Processes, "agree", lambda self, *numbers: False)
@@ -332,7 +333,7 @@ def test_processes_that_do_not_share_the_run_folder_are_refused(
         fit(config, tmp_path)
 
 
-def test_a_missing_library_is_said_at_once(
+def test_missing_library_is_reported_before_the_run(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
@@ -341,7 +342,7 @@ def test_a_missing_library_is_said_at_once(
     assert not (tmp_path / "run").exists()
 
 
-def test_held_out_faces_without_a_genuine_pair(
+def test_heldout_faces_without_a_genuine_pair_are_refused(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = np.arange(100)
@@ -352,7 +353,7 @@ def test_held_out_faces_without_a_genuine_pair(
         fit(config, tmp_path)
 
 
-def test_too_little_data_is_said_at_once(config: TrainConfig, tmp_path: Path) -> None:
+def test_fewer_faces_than_a_batch_are_refused(config: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="fewer training faces than a batch"):
         fit(dataclasses.replace(config, batch_size=64), tmp_path)
 
@@ -366,10 +367,10 @@ def curve(run: Path) -> list[list[float]]:
     return [[row[name] for name in names] for row in read_metrics(run)]
 
 
-def test_two_processes_follow_the_curve_of_one(
+def test_two_processes_give_the_losses_of_one(
     config: TrainConfig, tmp_path: Path, on_cpu: None
 ) -> None:
-    """Batch norm sees a quarter of a batch at a time: in four parts, or in two of two processes."""
+    """Batch norm sees a quarter of a batch: four parts, or two parts in each of two processes."""
     config = dataclasses.replace(
         config, optimizer="sgd", learning_rate=5e-3, batch_size=24, sizes=((0, 64, 56),)
     )
@@ -390,13 +391,17 @@ def test_two_processes_follow_the_curve_of_one(
         assert one == pytest.approx(two, rel=1e-3)
 
 
-def test_accumulation_needs_a_batch_it_divides(config: TrainConfig, tmp_path: Path) -> None:
+def test_batch_size_that_is_no_multiple_of_accumulate_is_refused(
+    config: TrainConfig, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match="multiple of accumulate"):
         fit(dataclasses.replace(config, accumulate=3), tmp_path)
 
 
-def test_a_run_killed_from_outside(config: TrainConfig, tmp_path: Path, on_cpu: None) -> None:
-    # Half the checkpoint's size, and few steps: there is a checkpoint after each.
+def test_run_killed_by_sigkill_resumes_to_the_same_weights(
+    config: TrainConfig, tmp_path: Path, on_cpu: None
+) -> None:
+    # A checkpoint follows every step: keep it small (SGD, no average), and the steps few.
     config = dataclasses.replace(config, optimizer="sgd", ema=0.0, **QUICK)
     fit(config, tmp_path / "whole")
     config = dataclasses.replace(config, checkpoint_minutes=0.0)
@@ -414,7 +419,7 @@ def test_a_run_killed_from_outside(config: TrainConfig, tmp_path: Path, on_cpu: 
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_sigterm_writes_a_checkpoint_and_ends(
+def test_sigterm_writes_a_checkpoint_and_ends_the_run(
     config: TrainConfig, tmp_path: Path, on_cpu: None
 ) -> None:
     config = dataclasses.replace(config, optimizer="sgd", ema=0.0, epochs=40)
@@ -445,13 +450,13 @@ def test_sigterm_writes_a_checkpoint_and_ends(
     )
 
 
-def test_a_stopped_run_goes_on_to_the_same_weights(
+def test_run_stopped_by_sigterm_resumes_to_the_same_weights(
     config: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     on_cpu: None,
 ) -> None:
-    """Here it is asked to stop in an epoch's last step."""
+    """The signal arrives in the last step of an epoch."""
     config = dataclasses.replace(config, **QUICK)
     fit(config, tmp_path / "whole")
     real, calls = module.augment, 0
@@ -492,10 +497,10 @@ sys.exit(main())
 
 
 @pytest.mark.slow
-def test_an_elastic_run_survives_a_killed_worker_and_follows_the_curve_of_one(
+def test_elastic_run_with_a_killed_worker_gives_the_losses_of_one_process(
     config: TrainConfig, tmp_path: Path, on_cpu: None
 ) -> None:
-    """With centres spread over two processes, one of which dies once, in the second epoch."""
+    """Two processes share the centres; one of them is killed once, in the second epoch."""
     config = dataclasses.replace(
         config, optimizer="sgd", learning_rate=5e-3, batch_size=24, clip_centres=False
     )
@@ -520,9 +525,12 @@ def test_an_elastic_run_survives_a_killed_worker_and_follows_the_curve_of_one(
         assert one == pytest.approx(two, rel=1e-3)
 
 
-def test_learning_rate_of_each_epoch(config: TrainConfig, tmp_path: Path) -> None:
-    """At the last of three steps. Only 99 % would count as a fall of the loss: the schedule acts
-    as soon as it may, after the second epoch with the full margin."""
+def test_learning_rate_follows_warmup_plateau_and_cooldown(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    """Rates of the last of three steps. Only a fall of the loss by 99 % counts as progress, so the
+    schedule reduces the rate as early as possible: after the second epoch at the full margin.
+    """
     config = dataclasses.replace(
         config,
         **QUICK,
@@ -556,7 +564,7 @@ def test_gradients_are_clipped(config: TrainConfig, tmp_path: Path) -> None:
     assert (found["clipped"] - found["still"]).abs().max() < 1e-8
 
 
-def test_a_resumed_run_on_cuda_ends_about_the_same(
+def test_killed_run_on_cuda_resumes_to_nearly_the_same_loss(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_cuda: None
 ) -> None:
     config = dataclasses.replace(config, checkpoint_minutes=0.0, amp="fp16")
@@ -569,12 +577,14 @@ def test_a_resumed_run_on_cuda_ends_about_the_same(
     assert resumed[-1][0] == pytest.approx(whole[-1][0], rel=0.05)
 
 
-def test_mixed_precision_on_cuda(config: TrainConfig, tmp_path: Path, on_cuda: None) -> None:
+def test_mixed_precision_run_on_cuda_learns(
+    config: TrainConfig, tmp_path: Path, on_cuda: None
+) -> None:
     fit(dataclasses.replace(config, epochs=8, amp="fp16"), tmp_path)
     assert read_metrics(tmp_path)[-1]["accuracy"] > 60
 
 
-def test_a_run_goes_on_from_another(config: TrainConfig, tmp_path: Path) -> None:
+def test_run_starts_from_another_run(config: TrainConfig, tmp_path: Path) -> None:
     fit(config, tmp_path / "first")
     second = dataclasses.replace(
         config, init=str(tmp_path / "first"), epochs=1, learning_rate=1e-9, ema=0.0
@@ -589,7 +599,9 @@ def test_a_run_goes_on_from_another(config: TrainConfig, tmp_path: Path) -> None
     assert after["epoch"] == 1
 
 
-def test_a_run_goes_on_with_another_teacher(config: TrainConfig, tmp_path: Path) -> None:
+def test_run_starts_from_another_run_with_another_teacher(
+    config: TrainConfig, tmp_path: Path
+) -> None:
     names = open_pack(Path(config.data)).names
     for size in (3, 5):
         vectors = np.random.default_rng(size).normal(size=(len(names), size))
@@ -614,8 +626,10 @@ def test_a_run_goes_on_with_another_teacher(config: TrainConfig, tmp_path: Path)
     assert difference.abs().max() < 1e-5
 
 
-def test_a_change_of_size_is_no_plateau(config: TrainConfig, tmp_path: Path) -> None:
-    """The loss rises with the size: the learning rate must not fall for it."""
+def test_change_of_input_size_does_not_count_as_plateau(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    """The loss rises with the input size; this must not reduce the learning rate."""
     changing = dataclasses.replace(
         config,
         sizes=((0, 32, 32), (1, 64, 56)),

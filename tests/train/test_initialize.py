@@ -1,4 +1,4 @@
-"""Starting from another run, and from weights alone."""
+"""Initialising a run from another run, or from weights alone."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def start(source: Path, step: TrainingStep, faces: PackedFaces, size: tuple = (3
     initialize(str(source), step, faces, training, labels, size)
 
 
-def test_from_a_run(faces: PackedFaces, tmp_path: Path) -> None:
+def test_start_from_a_run_copies_all_its_modules(faces: PackedFaces, tmp_path: Path) -> None:
     first, second = make(faces), make(faces)
     torch.nn.init.normal_(first.head.weight)
     torch.nn.init.normal_(first.encoder.trunk.conv1.weight)
@@ -48,7 +48,9 @@ def test_from_a_run(faces: PackedFaces, tmp_path: Path) -> None:
         torch.testing.assert_close(second.state_dict()[name], tensor)
 
 
-def test_from_weights_centres_are_mean_embeddings(faces: PackedFaces, tmp_path: Path) -> None:
+def test_start_from_weights_sets_centres_to_mean_embeddings(
+    faces: PackedFaces, tmp_path: Path
+) -> None:
     encoder = FaceEncoder(ModelSpec(stem="imagenet", flip=True)).eval()
     encoder.save_pretrained(tmp_path)
     step = make(faces)
@@ -69,12 +71,16 @@ def test_from_weights_centres_are_mean_embeddings(faces: PackedFaces, tmp_path: 
     )
 
 
-def test_neither_a_run_nor_weights(faces: PackedFaces, tmp_path: Path) -> None:
+def test_start_from_a_folder_without_run_or_weights_is_refused(
+    faces: PackedFaces, tmp_path: Path
+) -> None:
     with pytest.raises(WeightsError, match=f"{tmp_path.name}/config.json is missing"):
         start(tmp_path, make(faces), faces)
 
 
-def test_other_identities(faces: PackedFaces, tmp_path: Path) -> None:
+def test_start_from_a_run_with_other_identities_is_refused(
+    faces: PackedFaces, tmp_path: Path
+) -> None:
     save_checkpoint(tmp_path, {"modules": make(faces, n_identities=9).state_dict()})
     with pytest.raises(
         ValueError, match=f"{tmp_path.name} does not fit: its stem, head and training identities"
@@ -83,7 +89,9 @@ def test_other_identities(faces: PackedFaces, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_run", [True, False])
-def test_another_stem(faces: PackedFaces, tmp_path: Path, is_run: bool) -> None:
+def test_start_from_another_stem_is_refused(
+    faces: PackedFaces, tmp_path: Path, is_run: bool
+) -> None:
     other = make(faces, stem="face")
     if is_run:
         save_checkpoint(tmp_path, {"modules": other.state_dict()})
@@ -96,7 +104,7 @@ def test_another_stem(faces: PackedFaces, tmp_path: Path, is_run: bool) -> None:
 
 
 @pytest.mark.parametrize("is_run", [True, False])
-def test_a_depthwise_head_goes_on_from_an_average_one(
+def test_depthwise_head_starts_from_an_average_head(
     faces: PackedFaces, tmp_path: Path, is_run: bool
 ) -> None:
     first, second = make(faces), make(faces, head="depthwise")
@@ -118,7 +126,7 @@ def test_a_depthwise_head_goes_on_from_an_average_one(
     ("before", "after"),
     [("depthwise", "average"), ("average", "flatten"), ("flatten", "depthwise")],
 )
-def test_another_head(
+def test_start_from_another_head_is_refused(
     faces: PackedFaces, tmp_path: Path, is_run: bool, before: str, after: str
 ) -> None:
     other = make(faces, head=before)

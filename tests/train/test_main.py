@@ -31,7 +31,7 @@ def network(tmp_path: Path) -> Path:
     return mean_weights(tmp_path / "network", mean=127.5)
 
 
-def test_evaluate(
+def test_evaluate_prints_the_report(
     lfw: Path, recognizer: FaceRecognizer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", str(lfw)]) == 0
@@ -88,7 +88,9 @@ def test_unknown_arguments_are_refused(
     )
 
 
-def test_evaluate_json(lfw: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_prints_the_report_as_json(
+    lfw: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["evaluate", str(lfw), "--weights", str(weights), "--flip", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["n_pictures"] == 3
@@ -98,7 +100,9 @@ def test_evaluate_json(lfw: Path, weights: Path, capsys: pytest.CaptureFixture[s
     assert len(report["accuracy"]["thresholds"]) == 10
 
 
-def test_calibrate(weights: Path, faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_calibrate_changes_the_threshold_only(
+    weights: Path, faces: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before, tensors = read_spec(weights), (weights / "model.safetensors").read_bytes()
     arguments = ["calibrate", str(weights), str(faces), "--dataset", "noise", "--fmr", "0.1"]
     assert main(arguments) == 0
@@ -123,14 +127,14 @@ def test_calibrate(weights: Path, faces: Path, capsys: pytest.CaptureFixture[str
         ["evaluate-heldout", "FACES", "--weights", "WEIGHTS"],
     ],
 )
-def test_what_is_ignored_of_the_faces_is_counted_and_named(
+def test_ignored_files_are_counted_and_named(
     words: list[str], weights: Path, faces: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = {"WEIGHTS": str(weights), "FACES": str(faces)}
     words = [places.get(word, word) for word in words]
     with zipfile.ZipFile(faces, "a") as file:
         file.writestr("notes.txt", "not a face")
-    assert main(words) == 0  # nobody misses it
+    assert main(words) == 0  # a text file among the faces is no fault
     assert "1 left out" in capsys.readouterr().err
     with zipfile.ZipFile(faces, "a") as file:
         file.writestr("00001/camera.cr2", "a picture that is not read")
@@ -140,7 +144,7 @@ def test_what_is_ignored_of_the_faces_is_counted_and_named(
     assert stderr.index("ignored: 00001/camera.cr2: ") < stderr.index("ignored: notes.txt: ")
 
 
-def test_calibrate_leaves_out_what_others_claim(
+def test_calibrate_leaves_out_mislabelled_pictures(
     weights: Path,
     faces: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -159,7 +163,7 @@ def test_calibrate_leaves_out_what_others_claim(
     assert "left out" not in capsys.readouterr().out
 
 
-def test_calibrate_keeps_the_threshold(weights: Path, faces: Path) -> None:
+def test_calibrate_with_keep_keeps_the_threshold(weights: Path, faces: Path) -> None:
     before = read_spec(weights).threshold
     assert main(["calibrate", str(weights), str(faces), "--dataset", "noise", "--keep"]) == 0
     after = read_spec(weights)
@@ -180,7 +184,7 @@ def test_calibrate_keeps_the_threshold(weights: Path, faces: Path) -> None:
     ],
     ids=["too few pairs", "no faces", "not a zip", "no weights"],
 )
-def test_calibrate_that_fails(
+def test_failed_calibrate_leaves_the_config_unchanged(
     weights: Path,
     faces: Path,
     change: dict[str, str],
@@ -201,10 +205,10 @@ def test_calibrate_that_fails(
     assert (weights / "config.json").read_bytes() == config
 
 
-def test_any_network_is_calibrated_and_evaluated(
+def test_onnx_network_is_calibrated_and_evaluated(
     network: Path, faces: Path, lfw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The crops, 96 x 112, get the network's size; before that there is no threshold."""
+    """The crops of 96 x 112 are padded to the network's size. `calibrate` sets the threshold."""
     assert main(["evaluate", str(lfw), "--weights", str(network)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("engine              ONNX Runtime ")
@@ -233,7 +237,7 @@ def test_any_network_is_calibrated_and_evaluated(
     assert report["fingerprint"] == spec.fingerprint
 
 
-def test_precision_of_calibration_and_evaluation(
+def test_calibrate_and_evaluate_run_in_the_given_precision(
     weights: Path, tiny_pack: str, faces: Path, lfw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calibrate = ["calibrate", str(weights), str(faces), "--dataset", "noise", "--fmr", "0.1"]
@@ -252,14 +256,14 @@ def test_precision_of_calibration_and_evaluation(
     assert found["float32"]["fingerprint"] == found["int8"]["fingerprint"]
 
 
-def test_evaluate_that_fails(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_without_pairs_is_refused(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(faces)]) == 1
     assert capsys.readouterr().err == (
         f"error: {faces} lacks pairs.txt; name the file of its pairs (--pairs)\n"
     )
 
 
-def test_evaluate_with_groups(
+def test_evaluate_with_groups_reports_the_chosen_columns(
     lfw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.csv").write_text("name,tone,age\nE,I,old\nG,II,young\n")
@@ -278,12 +282,12 @@ def test_evaluate_with_groups(
     "arguments",
     [[], ["fly"], ["calibrate", "w", "f", "--dataset", "d"], ["calibrate", "w", "f", "--keep"]],
 )
-def test_wrong_command_line(arguments: list[str]) -> None:
+def test_wrong_command_line_exits_with_2(arguments: list[str]) -> None:
     assert main(arguments) == 2
 
 
 @pytest.mark.parametrize("command", ["evaluate", "evaluate-templates", "evaluate-heldout"])
-def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+def test_unwritable_output_is_refused_before_the_evaluation(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
@@ -296,24 +300,25 @@ def test_a_report_that_cannot_be_written_is_refused_before_the_work(
 
 
 @pytest.mark.parametrize("target", ["teacher.csv", "nothing/teacher.npz"])
-def test_a_teacher_s_file_is_checked_before_the_work(
+def test_bad_target_of_embed_teacher_is_refused_before_the_work(
     target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["embed-teacher", "nothing", "nothing", str(tmp_path / target)]) == 1
     assert "must be an .npz file in an existing folder" in capsys.readouterr().err
 
 
-def test_what_align_and_pack_leave_out_is_counted_and_named(
+def test_align_and_pack_count_and_name_ignored_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A camera's picture, a loose one, and one behind a link that leads nowhere; `align` finds no
-    face in the only one that is left, nor therefore a picture of that person.
+    """Both ignore a raw camera picture, a picture outside folders, and a dangling link.
+
+    `align` also leaves out the last picture, as it shows no face, and so its person.
     """
 
-    def check(said: str, count: int, where: str) -> None:
-        assert f"{count} left out; {where}\n" in said
+    def check(stderr: str, count: int, where: str) -> None:
+        assert f"{count} left out; {where}\n" in stderr
         for name in ("a/2.cr2", "3.jpg", "a/4.jpg"):
-            assert f"ignored: {name}: " in said
+            assert f"ignored: {name}: " in stderr
 
     raw = tmp_path / "raw"
     (raw / "a").mkdir(parents=True)
@@ -322,15 +327,15 @@ def test_what_align_and_pack_leave_out_is_counted_and_named(
     (raw / "3.jpg").touch()
     (raw / "a" / "4.jpg").symlink_to(tmp_path / "nowhere")
     assert main(["pack", str(raw), str(tmp_path / "pack")]) == 6
-    printed, said = capsys.readouterr()
-    assert "ignored              3" in printed.splitlines()
-    check(said, 3, f"{tmp_path}/pack/index.json lists all")
+    stdout, stderr = capsys.readouterr()
+    assert "ignored              3" in stdout.splitlines()
+    check(stderr, 3, f"{tmp_path}/pack/index.json lists all")
     left_out = json.loads((tmp_path / "pack" / "index.json").read_text())["left_out"]
     assert left_out.keys() == {"a/2.cr2", "3.jpg", "a/4.jpg"}
 
     assert main(["align", str(raw), str(tmp_path / "aligned"), "--workers", "1"]) == 6
-    printed, said = capsys.readouterr()
-    assert "ignored                3" in printed.splitlines()
-    check(said, 5, f"{tmp_path}/aligned/failures.csv lists all")
+    stdout, stderr = capsys.readouterr()
+    assert "ignored                3" in stdout.splitlines()
+    check(stderr, 5, f"{tmp_path}/aligned/failures.csv lists all")
     for name in left_out:
         assert name in (tmp_path / "aligned" / "failures.csv").read_text()

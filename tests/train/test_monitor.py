@@ -1,4 +1,4 @@
-"""Losses are read now and then; no step that went wrong is missed."""
+"""Losses are read every few steps, yet no diverged step is missed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GOOD, NO = torch.tensor(1.0), torch.tensor(False)
 
 @pytest.fixture
 def monitor() -> Monitor:
-    """As on a GPU: it reads at every fourth step."""
+    """A monitor that reads at every fourth step, as on a GPU."""
     monitor = Monitor(Processes(0, 1, torch.device("cpu")), StopRequest(), 2, minutes=60)
     monitor.every = 4
     return monitor
@@ -39,7 +39,9 @@ def test_sums_are_read_every_few_steps(monitor: Monitor) -> None:
 
 
 @pytest.mark.parametrize("values", [{"loss": float("nan")}, {"norm": float("inf")}])
-def test_the_first_bad_step_is_named_later(monitor: Monitor, values: dict[str, float]) -> None:
+def test_error_of_a_diverged_run_names_the_first_bad_step(
+    monitor: Monitor, values: dict[str, float]
+) -> None:
     note(monitor, 1)
     note(monitor, 2, **values)
     assert monitor.read(6, 2, last=False) is None
@@ -49,7 +51,7 @@ def test_the_first_bad_step_is_named_later(monitor: Monitor, values: dict[str, f
         monitor.read(6, 4, last=False)
 
 
-def test_a_scaler_forgives_the_gradients_but_not_the_loss(monitor: Monitor) -> None:
+def test_scaler_allows_infinite_gradients_but_not_a_nan_loss(monitor: Monitor) -> None:
     infinite = torch.tensor(float("inf"))
     monitor.note(4, torch.tensor([2.0, 3.0]), infinite, torch.tensor(True))
     assert monitor.read(0, 4, last=False) is not None
@@ -58,14 +60,14 @@ def test_a_scaler_forgives_the_gradients_but_not_the_loss(monitor: Monitor) -> N
         monitor.read(0, 8, last=False)
 
 
-def test_checkpoints_fall_due(monitor: Monitor) -> None:
+def test_report_says_when_a_checkpoint_is_due(monitor: Monitor) -> None:
     monitor.minutes = 0
     note(monitor, 3)
     note(monitor, 4)
     report = monitor.read(0, 4, last=False)
     assert report is not None
     assert report.checkpoint
-    last = monitor.read(0, 4, last=True)  # an epoch's end writes one anyway
+    last = monitor.read(0, 4, last=True)  # the end of an epoch writes one anyway
     assert last is not None
     assert not last.checkpoint
     monitor.minutes = 60
@@ -73,7 +75,7 @@ def test_checkpoints_fall_due(monitor: Monitor) -> None:
     assert monitor.read(0, 8, last=False).checkpoint is False  # type: ignore[union-attr]
 
 
-def test_a_stop_is_not_kept_waiting(monitor: Monitor) -> None:
+def test_stop_request_is_read_at_the_next_step(monitor: Monitor) -> None:
     monitor.stop.made = True
     note(monitor, 1)
     report = monitor.read(0, 1, last=False)
@@ -81,8 +83,8 @@ def test_a_stop_is_not_kept_waiting(monitor: Monitor) -> None:
     assert report.stop
 
 
-def test_a_stop_never_hides_a_divergence(monitor: Monitor) -> None:
-    """So no checkpoint of it is written."""
+def test_diverged_run_raises_even_on_a_stop_request(monitor: Monitor) -> None:
+    """Otherwise a checkpoint of the diverged run would be written."""
     monitor.stop.made = True
     note(monitor, 1, loss=float("nan"))
     with pytest.raises(DivergedError):

@@ -1,4 +1,4 @@
-"""The optimiser's groups, and the moving average."""
+"""Parameter groups of the optimiser, and the moving average of the weights."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from train.optimizer import ema_update, make_optimizer
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
-def test_only_matrices_decay(name: str) -> None:
+def test_weight_decay_applies_to_matrices_only(name: str) -> None:
     module = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
     config = TrainConfig(data="x", optimizer=name, weight_decay=0.25)
     decayed, rest = make_optimizer(config, module).param_groups
@@ -31,8 +31,8 @@ def test_average_follows_closely_at_first_then_slowly() -> None:
     assert averaged.weight.item() == pytest.approx(0.9 * 0.9 + 0.1)
 
 
-def test_sgd_after_a_first_step_that_the_scaler_skipped() -> None:
-    """Momentum starts from nothing then, too."""
+def test_sgd_after_a_skipped_first_step_takes_a_full_step() -> None:
+    """After a skipped first step, momentum still starts from zero."""
     module = nn.Linear(40, 40)
     before = module.weight.detach().clone()
     config = TrainConfig(data="x", optimizer="sgd", learning_rate=0.5, weight_decay=0.0)

@@ -14,38 +14,38 @@ ROWS = [
 ]
 
 
-def test_round_trip(tmp_path: Path) -> None:
+def test_metrics_are_read_as_they_were_written(tmp_path: Path) -> None:
     write_metrics(tmp_path, ROWS)
     assert read_metrics(tmp_path) == ROWS
     assert (tmp_path / "metrics.csv").read_text().startswith("epoch,loss,margin,")
 
 
-def test_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plot_draws_the_curves_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_metrics(tmp_path, ROWS)
-    drawn = []
+    figures = []
     save = Figure.savefig
 
-    def saved(figure: Figure, *args: object, **options: object) -> None:
-        drawn.append(figure)
+    def keep_and_save(figure: Figure, *args: object, **options: object) -> None:
+        figures.append(figure)
         save(figure, *args, **options)
 
-    monkeypatch.setattr(Figure, "savefig", saved)
+    monkeypatch.setattr(Figure, "savefig", keep_and_save)
     plot(tmp_path)
-    loss, _, margin, rate = drawn[0].axes
+    loss, _, margin, rate = figures[0].axes
     assert loss.lines[0].get_xydata().tolist() == [[1, 9.5], [2, 7.25]]
     assert margin.lines[0].get_ydata().tolist() == [0.1, 0.35]
-    assert margin.lines[1].get_xdata() == [2, 2]  # where the schedule becomes active
+    assert margin.lines[1].get_xdata() == [2, 2]  # the epoch in which the schedule becomes active
     assert rate.lines[0].get_ydata().tolist() == [0.1, 0.1]
     with Image.open(tmp_path / "curves.png") as image:
         assert image.size == (1210, 770)
-        assert len(image.convert("RGB").getcolors(10**6)) > 10  # something is drawn
+        assert len(image.convert("RGB").getcolors(10**6)) > 10  # the picture is not empty
 
 
-def test_best_is_of_the_last_size() -> None:
+def test_best_epoch_is_compared_within_one_input_size() -> None:
     rows = [{"height": h, "tar_0.001": tar} for h, tar in ((64, 90), (112, 50), (112, 60))]
     assert [is_best(rows[: n + 1]) for n in range(3)] == [True, True, True]
     assert not is_best([*rows, {"height": 112, "tar_0.001": 59}])
 
 
-def test_without_scores_the_last_is_best() -> None:
+def test_last_epoch_is_best_without_scores() -> None:
     assert is_best([{"height": 112}, {"height": 112}])

@@ -1,4 +1,4 @@
-"""Margin, warm-up and plateau, step by step."""
+"""Schedules of the margin and the learning rate: warm-up, plateau, milestones and cool-down."""
 
 import itertools
 import random
@@ -24,15 +24,16 @@ def test_margin_rises_linearly_then_stays(epoch: float, margin: float) -> None:
     assert schedule.is_stable(epoch) is (epoch >= 4)
 
 
-def test_margin_without_a_rise() -> None:
+def test_margin_with_a_rise_of_0_epochs_is_constant() -> None:
     assert LinearMargin(0.0, 0.35, 0).at(0) == 0.35
 
 
-def test_plateau_by_hand() -> None:
+def test_plateau_reduces_the_rate_after_bad_epochs() -> None:
     plateau = Plateau(factor=0.1, patience=1, threshold=0.1)
     multipliers = []
-    # 10 best; 9.5 falls by less than 10 % (bad 1); 8 best; 7.9 (1), 7.8 (2: reduce), 7.7 (1), 7.6
-    # (2: reduce); 7.0 is below 8 * 0.9: best again.
+    # 10 is the best. 9.5 is less than 10 % lower: bad epoch 1. 8 is the best. 7.9: bad epoch 1.
+    # 7.8: bad epoch 2, reduce. 7.7: bad epoch 1. 7.6: bad epoch 2, reduce. 7.0 is below 8 * 0.9,
+    # so it is the best.
     for loss in (10, 9.5, 8, 7.9, 7.8, 7.7, 7.6, 7.0):
         plateau.step(loss)
         multipliers.append(plateau.multiplier)
@@ -41,7 +42,7 @@ def test_plateau_by_hand() -> None:
     assert plateau.bad_epochs == 0
 
 
-def test_plateau_forgets_losses_of_another_input_size() -> None:
+def test_plateau_ignores_losses_before_forget() -> None:
     plateau = Plateau(factor=0.5, patience=0, threshold=0.1)
     plateau.step(1.0)
     plateau.forget()
@@ -51,7 +52,7 @@ def test_plateau_forgets_losses_of_another_input_size() -> None:
     assert plateau.multiplier == 0.5
 
 
-def test_plateau_stops_at_its_floor() -> None:
+def test_plateau_does_not_go_below_its_floor() -> None:
     plateau = Plateau(factor=0.1, patience=0, threshold=0.1, floor=0.05)
     multipliers = []
     for _ in range(4):
@@ -61,12 +62,12 @@ def test_plateau_stops_at_its_floor() -> None:
 
 
 def rates_of(config: TrainConfig, loss: Callable[[int, float], float], n_steps: int) -> list[float]:
-    """Learning rate of the last step of each epoch, as a share of the start.
+    """The learning rate of the last step of each epoch, as a share of the configured one.
 
     Args:
-        config: of the run.
-        loss: mean of an epoch, from its number and the share at its beginning.
-        n_steps: in an epoch.
+        config: configuration of the run.
+        loss: gives the mean loss of an epoch, from its number and the share at its beginning.
+        n_steps: number of steps in an epoch.
     """
     schedule = Schedule(config)
     rates = []
@@ -98,18 +99,18 @@ CURVES: dict[str, Callable[[int, float], float]] = {
     "overrides", [[], ["schedule=steps"], ["cooldown_epochs=0", "schedule=steps"]]
 )
 @pytest.mark.parametrize("curve", CURVES)
-def test_the_casia_run_ends_low_whatever_its_loss_does(curve: str, overrides: list[str]) -> None:
+def test_casia_run_ends_at_a_low_rate_for_any_loss_curve(curve: str, overrides: list[str]) -> None:
     rates = rates_of(load_config(CASIA, overrides), CURVES[curve], CASIA_STEPS)
     assert 1e-4 <= rates[-1] <= 1e-3 * (1 + 1e-9)
     assert all(later <= earlier for earlier, later in itertools.pairwise(rates[1:]))
 
 
-def test_without_a_cool_down_a_casia_run_might_end_high() -> None:
+def test_casia_run_without_cooldown_may_end_at_a_high_rate() -> None:
     config = load_config(CASIA, ["cooldown_epochs=0"])
     assert rates_of(config, CURVES["fast"], CASIA_STEPS)[-1] == 1
 
 
-def test_milestones() -> None:
+def test_milestones_reduce_the_rate() -> None:
     config = TrainConfig(
         data="x",
         schedule="steps",
@@ -122,7 +123,7 @@ def test_milestones() -> None:
     assert not Schedule(config).end_epoch(9, 1.0)
 
 
-def test_a_cool_down_starts_where_the_plateau_ended() -> None:
+def test_cooldown_starts_at_the_rate_of_the_plateau() -> None:
     config = TrainConfig(
         data="x",
         epochs=8,
@@ -142,12 +143,12 @@ def test_a_cool_down_starts_where_the_plateau_ended() -> None:
     assert schedule.state()["multiplier"] == 0.25
 
 
-def test_warmup() -> None:
+def test_warmup_rises_linearly() -> None:
     assert [warmup(epoch, 2) for epoch in (0, 0.5, 2, 3)] == [0, 0.25, 1, 1]
     assert warmup(0, 0) == 1
 
 
-def test_cooldown() -> None:
-    # The last 4 of 10 epochs.
+def test_cooldown_falls_linearly() -> None:
+    # The cool-down is the last 4 of 10 epochs.
     assert [cooldown(epoch, 10, 4) for epoch in (0, 6, 7, 9, 10)] == [1, 1, 0.75, 0.25, 0]
     assert cooldown(9.9, 10, 0) == 1

@@ -1,4 +1,4 @@
-"""What a batch costs is the weighted sum of its parts."""
+"""The loss of a batch is the weighted sum of its parts."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from train.config import TrainConfig
 from train.step import LOSS_NAMES, TrainingStep
 
 
-def test_the_loss_weighs_its_parts(tmp_path: Path) -> None:
+def test_loss_is_the_weighted_sum_of_its_parts(tmp_path: Path) -> None:
     names = np.array([f"a/{i}" for i in range(6)])
     vectors = np.random.default_rng(0).normal(size=(6, 4))
     np.savez(tmp_path / "teacher.npz", names=names, embeddings=vectors)

@@ -1,4 +1,4 @@
-"""Training the check that a face stands upright; its two implementations agree."""
+"""Training of the check that a face is upright; its two implementations agree."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def crops(astronaut: np.ndarray, hopper: np.ndarray) -> np.ndarray:
     return np.stack([align(p, default_detector().find(p)[0]).crop for p in (astronaut, hopper)])
 
 
-def test_numpy_as_torch(crops: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_in_numpy_equal_pytorch(crops: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     network = make_network().half().float().eval()
     tensors = {name: tensor.astype(np.float32) for name, tensor in _tensors(network).items()}
@@ -46,13 +46,13 @@ def test_numpy_as_torch(crops: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_allclose(upright_scores(list(crops)), expected, atol=1e-4)
 
 
-def test_training_sees_what_use_sees(crops: np.ndarray) -> None:
+def test_input_in_training_equals_the_input_in_use(crops: np.ndarray) -> None:
     small = [cv2.resize(crop, (24, 28), interpolation=cv2.INTER_AREA) for crop in crops]
     faces = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() / 127.5 - 1
     np.testing.assert_allclose(_normalised(faces), network_input(list(crops)), atol=0.05)
 
 
-def test_placed_face_has_its_pupils_there(crops: np.ndarray) -> None:
+def test_pasted_face_is_detected_at_the_returned_pupils(crops: np.ndarray) -> None:
     rng = np.random.default_rng(0)
     near = 0
     for _ in range(8):
@@ -66,21 +66,21 @@ def test_placed_face_has_its_pupils_there(crops: np.ndarray) -> None:
     assert near >= 7
 
 
-def test_found_upright_or_elsewhere(crops: np.ndarray) -> None:
+def test_rotated_detections_are_labelled_upright_or_not(crops: np.ndarray) -> None:
     rngs = np.random.default_rng(0).spawn(6)
     found = detect_rotated(np.repeat(crops, 3, axis=0), default_detector(), rngs)
     assert found.pixels.shape == (len(found.upright), 112, 96, 3)
-    assert 6 <= found.upright.sum() < 24  # at least the six that lean a little
+    assert 6 <= found.upright.sum() < 24  # at least the six that are turned a little
     assert not found.upright.all()
 
 
-def test_misaligned_crops_are_not_upright(crops: np.ndarray) -> None:
+def test_shipped_network_rejects_misaligned_crops(crops: np.ndarray) -> None:
     wrong = misalign(np.repeat(crops, 20, axis=0), np.random.default_rng(0))
     assert (upright_scores(list(wrong)) < upright.SURE).mean() > 0.9
 
 
-def test_learns(crops: np.ndarray) -> None:
-    """Two faces from all that is cut out of them wrongly."""
+def test_fit_upright_learns(crops: np.ndarray) -> None:
+    """The network separates two faces from wrong crops of them."""
     right = np.repeat(crops, 8, axis=0)
     wrong = misalign(right, np.random.default_rng(1))
     labels = np.repeat([True, False], len(right))
@@ -91,7 +91,9 @@ def test_learns(crops: np.ndarray) -> None:
     assert score[:2].min() > score[2:].median() + 1
 
 
-def test_command(tmp_path: Path, crops: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+def test_upright_command_writes_weights_like_the_shipped_ones(
+    tmp_path: Path, crops: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = [str(n) for n in range(40) if not is_heldout(str(n))][:4]
     for number, name in enumerate(names):
         (tmp_path / "faces" / name).mkdir(parents=True)

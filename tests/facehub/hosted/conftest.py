@@ -1,4 +1,4 @@
-"""A picture that takes long to decode, whatever codecs can be made to do."""
+"""A picture that is slow to decode, independent of any real codec."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from facehub.hosted.decoding import main
 
 @pytest.fixture(autouse=True)
 def slow_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `b"slow 1.5"` be a picture that takes 1.5 seconds of a core."""
+    """Make `b"slow 1.5"` a picture that takes 1.5 seconds of CPU time to decode."""
     line = "from facehub.hosted.decoding import main\n"
     assert line in decoders._MAIN
     monkeypatch.setattr(decoders, "_MAIN", decoders._MAIN.replace(line, BURN))

@@ -1,4 +1,4 @@
-"""Pictures are decoded in processes, which are ended where one takes too long."""
+"""Worker processes decode pictures; a process that takes too long is ended."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pids(decoders: Decoders) -> list[int]:
     return [process._popen.pid for process in processes]
 
 
-def test_all_sources_give_what_the_library_gives(
+def test_read_of_every_kind_of_source_equals_the_library(
     decoders: Decoders, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = examples / "grace_hopper.jpg"
@@ -48,11 +48,11 @@ def test_all_sources_give_what_the_library_gives(
     with Image.open(path) as image:
         np.testing.assert_array_equal(decoders.read(image), expected)
     assert decoders.read(expected) is expected
-    odd = tmp_path / "mädchen \udcff.jpg"
-    odd.write_bytes(path.read_bytes())
+    not_utf8 = tmp_path / "mädchen \udcff.jpg"
+    not_utf8.write_bytes(path.read_bytes())
     monkeypatch.chdir(tmp_path)
-    np.testing.assert_array_equal(decoders.read(odd.name), expected)
-    assert len(pids(decoders)) == 1  # one process did it all
+    np.testing.assert_array_equal(decoders.read(not_utf8.name), expected)
+    assert len(pids(decoders)) == 1  # one process decoded them all
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_all_sources_give_what_the_library_gives(
         (7, ImageError),
     ],
 )
-def test_errors_are_those_of_the_library(
+def test_read_raises_the_errors_of_the_library(
     decoders: Decoders, source: object, error: type[ImageError]
 ) -> None:
     with pytest.raises(error):
@@ -79,7 +79,7 @@ def test_errors_are_those_of_the_library(
         assert (type(here.value), str(here.value)) == (type(there.value), str(there.value))
 
 
-def test_a_picture_that_takes_too_long_is_given_up_and_its_process_replaced() -> None:
+def test_picture_that_takes_too_long_is_refused_and_its_process_replaced() -> None:
     decoders = Decoders(1, seconds=0.3)
     decoders.start(1)
     (before,) = pids(decoders)
@@ -95,12 +95,12 @@ def test_a_picture_that_takes_too_long_is_given_up_and_its_process_replaced() ->
     assert not _runs(after)
 
 
-def test_a_request_s_own_time_counts_too(decoders: Decoders) -> None:
+def test_picture_slower_than_the_deadline_of_its_request_is_refused(decoders: Decoders) -> None:
     with pytest.raises(ImageTooSlowError):
         decoders.read(SLOW, until=time.monotonic() + 0.2)
 
 
-def test_a_slow_picture_has_the_lowest_priority(decoders: Decoders) -> None:
+def test_process_of_a_slow_picture_gets_the_lowest_priority(decoders: Decoders) -> None:
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(decoders.read, SLOW)
         while not decoders._jobs:
@@ -110,11 +110,11 @@ def test_a_slow_picture_has_the_lowest_priority(decoders: Decoders) -> None:
         while os.getpriority(os.PRIO_PROCESS, pid) != 19:
             assert not slow.done()
             time.sleep(0.01)
-        assert slow.result(20).shape == (6, 7, 3)  # with nobody waiting it may go on
-    assert pid not in pids(decoders)  # a priority cannot be raised again
+        assert slow.result(20).shape == (6, 7, 3)  # nobody waits, so it may finish
+    assert pid not in pids(decoders)  # its priority cannot be raised again, so it was replaced
 
 
-def test_slow_pictures_give_way_to_whoever_waits(decoders: Decoders) -> None:
+def test_waiting_picture_ends_a_slow_one(decoders: Decoders) -> None:
     def bomb(_: int) -> type[BaseException] | None:
         try:
             decoders.read(SLOW)
@@ -127,14 +127,13 @@ def test_slow_pictures_give_way_to_whoever_waits(decoders: Decoders) -> None:
         while len(decoders._jobs) < 2:
             time.sleep(0.01)
         assert decoders.read(_small()).shape == (8, 9, 3)
-        assert not all(each.done() for each in bombs)  # it did not wait for them
-        assert [each.result(20) for each in bombs].count(
-            ImageTooSlowError
-        ) == 1  # the other had a process still
+        assert not all(each.done() for each in bombs)  # it did not wait for both
+        # One process was enough: the other slow picture kept its own.
+        assert [each.result(20) for each in bombs].count(ImageTooSlowError) == 1
 
 
-def test_what_waits_for_a_core_is_not_slow(decoders: Decoders) -> None:
-    """On a busy machine all takes long; nothing is given up for it."""
+def test_picture_that_waits_for_a_core_does_not_count_as_slow(decoders: Decoders) -> None:
+    """On a busy machine every picture takes long; none is refused for that."""
     decoders._patience = 0.2
     decoders.start(1)
     (pid,) = pids(decoders)
@@ -150,7 +149,7 @@ def test_what_waits_for_a_core_is_not_slow(decoders: Decoders) -> None:
     assert pid in pids(decoders)
 
 
-def test_whoever_waits_in_vain_is_told(decoders: Decoders) -> None:
+def test_read_without_a_free_process_raises_timed_out(decoders: Decoders) -> None:
     with ThreadPoolExecutor(2) as pool:
         bombs = [pool.submit(decoders.read, SLOW) for _ in range(2)]
         while len(decoders._jobs) < 2:
@@ -164,8 +163,8 @@ def test_whoever_waits_in_vain_is_told(decoders: Decoders) -> None:
         decoders.read(_small())
 
 
-def test_a_process_that_dies_costs_one_picture(decoders: Decoders) -> None:
-    """As one does whose codec crashes, or that the system ends for want of memory."""
+def test_killed_process_fails_one_picture_only(decoders: Decoders) -> None:
+    """A codec may crash a process, or the system may end it when memory runs out."""
     decoders.start(1)
     (pid,) = pids(decoders)
     os.kill(pid, signal.SIGKILL)
@@ -174,14 +173,14 @@ def test_a_process_that_dies_costs_one_picture(decoders: Decoders) -> None:
     assert decoders.read(_small()).shape == (8, 9, 3)
 
 
-def test_many_threads_share_few_processes(decoders: Decoders) -> None:
+def test_eight_threads_share_two_processes(decoders: Decoders) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda n: decoders.read(_small(n)), range(1, 41)))
     assert [picture.shape[1] for picture in found] == list(range(1, 41))
     assert len(pids(decoders)) <= 2
     deadline = time.monotonic() + 5
     while any(thread.name == "facehub-decoders" for thread in threading.enumerate()):
-        assert time.monotonic() < deadline  # nothing to watch
+        assert time.monotonic() < deadline  # the watching thread ends when no job is left
 
 
 def test_processes_end_with_their_parent() -> None:
@@ -189,7 +188,7 @@ def test_processes_end_with_their_parent() -> None:
     decoders.read(_small())
     (pid,) = pids(decoders)
     (process,) = decoders._idle
-    process._requests.close()  # as the system does for a parent that was killed
+    process._requests.close()  # the system does this when the parent is killed
     process._popen.wait(5)
     assert not _runs(pid)
     decoders.close()

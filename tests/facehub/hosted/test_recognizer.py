@@ -1,4 +1,4 @@
-"""A recogniser on a host answers as the library does, and within its time."""
+"""A hosted recogniser gives the same results as the library, and keeps its deadline."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def hosted() -> Iterator[HostedRecognizer]:
     host.close()
 
 
-def test_it_answers_as_the_library_does(recognizer: FaceRecognizer, examples: Path) -> None:
+def test_hosted_recognizer_gives_the_results_of_the_library(
+    recognizer: FaceRecognizer, examples: Path
+) -> None:
     host = Host(workers=2, deadline=60)
     hosted = HostedRecognizer.of(recognizer, host).timed()
     for name in ("both", "grace_hopper"):
@@ -36,20 +38,20 @@ def test_it_answers_as_the_library_does(recognizer: FaceRecognizer, examples: Pa
     host.close()
 
 
-def test_thresholds_keep_the_host(hosted: HostedRecognizer) -> None:
+def test_with_threshold_keeps_the_host(hosted: HostedRecognizer) -> None:
     other = hosted.with_threshold(0.7).timed()
     assert other.host is hosted.host
     assert other.spec.threshold == 0.7
     assert hosted.spec.threshold == 0.5
 
 
-def test_many_pictures_have_more_time(hosted: HostedRecognizer) -> None:
+def test_deadline_for_many_pictures_is_longer(hosted: HostedRecognizer) -> None:
     few, many = hosted.timed(), hosted.timed("many")
     assert few.until - time.monotonic() == pytest.approx(5, abs=0.5)
     assert many.until - time.monotonic() == pytest.approx(5 * MANY, abs=0.5)
 
 
-def test_past_the_deadline_nothing_is_begun(hosted: HostedRecognizer) -> None:
+def test_work_past_the_deadline_raises_timed_out(hosted: HostedRecognizer) -> None:
     hosted.host.deadline = 0
     late = hosted.timed()
     with pytest.raises(TimedOutError):
@@ -59,14 +61,14 @@ def test_past_the_deadline_nothing_is_begun(hosted: HostedRecognizer) -> None:
     assert all(isinstance(each, TimedOutError | ImageTooSlowError) for each in found)
 
 
-def test_one_slow_picture_does_not_hold_up_the_others(hosted: HostedRecognizer) -> None:
+def test_one_slow_picture_does_not_delay_the_others(hosted: HostedRecognizer) -> None:
     hosted.faces(picture(RED))
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(hosted.timed().faces, b"slow 4")
         while not hosted.host.decoders._jobs:
             time.sleep(0.01)
         started = time.monotonic()
-        for _ in range(5):  # there is one worker, which the slow picture has not got
+        for _ in range(5):  # the host has one worker, and the slow picture does not hold it
             assert len(hosted.timed().faces(picture(RED))) == 1
         assert not slow.done()
         assert time.monotonic() - started < 1.5
@@ -74,7 +76,7 @@ def test_one_slow_picture_does_not_hold_up_the_others(hosted: HostedRecognizer) 
         assert isinstance(slow.exception(5), ImageTooSlowError)
 
 
-def test_no_more_is_computed_at_once_than_there_are_workers() -> None:
+def test_host_runs_at_most_as_many_turns_at_once_as_workers() -> None:
     host = Host(workers=2, deadline=5)
     inside, most, lock = 0, 0, threading.Lock()
 

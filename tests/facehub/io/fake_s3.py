@@ -1,4 +1,4 @@
-"""A bucket on this machine: as much of S3's protocol as s3fs speaks to list and read it."""
+"""A local S3 server for one bucket: the part of the protocol that s3fs uses to list and read."""
 
 from __future__ import annotations
 

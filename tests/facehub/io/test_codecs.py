@@ -1,4 +1,4 @@
-"""Files that are small and much work: refused, or decoded from what little is needed of them."""
+"""Small files that would take much work: refused, or decoded from the part that is needed."""
 
 from __future__ import annotations
 
@@ -48,12 +48,14 @@ def parts(data: bytes) -> bytes:
         (lambda: bombs.tiff_of({256: (4, 1, 20_000), 257: (4, 1, 20_000)}), "megapixels"),
     ],
 )
-def test_too_much_work(make: Callable[[], bytes], message: str) -> None:
+def test_file_that_would_take_too_much_work_is_refused(
+    make: Callable[[], bytes], message: str
+) -> None:
     with pytest.raises(ImageTooLargeError, match=message):
         load_image(make())
 
 
-def test_run_lengths_of_bmp() -> None:
+def test_bmp_with_run_length_coding_is_refused() -> None:
     with pytest.raises(ImageFormatError, match="run-length"):
         load_image(bombs.bmp_of(30_000, 1333, 1, b"\x01\x05\0\0" * 1333))
 
@@ -71,7 +73,7 @@ def test_run_lengths_of_bmp() -> None:
         lambda: bombs.avif_claiming(60_000, 60_000),
     ],
 )
-def test_damaged(make: Callable[[], bytes]) -> None:
+def test_damaged_file_is_refused(make: Callable[[], bytes]) -> None:
     with pytest.raises(ImageDecodeError, match="damaged"):
         load_image(make())
 
@@ -106,7 +108,7 @@ def test_damaged(make: Callable[[], bytes]) -> None:
         (bombs.tiff_tag_bomb, lambda: encode(Image.new("L", (16, 16)), "TIFF")),
     ],
 )
-def test_the_picture_without_the_rest(
+def test_file_with_huge_extra_data_gives_the_plain_picture(
     make: Callable[[], bytes], sound: Callable[[], bytes]
 ) -> None:
     np.testing.assert_array_equal(load_image(make()), load_image(sound()))
@@ -118,8 +120,8 @@ def _zeros(count: int) -> bytes:
     return zlib.compress(bytes(count), 9)
 
 
-def test_what_pillow_is_given_is_small() -> None:
-    """Not what others would have to leave alone: it is not there."""
+def test_data_given_to_pillow_holds_no_extra_chunks() -> None:
+    """Chunks that hold no pixels are removed before Pillow sees the file."""
     for data in (
         bombs.jpeg_before(bombs.jpeg_segment(0xE2, bytes(65_000)) * 400),
         bombs.jpeg_exif_bomb(),
@@ -134,12 +136,12 @@ def test_what_pillow_is_given_is_small() -> None:
         assert len(image.tag_v2) == 9
 
 
-def test_a_hundred_scans_are_read() -> None:
+def test_jpeg_of_100_scans_is_read() -> None:
     assert load_image(bombs.jpeg_scans(100)).shape == (260, 260, 3)
 
 
 def test_scans_of_another_picture_do_not_count() -> None:
-    """A second picture in the file, or rubbish after the first, is not decoded."""
+    """A second picture in the file, or other data after the first, is not decoded."""
     data = good.jpeg() + bombs.jpeg_scans(200)
     np.testing.assert_array_equal(load_image(data), load_image(good.jpeg()))
 
@@ -164,11 +166,11 @@ def test_scans_of_another_picture_do_not_count() -> None:
         (b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0", b"", 6),
     ],
 )
-def test_orientation(exif: bytes, xmp: bytes, expected: int) -> None:
+def test_orientation_of_exif_and_xmp(exif: bytes, xmp: bytes, expected: int) -> None:
     assert orientation_of(exif, xmp) == expected
 
 
-def test_orientation_in_a_text_of_png() -> None:
+def test_orientation_in_a_png_text_chunk_is_applied() -> None:
     exif = b"Exif\0\0" + bombs.exif_of((0x0112, 3, 1, 3))
     digits = exif.hex().encode()
     text = b"Raw profile type exif\0\nexif\n%8d\n%s\n" % (len(exif), digits)

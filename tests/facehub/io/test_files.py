@@ -1,4 +1,4 @@
-"""Atomic writes: the old file or the new one, never half of one, and nothing left beside it."""
+"""Atomic writes: the old file or the new one, never half of one, and no leftover file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_write_and_replace(tmp_path: Path) -> None:
+def test_write_creates_and_replaces_a_file(tmp_path: Path) -> None:
     path = tmp_path / "file.bin"
     for content in (b"old", b"", bytes(range(256)) * 1000):
         write_atomically(path, content)
@@ -62,7 +62,7 @@ def test_interrupted_write_leaves_the_old_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_target_is_a_folder(tmp_path: Path) -> None:
+def test_write_to_a_folder_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     with pytest.raises(OSError, match="not a regular file"):
@@ -71,8 +71,8 @@ def test_target_is_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX special files")
-def test_target_is_no_file(tmp_path: Path) -> None:
-    """A device, say: it is not replaced."""
+def test_write_to_a_pipe_is_refused(tmp_path: Path) -> None:
+    """A pipe or a device is not replaced."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="not a regular file"):
         write_atomically(tmp_path / "pipe", b"new")
@@ -81,7 +81,7 @@ def test_target_is_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_link_is_followed(tmp_path: Path, exists: bool) -> None:
+def test_write_follows_a_link(tmp_path: Path, exists: bool) -> None:
     real, link = tmp_path / "real.bin", tmp_path / "link.bin"
     if exists:
         real.write_bytes(b"old")
@@ -91,7 +91,7 @@ def test_link_is_followed(tmp_path: Path, exists: bool) -> None:
     assert real.read_bytes() == b"new"
 
 
-def test_missing_folder(tmp_path: Path) -> None:
+def test_write_to_a_missing_folder_raises_file_not_found(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "nothing" / "file.bin", b"new")
 
@@ -123,12 +123,12 @@ def test_permissions_of_a_new_file(
         (False, 0o444, 0o444),
         (True, 0o660, 0o660),  # shared with the group on purpose
         (True, 0o640, 0o640),
-        (True, 0o644, 0o600),  # as a umask leaves it
+        (True, 0o644, 0o600),  # the default of most umasks
         (True, 0o666, 0o600),
         (True, 0o600, 0o600),
     ],
 )
-def test_permissions_of_a_file_are_kept(
+def test_replaced_file_keeps_its_permissions_unless_private(
     tmp_path: Path, private: bool, before: int, after: int
 ) -> None:
     path = tmp_path / "file.bin"
@@ -140,7 +140,7 @@ def test_permissions_of_a_file_are_kept(
 
 @POSIX
 @pytest.mark.parametrize("private", [False, True])
-def test_the_group_of_a_file_is_kept(tmp_path: Path, private: bool) -> None:
+def test_replaced_file_keeps_its_group(tmp_path: Path, private: bool) -> None:
     path = tmp_path / "file.bin"
     path.touch()
     groups = {*os.getgroups(), *([4242] if os.geteuid() == 0 else [])} - {path.stat().st_gid}
@@ -154,13 +154,13 @@ def test_the_group_of_a_file_is_kept(tmp_path: Path, private: bool) -> None:
 
 
 @POSIX
-def test_what_one_group_may_do_is_not_given_to_another(
+def test_group_loses_its_rights_if_the_group_cannot_be_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file.bin"
     path.touch()
     path.chmod(0o660)
-    monkeypatch.setattr(files, "_set_group", lambda *_: False)  # this user is no member of it
+    monkeypatch.setattr(files, "_set_group", lambda *_: False)  # this user is not in the group
     write_atomically(path, b"new", private=True)
     assert mode(path) == 0o600
 
@@ -169,7 +169,7 @@ def test_what_one_group_may_do_is_not_given_to_another(
 def test_the_folder_is_flushed_after_the_file_is_in_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a power cut may bring back the old file, or none."""
+    """Without that, a power cut could bring back the old file, or none."""
     path, steps = tmp_path / "file.bin", list[object]()
     fsync, replace = os.fsync, os.replace
 
@@ -188,7 +188,7 @@ def test_the_folder_is_flushed_after_the_file_is_in_place(
     assert steps == [("file", False), "replace", ("folder", True)]
 
 
-# Says that it is there, and waits in the middle of a file.
+# Writes half of a file, reports that it is ready, and waits.
 WRITER = """
 import sys, time
 from facehub.io.files import AtomicFile
@@ -216,8 +216,8 @@ def writer(path: Path) -> subprocess.Popen[str]:
 
 @POSIX
 @pytest.mark.models
-def test_what_a_killed_process_leaves_goes_with_the_next_write(tmp_path: Path) -> None:
-    """And nothing of one that lives."""
+def test_temporary_file_of_a_killed_process_is_removed_by_the_next_write(tmp_path: Path) -> None:
+    """The temporary file of a running process stays."""
     killed, living = writer(tmp_path / "killed.npz"), writer(tmp_path / "living.npz")
     killed.send_signal(signal.SIGKILL)
     killed.wait()
@@ -247,20 +247,20 @@ def test_only_temporary_files_are_removed(tmp_path: Path) -> None:
 
 
 @POSIX
-def test_a_temporary_file_that_is_swept_before_it_is_locked(
+def test_temporary_file_removed_before_its_lock_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock, calls = files.try_lock, list[int]()
 
-    def late(handle: int) -> bool:
+    def lock_late(handle: int) -> bool:
         calls.append(handle)
         if len(calls) == 1:
             monkeypatch.setattr(files, "try_lock", lock)
             remove_parts(tmp_path)
-            monkeypatch.setattr(files, "try_lock", late)
+            monkeypatch.setattr(files, "try_lock", lock_late)
         return lock(handle)
 
-    monkeypatch.setattr(files, "try_lock", late)
+    monkeypatch.setattr(files, "try_lock", lock_late)
     with AtomicFile(tmp_path / "file.bin") as atomic:
         atomic.file.write(b"new")
         atomic.commit()

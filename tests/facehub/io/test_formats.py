@@ -1,4 +1,4 @@
-"""The formats that are read: each with the right pixels, and what else asks for the list."""
+"""Supported formats: pixels, orientation, suffixes, and recognition by the first bytes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ each_format = pytest.mark.parametrize("name", [each.name for each in READ])
 
 
 @each_format
-def test_pixels(name: str) -> None:
+def test_each_format_gives_the_right_pixels(name: str) -> None:
     data = SOUND[name]()
     found = format_of(data)
     assert found is not None
@@ -39,13 +39,13 @@ def test_pixels(name: str) -> None:
 
 
 @each_format
-def test_cut_off(name: str) -> None:
+def test_file_cut_at_60_percent_is_refused(name: str) -> None:
     data = SOUND[name]()
     with pytest.raises(ImageDecodeError, match="damaged or incomplete"):
         load_image(data[: int(0.6 * len(data))])
 
 
-def test_suffixes_are_of_one_format_each() -> None:
+def test_each_suffix_belongs_to_one_format() -> None:
     suffixes = [suffix for each in FORMATS for suffix in each.suffixes]
     assert len(set(suffixes)) == len(suffixes)
     assert {".jpe", ".jfif", ".tif", ".bmp", ".gif", ".avif"} < SUFFIXES
@@ -56,7 +56,7 @@ def test_suffixes_are_of_one_format_each() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
-def test_orientation(kind: str, orientation: int) -> None:
+def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     picture = Image.fromarray(np.asarray(face())[:200, :100])
     inverse = [None, 0, 3, 1, 5, 2, 6, 4][orientation - 1]  # members of `Image.Transpose`
     stored = picture if inverse is None else picture.transpose(Image.Transpose(inverse))
@@ -67,7 +67,7 @@ def test_orientation(kind: str, orientation: int) -> None:
 
 
 @pytest.mark.skipif(HEIC not in READ, reason="needs facehub[heic]")
-def test_a_heic_picture_is_turned_once() -> None:
+def test_heic_orientation_is_applied_once() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     picture = Image.fromarray(np.asarray(face())[:, :100])
@@ -77,7 +77,7 @@ def test_a_heic_picture_is_turned_once() -> None:
     assert abs(loaded.astype(int) - np.asarray(picture)).mean() < 4
 
 
-def test_heic_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heic_without_the_extra_is_refused_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImageFormatError, match=r"facehub\[heic\].*use a JPEG"):
         load_image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
@@ -95,12 +95,12 @@ def test_heic_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"", None),
     ],
 )
-def test_beginnings(beginning: bytes, name: str | None) -> None:
+def test_format_is_recognised_by_the_first_bytes(beginning: bytes, name: str | None) -> None:
     found = format_of(beginning)
     assert (found.name if found else None) == name
 
 
-def test_several_pages_give_the_first() -> None:
+def test_file_of_several_pages_gives_the_first() -> None:
     buffer = io.BytesIO()
     pages = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
@@ -109,7 +109,7 @@ def test_several_pages_give_the_first() -> None:
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "RGBA", "P", "I;16"])
-def test_tiff(compression: str, mode: str) -> None:
+def test_tiff_of_each_mode_and_compression(compression: str, mode: str) -> None:
     if mode == "I;16":
         picture = Image.fromarray(np.asarray(face().convert("L")).astype(np.uint16) * 16)
         expected = Image.fromarray(np.asarray(face().convert("L"))).convert("RGB")
@@ -120,18 +120,18 @@ def test_tiff(compression: str, mode: str) -> None:
     assert abs(loaded.astype(int) - np.asarray(expected)).max() <= 1
 
 
-def test_jpeg_in_tiff() -> None:
+def test_tiff_with_jpeg_compression() -> None:
     loaded = load_image(encode(face(), "TIFF", compression="jpeg", quality=95))
     assert abs(loaded.astype(int) - np.asarray(face())).mean() < 3
 
 
-def test_a_tiff_compression_that_is_of_no_photo() -> None:
+def test_tiff_with_fax_compression_is_refused() -> None:
     with pytest.raises(ImageFormatError, match="Deflate"):
         load_image(encode(face().convert("1"), "TIFF", compression="group4"))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_colours_of_16_bits_that_use_12(tmp_path: Path, suffix: str) -> None:
+def test_12_bit_colours_in_16_bits_become_8_bits(tmp_path: Path, suffix: str) -> None:
     import cv2
 
     path = tmp_path / f"wide{suffix}"

@@ -1,4 +1,4 @@
-"""Loading pictures: every kind of source, every pixel format, and exact errors for the rest."""
+"""Loading pictures: every kind of source and pixel format, and exact errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from facehub.io.images import MAX_PIXELS
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
-# 2 x 3 pixels, all different: every rotation and mirror image can be told from the others.
+# 2 x 3 pixels, all different: every rotation and mirror image differs from the others.
 PIXELS = np.array(
     [[RED, GREEN, BLUE], [(10, 20, 30), (40, 50, 60), (70, 80, 90)]],
     np.uint8,
@@ -70,7 +70,9 @@ def png(width: int, height: int, data: bytes = b"", **chunks: bytes) -> bytes:
         pytest.param(lambda path: np.asarray(Image.open(path).convert("RGBA")), id="RGBA array"),
     ],
 )
-def test_source(tmp_path: Path, source: Callable[[Path], object]) -> None:
+def test_every_kind_of_source_gives_the_same_pixels(
+    tmp_path: Path, source: Callable[[Path], object]
+) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(encode(PIXELS))
     loaded = load_image(source(path))
@@ -87,7 +89,7 @@ def test_grey_array_becomes_rgb(shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(load_image(grey), expected)
 
 
-def test_array_with_strides() -> None:
+def test_array_with_negative_strides() -> None:
     mirrored = PIXELS[:, ::-1]
     loaded = load_image(mirrored)
     np.testing.assert_array_equal(loaded, mirrored)
@@ -113,7 +115,9 @@ def test_result_is_never_a_view(source: np.ndarray | Image.Image) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "tolerance"), [("png", 0), ("jpeg", 3), ("webp", 3)])
-def test_format(astronaut: np.ndarray, suffix: str, tolerance: float) -> None:
+def test_png_jpeg_and_webp_give_the_right_pixels(
+    astronaut: np.ndarray, suffix: str, tolerance: float
+) -> None:
     loaded = load_image(encode(astronaut, suffix, quality=95))
     assert loaded.shape == astronaut.shape
     assert np.abs(loaded.astype(int) - astronaut).mean() <= tolerance
@@ -156,7 +160,7 @@ def test_exif_orientation_of_jpeg(astronaut: np.ndarray) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_damaged_exif_beside_sound_pixels(astronaut: np.ndarray) -> None:
+def test_damaged_exif_is_ignored(astronaut: np.ndarray) -> None:
     data = encode(astronaut, "jpeg", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xffrubbish")
     np.testing.assert_array_equal(load_image(data), load_image(encode(astronaut, "jpeg")))
 
@@ -165,20 +169,20 @@ def test_damaged_exif_beside_sound_pixels(astronaut: np.ndarray) -> None:
     ("alpha", "expected"),
     [(0, WHITE), (255, (255, 0, 0)), (51, (255, 204, 204))],  # 51 / 255 = 1/5 red on white
 )
-def test_alpha_over_white(alpha: int, expected: tuple[int, int, int]) -> None:
+def test_alpha_is_blended_over_white(alpha: int, expected: tuple[int, int, int]) -> None:
     assert load_image(encode(Image.new("RGBA", (1, 1), (*RED, alpha))))[0, 0].tolist() == [
         *expected
     ]
 
 
-def test_palette() -> None:
+def test_palette_becomes_rgb() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([*RED, *BLUE])
     image.putdata([0, 1])
     assert load_image(encode(image)).tolist() == [[[*RED], [*BLUE]]]
 
 
-def test_palette_with_transparency() -> None:
+def test_transparent_palette_colour_becomes_white() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([*RED, *BLUE])
     image.putdata([0, 1])
@@ -197,12 +201,12 @@ def test_palette_with_transparency() -> None:
         ("I;16", 65535, WHITE),
     ],
 )
-def test_grey_png(mode: str, colour: object, expected: tuple[int, int, int]) -> None:
+def test_grey_png_becomes_rgb(mode: str, colour: object, expected: tuple[int, int, int]) -> None:
     data = encode(Image.new(mode, (3, 2), colour))
     assert load_image(data)[1, 2].tolist() == [*expected]
 
 
-def test_cmyk_jpeg() -> None:
+def test_cmyk_jpeg_becomes_rgb() -> None:
     data = encode(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "jpeg", quality=100)
     np.testing.assert_allclose(load_image(data)[8, 8], RED, atol=4)
 
@@ -230,26 +234,26 @@ def test_animation_gives_its_first_frame(suffix: str) -> None:
         pytest.param(png(4, 4)[:8] + bytes(100), id="PNG of zeros"),
     ],
 )
-def test_damaged(data: bytes) -> None:
+def test_damaged_picture_is_refused(data: bytes) -> None:
     with pytest.raises(ImageDecodeError):
         load_image(data)
 
 
 @pytest.mark.parametrize("suffix", ["jpeg", "png", "webp"])
 @pytest.mark.parametrize("share", [0.3, 0.9])
-def test_truncated(astronaut: np.ndarray, suffix: str, share: float) -> None:
+def test_truncated_picture_is_refused(astronaut: np.ndarray, suffix: str, share: float) -> None:
     data = encode(astronaut, suffix)
     with pytest.raises(ImageDecodeError, match="damaged or incomplete"):
         load_image(data[: int(share * len(data))])
 
 
 @pytest.mark.parametrize("suffix", ["ppm", "ico", "jpeg2000"])
-def test_other_format(suffix: str) -> None:
+def test_unsupported_format_is_refused(suffix: str) -> None:
     with pytest.raises(ImageFormatError, match="not a picture in a supported format"):
         load_image(encode(PIXELS, suffix))
 
 
-def test_text_named_jpg(tmp_path: Path) -> None:
+def test_text_named_jpg_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "letter.jpg"
     path.write_text("Dear Sir or Madam,")
     with pytest.raises(ImageFormatError, match="not a picture in a supported format"):
@@ -262,7 +266,7 @@ def test_text_named_jpg(tmp_path: Path) -> None:
     ids=["100 megapixels", "400 megapixels", "too long a side"],
 )
 def test_too_many_pixels_are_refused_before_decoding(width: int, height: int) -> None:
-    data = png(width, height, bytes(100 * (width + 1)))  # were it decoded: a damaged picture
+    data = png(width, height, bytes(100 * (width + 1)))  # decoding it would find it damaged
     start = time.perf_counter()
     with pytest.raises(ImageTooLargeError, match="megapixels"):
         load_image(data)
@@ -279,7 +283,7 @@ def test_pixel_limit_is_inclusive() -> None:
 
 
 @pytest.mark.parametrize("kind", ["path", "bytes", "file object"])
-def test_too_many_bytes(tmp_path: Path, kind: str) -> None:
+def test_too_many_bytes_are_refused(tmp_path: Path, kind: str) -> None:
     data = encode(PIXELS)
     path = tmp_path / "picture.png"
     path.write_bytes(data)
@@ -290,38 +294,38 @@ def test_too_many_bytes(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.int8, bool, "U1"])
-def test_wrong_dtype(dtype: type) -> None:
+def test_array_of_wrong_dtype_is_refused(dtype: type) -> None:
     with pytest.raises(ImageFormatError, match="uint8"):
         load_image(np.zeros((4, 4, 3), dtype))
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (4, 4, 2), (4, 4, 5), (1, 4, 4, 3), (0, 4, 3), (4, 0)])
-def test_wrong_shape(shape: tuple[int, ...]) -> None:
+def test_array_of_wrong_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ImageFormatError, match="shape"):
         load_image(np.zeros(shape, np.uint8))
 
 
-def test_floating_point_picture() -> None:
+def test_floating_point_picture_is_scaled_to_8_bits() -> None:
     assert load_image(Image.new("F", (4, 4), 0.4)).tolist() == np.full((4, 4, 3), 102).tolist()
 
 
 @pytest.mark.parametrize("source", [None, 5, [[1, 2], [3, 4]]])
-def test_not_a_source(source: object) -> None:
+def test_unsupported_type_of_source_is_refused(source: object) -> None:
     with pytest.raises(ImageFormatError, match=type(source).__name__):
         load_image(source)
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImageDecodeError, match=r"no file .*nothing\.jpg"):
         load_image(tmp_path / "nothing.jpg")
 
 
-def test_folder(tmp_path: Path) -> None:
+def test_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageFormatError, match="is a folder"):
         load_image(tmp_path)
 
 
-def test_null_byte_in_path() -> None:
+def test_path_with_null_byte_is_refused() -> None:
     with pytest.raises(ImageDecodeError, match="cannot be read"):
         load_image("a\0b.jpg")
 
@@ -335,11 +339,11 @@ def test_fifo_does_not_hang(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
-def test_device() -> None:
+def test_device_is_refused() -> None:
     with pytest.raises(ImageFormatError, match="not a regular file"):
         load_image("/dev/zero")
 
 
-def test_compressed_text_bomb() -> None:
+def test_compressed_text_bomb_is_skipped() -> None:
     text = b"Comment\0\0" + zlib.compress(bytes(50_000_000))
     assert load_image(png(4, 4, bytes(20), zTXt=text)).tolist() == np.zeros((4, 4, 3)).tolist()

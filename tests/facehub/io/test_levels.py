@@ -1,4 +1,4 @@
-"""Which value of a picture of more than 8 bits is white."""
+"""Pictures of more than 8 bits: which value becomes white."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def ramp(top: float, dtype: str) -> np.ndarray:
 
 @pytest.mark.parametrize("white", WHITES)
 @pytest.mark.parametrize("dtype", ["u2", ">u2", "i4", "f4", "f8"])
-def test_all_bits_that_are_used_count(white: int, dtype: str) -> None:
+def test_ramp_up_to_a_known_white_spans_0_to_255(white: int, dtype: str) -> None:
     if (white > 65535 and "2" in dtype) or (white > 2**31 and dtype == "i4"):
         pytest.skip("does not fit")
     narrow = to_uint8(ramp(white, dtype))
@@ -26,7 +26,7 @@ def test_all_bits_that_are_used_count(white: int, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["u2", "i4"])
-def test_16_bits_of_8_are_8(dtype: str) -> None:
+def test_8_bit_values_in_a_wider_type_are_kept(dtype: str) -> None:
     grey = np.arange(256, dtype=dtype).reshape(16, 16)
     np.testing.assert_array_equal(to_uint8(grey), grey)
     np.testing.assert_array_equal(to_uint8(grey * 257), grey)
@@ -39,13 +39,13 @@ def test_a_few_saturated_pixels_do_not_darken_the_rest() -> None:
     assert to_uint8(depth)[0, 0] == 255
 
 
-def test_values_between_0_and_1() -> None:
+def test_values_between_0_and_1_are_scaled_to_255() -> None:
     assert to_uint8(np.array([[0, 0.5, 1]], np.float32)).tolist() == [[0, 128, 255]]
 
 
-def test_what_is_no_brightness_is_black_or_white() -> None:
-    odd = np.array([[np.nan, -np.inf, np.inf, -5, 1]], np.float32)
-    assert to_uint8(odd).tolist() == [[0, 0, 255, 0, 255]]
+def test_nan_infinite_and_negative_values_become_black_or_white() -> None:
+    invalid = np.array([[np.nan, -np.inf, np.inf, -5, 1]], np.float32)
+    assert to_uint8(invalid).tolist() == [[0, 0, 255, 0, 255]]
     assert to_uint8(np.full((2, 2), np.nan)).tolist() == [[0, 0], [0, 0]]
     assert to_uint8(np.array([[-300, 0, 255]], np.int32)).tolist() == [[0, 0, 255]]
 

@@ -1,4 +1,4 @@
-"""Locks on folders: one holder at a time, and none after its end."""
+"""Locks on folders: one holder at a time, and none after that process ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from facehub.io import locks
 from facehub.io.locks import hold_folder, remove_unheld, try_lock
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="no such locks")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no flock")
 
 HOLDER = """
 import sys
@@ -25,7 +25,7 @@ sys.stdin.read()
 """
 
 
-def test_a_folder_is_held_until_its_process_ends(tmp_path: Path) -> None:
+def test_folder_stays_locked_until_its_process_ends(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "face.bin").touch()
@@ -47,7 +47,9 @@ def test_a_folder_is_held_until_its_process_ends(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hold_of_a_missing_folder_raises_file_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(FileNotFoundError):
         hold_folder(tmp_path / "nothing")
     remove_unheld(tmp_path / "nothing")
@@ -55,7 +57,7 @@ def test_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     folder.mkdir()
 
     def late(handle: int, **options: bool) -> bool:
-        folder.rmdir()  # by whoever held it
+        folder.rmdir()  # the process that held the lock removes it
         return try_lock(handle, **options)
 
     monkeypatch.setattr(locks, "try_lock", late)
@@ -63,8 +65,10 @@ def test_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         hold_folder(folder)
 
 
-def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is held there, and nothing removed."""
+def test_file_system_without_locks_keeps_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is not locked and not removed."""
 
     def refuse(*_: object) -> None:
         raise OSError("no locks available")

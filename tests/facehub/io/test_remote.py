@@ -1,4 +1,4 @@
-"""Sources at addresses: the same calls on a folder of this machine and on every file system."""
+"""Remote sources: the same calls on a local folder and on every remote file system."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def write(folder: Path) -> None:
 
 
 class Ranges(SimpleHTTPRequestHandler):
-    """With what fsspec needs to seek in a file, as every larger server has it."""
+    """Answers range requests, which fsspec needs to seek in a file."""
 
     def log_message(self, *_: object) -> None:
         pass
@@ -124,7 +124,7 @@ def root(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("what", ["people", "all.zip"])
-def test_a_folder_and_a_zip(root: str, what: str) -> None:
+def test_remote_folder_and_zip_list_and_read_their_pictures(root: str, what: str) -> None:
     source = open_source(f"{root}/{what}")
     assert source.names == NAMES
     assert {name: source.read(name) for name in NAMES} == {name: PEOPLE[name] for name in NAMES}
@@ -133,21 +133,21 @@ def test_a_folder_and_a_zip(root: str, what: str) -> None:
     assert set(ignored.values()) <= {HIDDEN}
 
 
-def test_pictures_and_their_addresses(root: str) -> None:
+def test_pictures_keep_their_remote_addresses(root: str) -> None:
     pictures = find_pictures([f"{root}/people/Ada", f"{root}/people/Bob/deep/1.webp"])
     ada = [f"{root}/people/Ada/1.jpg", f"{root}/people/Ada/2.PNG"]
     assert [p.path for p in pictures] == [*ada, f"{root}/people/Bob/deep/1.webp"]
     assert [p.read() for p in pictures] == [b"ada one", b"ada two", b"bob"]
 
 
-def test_a_source_can_be_sent_to_another_process(root: str) -> None:
-    """It is opened anew there; what lies in memory is not the same there, but here it is."""
+def test_pickled_source_reads_the_same_pictures(root: str) -> None:
+    """Unpickling opens the source again. Here this process does it, as `memory://` needs."""
     for what in ("people", "all.zip"):
         source = pickle.loads(pickle.dumps(open_source(f"{root}/{what}")))
         assert source.read("Ada/1.jpg") == b"ada one"
 
 
-def test_nothing_there(root: str) -> None:
+def test_missing_remote_files_are_refused(root: str) -> None:
     with pytest.raises(ArchiveError, match=r"nothing at|cannot be read|no JPEG"):
         find_sources([f"{root}/nothing"])
     (picture,) = find_pictures([f"{root}/people/Ada/9.jpg"])
@@ -158,13 +158,15 @@ def test_nothing_there(root: str) -> None:
 
 
 @pytest.mark.parametrize("root", ["memory", "local", "s3"], indirect=True)
-def test_pattern(root: str) -> None:
+def test_remote_pattern_finds_matching_pictures(root: str) -> None:
     assert [p.read() for p in find_pictures([f"{root}/people/*/*.jpg"])] == [b"ada one", b""]
     with pytest.raises(ArchiveError, match="Nothing matches"):
         find_pictures([f"{root}/people/*.gif"])
 
 
-def test_a_file_that_is_too_large_is_cut(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_of_a_too_large_file_stops_one_byte_past_the_limit(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("facehub.io.remote.MAX_BYTES", 3)
     place = RemotePlace.at(f"{memory}/people")
     assert place.read("Ada/1.jpg") == place.read("Ada/1.jpg", size=7) == b"ada "
@@ -177,12 +179,12 @@ def test_a_file_that_is_too_large_is_cut(memory: str, monkeypatch: pytest.Monkey
         ("memory://", "no supported picture"),
     ],
 )
-def test_bad_address(address: str, message: str) -> None:
+def test_bad_address_is_refused(address: str, message: str) -> None:
     with pytest.raises(ArchiveError, match=message):
         find_pictures([address])
 
 
-def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_fsspec_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_: str) -> None:
         raise ImportError("Install s3fs to access S3")
 
@@ -207,7 +209,7 @@ def test_is_address(path: str | Path, expected: bool) -> None:
     assert is_address(path) is expected
 
 
-def test_an_empty_folder_of_this_machine_is_named(tmp_path: Path) -> None:
+def test_empty_local_folder_is_reported_as_ignored(tmp_path: Path) -> None:
     (tmp_path / "Ann").mkdir()
     (tmp_path / "1.jpg").write_bytes(b"picture")
     ((source, path),) = find_sources([tmp_path])

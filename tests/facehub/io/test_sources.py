@@ -20,9 +20,9 @@ from tests.train.recordio import MAGIC, part, record
 
 @pytest.fixture
 def rec(tmp_path: Path) -> Path:
-    """As `face2rec2.py` writes it: pictures with two labels each, then what describes them.
+    """A file as `face2rec2.py` writes it: pictures with two labels each, then description records.
 
-    Three pictures of two identities; the third holds the magic number and so is split.
+    Three pictures of two identities. The third contains the magic number, so it is split.
     """
     split = record(3, [1.0, 9.0], b"picture " + MAGIC + b"three")
     before, after = split.split(MAGIC)
@@ -39,7 +39,7 @@ def rec(tmp_path: Path) -> Path:
     return path
 
 
-def test_records_of_one_number_and_without_a_picture(tmp_path: Path) -> None:
+def test_empty_record_is_ignored_and_short_record_is_refused(tmp_path: Path) -> None:
     content = [record(0, [3.0], text) for text in (b"one", b"two", b"")]
     (tmp_path / "train.rec").write_bytes(b"".join(part(each) for each in content))
     source = open_source(tmp_path)
@@ -54,7 +54,7 @@ def test_records_of_one_number_and_without_a_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", ["file", "folder"])
-def test_record_io(rec: Path, given: str) -> None:
+def test_record_io_lists_and_reads_its_pictures(rec: Path, given: str) -> None:
     source = open_source(rec if given == "file" else rec.parent)
     assert source.names == ["0000000/00000001", "0000000/00000002", "0000001/00000003"]
     assert [source.read(name) for name in source.names] == [
@@ -64,7 +64,7 @@ def test_record_io(rec: Path, given: str) -> None:
     ]
 
 
-def test_record_io_with_single_labels_and_the_describing_record_first(tmp_path: Path) -> None:
+def test_record_io_with_single_labels_and_the_description_record_first(tmp_path: Path) -> None:
     content = [
         part(record(0, [3.0, 4.0], b"")),
         part(record(1, [5.0], b"picture one")),
@@ -77,7 +77,7 @@ def test_record_io_with_single_labels_and_the_describing_record_first(tmp_path: 
     assert source.ignored == {}
 
 
-def test_record_io_without_a_describing_record(tmp_path: Path) -> None:
+def test_record_io_without_a_description_record(tmp_path: Path) -> None:
     path = tmp_path / "some.rec"
     path.write_bytes(part(record(0, [7.0], b"only picture")))
     source = open_source(path)
@@ -86,10 +86,11 @@ def test_record_io_without_a_describing_record(tmp_path: Path) -> None:
 
 
 def as_dmlc_writes(data: bytes) -> bytes:
-    """What dmlc-core's RecordIOWriter::WriteRecord makes of a record.
+    """A record in the bytes of dmlc-core's RecordIOWriter::WriteRecord.
 
-    Each magic number at a multiple of four bytes is left out and ends a part: the first is of kind
-    1, others of kind 2, the rest of kind 3; a record without one is of kind 0.
+    Each magic number at a multiple of four bytes is left out and ends a part. The first part is of
+    kind 1, the last of kind 3, those between of kind 2. A record without a magic number is one part
+    of kind 0.
     """
     file, begin = b"", 0
     for at in range(0, len(data) // 4 * 4, 4):
@@ -117,11 +118,11 @@ def test_record_io_of_random_bytes_full_of_magic_numbers(tmp_path: Path) -> None
     assert source.names[57] == "0000005/00000057"
 
 
-def test_record_io_byte_by_byte(tmp_path: Path) -> None:
-    """One record of two labels, as `mx.recordio.pack` lays it out, written out by hand."""
+def test_record_io_written_by_hand_is_read(tmp_path: Path) -> None:
+    """One record with two labels, in the layout of `mx.recordio.pack`, written by hand."""
     text = (
         "0a23d7ce 25000000"  # magic; kind 0, 24 + 8 + 5 bytes
-        "02000000 00000000 0900000000000000 0000000000000000"  # 2 labels; none here; id 9; id2
+        "02000000 00000000 0900000000000000 0000000000000000"  # 2 labels; unused; id 9; id2
         "0000e040 00000040"  # 7.0, 2.0
         "68656c6c 6f000000"  # "hello", padded
     )
@@ -141,7 +142,9 @@ def test_record_io_byte_by_byte(tmp_path: Path) -> None:
     ],
     ids=["cut", "foreign", "tail", "begins late"],
 )
-def test_damaged_record_io(rec: Path, damage: Callable[[bytes], bytes], message: str) -> None:
+def test_damaged_record_io_is_refused(
+    rec: Path, damage: Callable[[bytes], bytes], message: str
+) -> None:
     rec.write_bytes(damage(rec.read_bytes()))
     with pytest.raises(ArchiveError, match=rf"train\.rec is damaged at its {message}"):
         open_source(rec)
@@ -158,7 +161,7 @@ def three_records(tmp_path: Path) -> tuple[Path, list[int]]:
     return tmp_path / "train.rec", [0, len(content[0]), 2 * len(content[0])]
 
 
-def test_an_index_that_agrees_and_one_that_does_not(tmp_path: Path) -> None:
+def test_index_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     path, starts = three_records(tmp_path)
     write_index(path, starts)
     assert len(open_source(path).names) == 3
@@ -177,8 +180,8 @@ def test_an_index_that_agrees_and_one_that_does_not(tmp_path: Path) -> None:
         open_source(path)
 
 
-def test_zeros_behind_the_last_record(tmp_path: Path) -> None:
-    """They may be padding, or what a download has not fetched yet: the index knows."""
+def test_zeros_after_the_last_record_are_refused_without_an_index(tmp_path: Path) -> None:
+    """They may be padding, or missing parts of a download; the index tells which."""
     path, starts = three_records(tmp_path)
     size = path.stat().st_size
     with path.open("ab") as file:
@@ -194,8 +197,8 @@ def test_zeros_behind_the_last_record(tmp_path: Path) -> None:
         open_source(path)
 
 
-def test_folder_takes_pictures_in_sub_folders(tmp_path: Path) -> None:
-    """All that is left out has a reason."""
+def test_folder_reads_pictures_in_sub_folders(tmp_path: Path) -> None:
+    """Every ignored entry has a reason."""
     for name in ("b/2.JPG", "a/1.png", "a/deep/3.webp", "a/5.psd", "4.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
@@ -211,7 +214,7 @@ def test_folder_takes_pictures_in_sub_folders(tmp_path: Path) -> None:
     }
 
 
-def test_a_zip_ignores_the_same(tmp_path: Path) -> None:
+def test_zip_ignores_what_a_folder_ignores(tmp_path: Path) -> None:
     path = tmp_path / "faces.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for name in ("set/", "set/a/1.png", "set/c/", "set/b/2.psd"):
@@ -221,7 +224,7 @@ def test_a_zip_ignores_the_same(tmp_path: Path) -> None:
     assert list(source.ignored) == ["set/b/2.psd", "set/c/"]
 
 
-def test_a_damaged_member_is_an_error_of_its_picture(tmp_path: Path) -> None:
+def test_damaged_zip_member_raises_an_image_error(tmp_path: Path) -> None:
     path = tmp_path / "faces.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/1.png", b"content")
@@ -230,19 +233,19 @@ def test_a_damaged_member_is_an_error_of_its_picture(tmp_path: Path) -> None:
         read_picture(open_source(path), "a/1.png")
 
 
-def test_a_missing_file_is_an_error_of_its_picture(tmp_path: Path) -> None:
+def test_missing_file_raises_an_image_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="There is no file"):
         read_picture(FolderSource(tmp_path), "a/1.png")
 
 
-def test_something_else(tmp_path: Path) -> None:
+def test_file_of_unknown_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("x")
     with pytest.raises(ArchiveError, match="not a folder, a zip or a RecordIO"):
         open_source(path)
 
 
-def test_hidden_and_system_files_are_left_out(tmp_path: Path) -> None:
+def test_hidden_and_system_files_in_a_zip_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "faces.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for name in ("Ada/1.png", "__MACOSX/Ada/._1.png", "Ada/.2.png", "@eaDir/Ada/1.png"):
@@ -252,7 +255,7 @@ def test_hidden_and_system_files_are_left_out(tmp_path: Path) -> None:
     assert len(source.ignored) == 3
 
 
-def test_loose_pictures_count_where_they_are_asked_for(tmp_path: Path) -> None:
+def test_loose_option_includes_pictures_outside_sub_folders(tmp_path: Path) -> None:
     for name in ("b.png", "a/1.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
@@ -261,7 +264,7 @@ def test_loose_pictures_count_where_they_are_asked_for(tmp_path: Path) -> None:
     assert list(source.ignored) == ["notes.txt"]
 
 
-def test_a_member_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_zip_member_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "faces.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/1.png", bytes(101))
@@ -273,7 +276,7 @@ def test_a_member_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         source.read("a/1.png")
 
 
-def test_pictures_of_files_folders_zips_and_patterns(tmp_path: Path) -> None:
+def test_find_pictures_in_files_folders_zips_and_patterns(tmp_path: Path) -> None:
     for name in ("one.png", "odd.name", "folder/deep/2.png", "pattern/3.jpg", "pattern/4.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
@@ -295,14 +298,14 @@ def test_pictures_of_files_folders_zips_and_patterns(tmp_path: Path) -> None:
     assert [p.read() for p in found][2:4] == [b"folder/deep/2.png", b"five"]
 
 
-def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
+def test_file_named_like_a_pattern_is_found(tmp_path: Path) -> None:
     (tmp_path / "[1].png").write_bytes(b"x")
     assert [p.read() for p in find_pictures([tmp_path / "[1].png"])] == [b"x"]
     with pytest.raises(ArchiveError, match="Nothing matches"):
         find_pictures([tmp_path / "[2].png"])
 
 
-def test_the_first_of_two_members_with_one_name_is_taken(tmp_path: Path) -> None:
+def test_first_of_two_zip_members_with_one_name_is_read(tmp_path: Path) -> None:
     path = tmp_path / "faces.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/1.png", b"first")
@@ -314,7 +317,7 @@ def test_the_first_of_two_members_with_one_name_is_taken(tmp_path: Path) -> None
     assert source.ignored == {"a/1.png": containers.SAME_NAME}
 
 
-def test_a_member_deep_down_takes_little_memory(tmp_path: Path) -> None:
+def test_deeply_nested_zip_member_takes_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "faces.zip"
     name = "x/" * 32_000 + "1.png"
     with zipfile.ZipFile(path, "w") as archive:
@@ -327,7 +330,7 @@ def test_a_member_deep_down_takes_little_memory(tmp_path: Path) -> None:
     assert peak < 20 * 2**20  # the paths of all its folders together would be 1 GB
 
 
-def test_pictures_of_a_folder(tmp_path: Path) -> None:
+def test_find_pictures_in_a_folder_skips_other_entries(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.webp", "sub/c.png", "notes.txt", ".hidden.jpg", ".git/d.jpg"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -348,7 +351,7 @@ def test_pictures_of_a_folder(tmp_path: Path) -> None:
     ],
     ids=["NaN", "infinity", "half", "labels that are not there"],
 )
-def test_a_record_without_a_label(tmp_path: Path, content: bytes, message: str) -> None:
+def test_record_with_invalid_label_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     first = part(record(0, [0.0], b"x"))
     (tmp_path / "train.REC").write_bytes(first + part(content))
     where = rf"train\.REC is damaged at its record 2, byte {len(first)}: {message}"
@@ -356,12 +359,12 @@ def test_a_record_without_a_label(tmp_path: Path, content: bytes, message: str) 
         open_source(tmp_path / "train.REC")
 
 
-def test_record_io_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_record_io_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="cannot be read: No such file"):
         find_pictures([tmp_path / "nothing.rec"])
 
 
-def test_record_io_that_is_gone(rec: Path) -> None:
+def test_record_io_changed_after_opening_raises_an_image_error(rec: Path) -> None:
     source = open_source(rec)
     rec.write_bytes(b"x" * 10)
     with pytest.raises(ImageError, match="The record cannot be read"):

@@ -1,4 +1,4 @@
-"""Folders and links in them."""
+"""Walking folders, and the symbolic links in them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def make(root: Path, *names: str) -> Path:
     return root
 
 
-def test_a_folder_behind_a_link_is_read(tmp_path: Path) -> None:
+def test_linked_folder_is_read(tmp_path: Path) -> None:
     make(tmp_path / "elsewhere", "1.jpg", "deep/2.jpg")
     make(tmp_path / "people", "Bob/1.jpg").joinpath("Ada").symlink_to(tmp_path / "elsewhere")
     source = FolderSource(tmp_path / "people")
@@ -32,7 +32,7 @@ def test_a_folder_behind_a_link_is_read(tmp_path: Path) -> None:
     assert source.ignored == {}
 
 
-def test_links_that_loop(tmp_path: Path) -> None:
+def test_looping_links_are_ignored_with_a_reason(tmp_path: Path) -> None:
     root = make(tmp_path / "people", "Ada/1.jpg", "Bob/1.jpg")
     (root / "Ada" / "self").symlink_to(root / "Ada")
     (root / "Bob" / "up").symlink_to(root)
@@ -51,8 +51,8 @@ def test_links_that_loop(tmp_path: Path) -> None:
     assert all(worth_reporting(*found) for found in source.ignored.items())
 
 
-def test_many_links_to_one_another_take_no_time(tmp_path: Path) -> None:
-    """Each of 30 folders links to the next twice: 2 ** 30 paths, 30 folders."""
+def test_folders_with_many_links_are_read_once_each(tmp_path: Path) -> None:
+    """Each of 30 folders has two links to the next: 2 ** 30 paths lead to 30 folders."""
     for number in range(30):
         make(tmp_path / "all", f"{number}/1.jpg")
         for link in "ab":
@@ -61,7 +61,7 @@ def test_many_links_to_one_another_take_no_time(tmp_path: Path) -> None:
     assert len(FolderSource(tmp_path / "root").names) == 30
 
 
-def test_a_folder_comes_before_links_to_it_and_hidden_ones_last(tmp_path: Path) -> None:
+def test_folder_is_read_before_links_to_it_and_before_hidden_folders(tmp_path: Path) -> None:
     root = make(tmp_path / "people", "Zoe/1.jpg", ".store/1/x.jpg", ".store/2/y.jpg")
     (root / "Ada").symlink_to(root / "Zoe")
     (root / "Bob").symlink_to(root / ".store" / "1")
@@ -70,14 +70,14 @@ def test_a_folder_comes_before_links_to_it_and_hidden_ones_last(tmp_path: Path) 
     assert source.ignored == {"Ada/": LINK_AGAIN, ".store/2/y.jpg": HIDDEN}
 
 
-def test_what_is_neither_file_nor_folder(tmp_path: Path) -> None:
+def test_pipe_and_dangling_link_are_ignored_with_a_reason(tmp_path: Path) -> None:
     os.mkfifo(make(tmp_path, "a/1.jpg") / "a" / "pipe.jpg")
     (tmp_path / "a" / "gone.jpg").symlink_to(tmp_path / "nowhere")
     source = FolderSource(tmp_path)
     assert source.ignored == {"a/pipe.jpg": NO_FILE, "a/gone.jpg": LINK_NOWHERE}
 
 
-def test_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, "a/1.jpg", "b/1.jpg")
     real = os.scandir
 
@@ -117,5 +117,5 @@ def test_hidden_names(name: str, hidden: bool) -> None:
         (".git/1.jpg", HIDDEN, False),
     ],
 )
-def test_what_may_be_missed(entry: str, reason: str, missed: bool) -> None:
+def test_worth_reporting(entry: str, reason: str, missed: bool) -> None:
     assert worth_reporting(entry, reason) is missed

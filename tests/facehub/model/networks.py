@@ -20,15 +20,15 @@ def network(
     listed: bool = False,
     scale: float = 1.0,
 ) -> onnx.ModelProto:
-    """Mean of each channel's quarters, times a random matrix.
+    """The mean of each channel's quarters, times a random matrix.
 
     Args:
         batch: declared first dimension of input and output.
         layout: axes of the input.
         size: (height, width) of the input.
-        squash_batch: average over the batch, so that batches of several give something else.
+        squash_batch: add the mean over the batch, so each embedding depends on the whole batch.
         listed: list the weights among the inputs, as OpenCV's zoo does.
-        scale: of the matrix.
+        scale: factor of the matrix.
     """
     height, width = size
     matrix = np.random.default_rng(0).normal(size=(12, SIZE)).astype(np.float32) * scale
@@ -73,7 +73,7 @@ def save_network(path: Path, **options: object) -> Path:
 
 
 def expected(crops: np.ndarray, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
-    """What `network` gives for uint8 (N, 112, 112, 3) crops in NCHW, L2-normalised."""
+    """L2-normalised outputs of `network` for uint8 (N, 112, 112, 3) crops, given as NCHW."""
     x = ((crops.astype(np.float64) - mean) / std).transpose(0, 3, 1, 2)
     half = x.shape[2] // 2
     quarters = x.reshape(len(x), 3, 2, half, 2, half).mean(axis=(3, 5)).reshape(len(x), 12)

@@ -1,4 +1,4 @@
-"""`facehub model add`: any ONNX network becomes a weight folder, or the reason is told."""
+"""`facehub model add`: an ONNX network becomes a weight folder, or an error says why not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add(tmp_path: Path, preprocessing: Preprocessing = PLAIN, **options: object)
     return OnnxEmbedder.from_pretrained(tmp_path / "folder")
 
 
-def test_what_is_written(tmp_path: Path) -> None:
+def test_add_network_writes_the_config(tmp_path: Path) -> None:
     embedder = add(tmp_path)
     values = json.loads((tmp_path / "folder" / "config.json").read_text())
     assert (values["architecture"], values["file"]) == ("onnx", "net.onnx")
@@ -42,40 +42,40 @@ def test_what_is_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("batch", ["N", 1, 7], ids=str)
 @pytest.mark.parametrize("listed", [False, True])
-def test_batches_of_any_size(tmp_path: Path, batch: int | str, listed: bool) -> None:
+def test_embed_in_batches_of_any_size(tmp_path: Path, batch: int | str, listed: bool) -> None:
     embedder = add(tmp_path, batch=batch, listed=listed)
     np.testing.assert_allclose(embedder.embed(CROPS), expected(CROPS), atol=1e-5)
     np.testing.assert_allclose(embedder.embed(CROPS, batch_size=2), expected(CROPS), atol=1e-5)
     assert len(embedder.embed(CROPS[:0])) == 0
 
 
-def test_a_network_that_mixes_the_faces_of_a_batch_gets_one_at_a_time(tmp_path: Path) -> None:
+def test_network_that_mixes_faces_of_a_batch_gets_one_at_a_time(tmp_path: Path) -> None:
     embedder = add(tmp_path, squash_batch=True)
     np.testing.assert_allclose(embedder.embed(CROPS), expected(CROPS), atol=1e-5)
 
 
-def test_preprocessing(tmp_path: Path) -> None:
+def test_mean_and_std_are_applied(tmp_path: Path) -> None:
     embedder = add(tmp_path, Preprocessing(mean=100, std=50))
     np.testing.assert_allclose(embedder.embed(CROPS), expected(CROPS, 100, 50), atol=1e-5)
 
 
-def test_mean_and_std_a_channel(tmp_path: Path) -> None:
+def test_mean_and_std_per_channel_are_applied(tmp_path: Path) -> None:
     embedder = add(tmp_path, Preprocessing(mean=(10, 20, 30), std=(1, 2, 4)))
     changed = (CROPS - np.array([10.0, 20.0, 30.0])) / np.array([1.0, 2.0, 4.0])
     np.testing.assert_allclose(embedder.embed(CROPS), expected(changed), atol=1e-5)
 
 
-def test_bgr(tmp_path: Path) -> None:
+def test_bgr_network_gets_bgr(tmp_path: Path) -> None:
     embedder = add(tmp_path, Preprocessing(colour="BGR", mean=0, std=1))
     np.testing.assert_allclose(embedder.embed(CROPS), expected(CROPS[..., ::-1]), atol=1e-5)
 
 
-def test_channels_last(tmp_path: Path) -> None:
+def test_nhwc_network_gets_channels_last(tmp_path: Path) -> None:
     embedder = add(tmp_path, Preprocessing(layout="NHWC", mean=0, std=1), layout="NHWC")
     np.testing.assert_allclose(embedder.embed(CROPS), expected(CROPS), atol=1e-5)
 
 
-def test_flip(tmp_path: Path) -> None:
+def test_flip_adds_the_embedding_of_the_mirror_image(tmp_path: Path) -> None:
     path = save_network(tmp_path / "net.onnx")
     for layout in ("NCHW", "NHWC"):
         path = save_network(tmp_path / "net.onnx", layout=layout)
@@ -102,7 +102,7 @@ def test_flip(tmp_path: Path) -> None:
     ],
     ids=["size", "layout", "zero", "nan"],
 )
-def test_what_does_not_fit(
+def test_network_that_does_not_fit_is_refused(
     tmp_path: Path, options: dict[str, object], template: object, message: str
 ) -> None:
     path = save_network(tmp_path / "net.onnx", **options)
@@ -111,7 +111,7 @@ def test_what_does_not_fit(
     assert not (tmp_path / "folder").exists()
 
 
-def test_no_network(tmp_path: Path) -> None:
+def test_missing_and_damaged_network_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="There is no file"):
         add_network(tmp_path / "x.onnx", tmp_path, template=ARCFACE, preprocessing=PLAIN)
     (tmp_path / "x.onnx").write_bytes(b"no network")
@@ -119,15 +119,15 @@ def test_no_network(tmp_path: Path) -> None:
         add_network(tmp_path / "x.onnx", tmp_path, template=ARCFACE, preprocessing=PLAIN)
 
 
-def test_a_file_that_was_changed_afterwards(tmp_path: Path) -> None:
+def test_changed_network_file_is_refused(tmp_path: Path) -> None:
     add(tmp_path)
     save_network(tmp_path / "folder" / "net.onnx", scale=2.0)
     with pytest.raises(WeightsError, match="does not belong to"):
         OnnxEmbedder.from_pretrained(tmp_path / "folder")
 
 
-def test_a_config_that_says_another_colour_order(tmp_path: Path) -> None:
-    """Without a fingerprint, the known answer finds out."""
+def test_config_with_wrong_colour_order_is_refused(tmp_path: Path) -> None:
+    """Without a fingerprint, the known answer detects it."""
     add(tmp_path)
     path = tmp_path / "folder" / "config.json"
     values = json.loads(path.read_text())
@@ -137,7 +137,7 @@ def test_a_config_that_says_another_colour_order(tmp_path: Path) -> None:
         OnnxEmbedder.from_pretrained(tmp_path / "folder")
 
 
-def test_an_embedding_of_another_size(tmp_path: Path) -> None:
+def test_config_with_wrong_embedding_size_is_refused(tmp_path: Path) -> None:
     add(tmp_path)
     path = tmp_path / "folder" / "config.json"
     values = json.loads(path.read_text()) | {
@@ -150,13 +150,15 @@ def test_an_embedding_of_another_size(tmp_path: Path) -> None:
         OnnxEmbedder.from_pretrained(tmp_path / "folder")
 
 
-def test_other_precisions_are_refused(tmp_path: Path) -> None:
+def test_int8_of_an_added_network_is_refused(tmp_path: Path) -> None:
     add(tmp_path)
     with pytest.raises(WeightsError, match="precision of its file"):
         OnnxEmbedder.from_pretrained(tmp_path / "folder", precision="int8")
 
 
-def test_the_whole_chain_runs_on_it(tmp_path: Path, astronaut: np.ndarray) -> None:
+def test_recognizer_and_verify_run_on_an_added_network(
+    tmp_path: Path, astronaut: np.ndarray
+) -> None:
     add(tmp_path)
     recognizer = FaceRecognizer.from_pretrained(tmp_path / "folder")
     (face,) = recognizer.faces(astronaut)
@@ -167,7 +169,9 @@ def test_the_whole_chain_runs_on_it(tmp_path: Path, astronaut: np.ndarray) -> No
     assert result.similarity == pytest.approx(1, abs=1e-6)
 
 
-def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], photos: Path) -> None:
+def test_model_add_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], photos: Path
+) -> None:
     network, folder = save_network(tmp_path / "net.onnx"), tmp_path / "folder"
     options = ["--mean", "1", "2", "3", "--std", "4", "--colour", "BGR", "--threshold", "0.5"]
     assert main(["model", "add", str(network), "-o", str(folder), *options, "--json"]) == 0
@@ -192,7 +196,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], photos: Pat
     assert "cannot be written" in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
-def test_a_folder_is_made_only_for_what_runs(tmp_path: Path) -> None:
+def test_network_that_does_not_run_leaves_no_folder(tmp_path: Path) -> None:
     onnx.save(onnx.ModelProto(), tmp_path / "empty.onnx")
     with pytest.raises(WeightsError):
         add_network(

@@ -1,4 +1,4 @@
-"""Fingerprints: the same for the same embedding space, another for another, for ever."""
+"""Fingerprints: equal for the same embedding space, different otherwise, and stable for ever."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facehub.model.store import default_weights, read_spec, read_tensors
 from facehub.template import TEMPLATES
 
 TENSORS = {
-    "a": np.array([[0.5, -1.25], [3.0, 0.0]], np.float32),  # all of them exact in float16
+    "a": np.array([[0.5, -1.25], [3.0, 0.0]], np.float32),  # all values are exact in float16
     "b": np.array([1.0, 2.0], np.float32),
     "steps": np.array(7, np.int64),
 }
@@ -26,12 +26,12 @@ CONFIG = ModelSpec()
 ORIGINAL = fingerprint(TENSORS, CONFIG)
 
 
-def test_the_way_it_is_computed_never_changes() -> None:
-    """All galleries would be lost."""
+def test_fingerprint_of_known_tensors_never_changes() -> None:
+    """Any change would make all existing galleries unusable."""
     assert ORIGINAL == ("v2:fddd1c03629f9ae6603044c3687fe2b0db9282429362efe38fdba1a31c53e717")
 
 
-def test_canonical_form() -> None:
+def test_canonical_form_holds_non_default_values_only() -> None:
     assert canonical(ModelSpec()) == '{"fingerprint":2}'
     changed = ModelSpec(
         stem="face",
@@ -49,7 +49,7 @@ def test_canonical_form() -> None:
     assert '"mean":100.0' in canonical(changed)
 
 
-def test_an_onnx_network() -> None:
+def test_fingerprint_of_an_onnx_network_depends_on_bytes_and_input() -> None:
     spec = ModelSpec(architecture="onnx", file="a.onnx", template=TEMPLATES["arcface112"])
     found = fingerprint(b"network", spec)
     assert found == fingerprint(b"network", replace(spec, file="b.onnx", threshold=None))
@@ -61,15 +61,15 @@ def test_an_onnx_network() -> None:
     )
 
 
-def test_fingerprint_looks_like_one() -> None:
+def test_fingerprint_is_v2_and_64_hex_digits() -> None:
     kind, _, digits = ORIGINAL.partition(":")
     assert kind == "v2"
     assert len(digits) == 64
     assert int(digits, 16)
 
 
-def test_fingerprint_of_the_weights_that_ship_is_the_recorded_one() -> None:
-    """So the way it is computed never changes: all galleries would be lost."""
+def test_fingerprint_of_the_shipped_weights_is_the_recorded_one() -> None:
+    """Any change of the computation would make all existing galleries unusable."""
     folder = Path(default_weights())
     config = read_spec(folder)
     assert config.fingerprint == fingerprint(read_tensors(folder), config)

@@ -1,4 +1,4 @@
-"""ONNX Runtime gives what PyTorch gives, in float32; nearly so in int8."""
+"""ONNX Runtime gives the embeddings of PyTorch: equal in float32, close in int8."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def crops() -> np.ndarray:
 def untrained(spec: ModelSpec) -> FaceEncoder:
     torch.manual_seed(0)
     encoder = FaceEncoder(spec).eval()
-    for part in encoder.modules():  # statistics and slopes of their own
+    for part in encoder.modules():  # random statistics and slopes, not the defaults
         if isinstance(part, torch.nn.BatchNorm2d | torch.nn.BatchNorm1d):
             torch.nn.init.uniform_(part.running_mean, -0.2, 0.2)
             torch.nn.init.uniform_(part.running_var, 0.5, 2)
@@ -50,7 +50,7 @@ def untrained(spec: ModelSpec) -> FaceEncoder:
             part.momentum = 1.0
         if isinstance(part, torch.nn.PReLU):
             torch.nn.init.uniform_(part.weight, -0.2, 1.2)
-    if spec.stem == "iresnet":  # statistics of its own, or values grow from block to block
+    if spec.stem == "iresnet":  # with measured statistics, values do not grow from block to block
         with torch.no_grad():
             encoder.train().features(2 * torch.rand(4, 3, 112, 96) - 1)
     if spec.head == "depthwise":
@@ -63,7 +63,7 @@ def embedder(encoder: FaceEncoder, precision: str = "float32") -> OnnxEmbedder:
 
 
 def ranges(encoder: FaceEncoder, crops: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Of the activations on crops and on their mirror images."""
+    """Ranges of the activations on crops and on their mirror images."""
     graph = to_onnx(encoder.tensors(), encoder.spec, with_activations=True)
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     names = activations(encoder.spec)
@@ -91,7 +91,7 @@ HEADS = {
 
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("flip", [False, True])
-def test_equal_to_pytorch(name: str, flip: bool, crops: np.ndarray) -> None:
+def test_float32_equals_pytorch(name: str, flip: bool, crops: np.ndarray) -> None:
     encoder = untrained(replace(SPECS[name], flip=flip))
     expected = encoder.embed(crops)
     found = embedder(encoder).embed(crops, batch_size=2)
@@ -102,7 +102,7 @@ def test_equal_to_pytorch(name: str, flip: bool, crops: np.ndarray) -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("flip", [False, True])
-def test_int8_is_near(name: str, flip: bool, crops: np.ndarray) -> None:
+def test_int8_is_close_to_pytorch(name: str, flip: bool, crops: np.ndarray) -> None:
     encoder = untrained(replace(SPECS[name], flip=flip))
     expected = encoder.embed(crops)
     encoder.spec = replace(encoder.spec, activation_ranges=ranges(encoder, crops))
@@ -110,12 +110,12 @@ def test_int8_is_near(name: str, flip: bool, crops: np.ndarray) -> None:
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     agreement = (found * expected).sum(axis=1)
     assert agreement.min() > 0.98
-    assert agreement.max() < 1 - 1e-7  # it is not float32 after all
+    assert agreement.max() < 1 - 1e-7  # it did not run in float32
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_other_heads(name: str, crops: np.ndarray) -> None:
-    """Equal to PyTorch in float32, near it in int8."""
+def test_every_head_agrees_with_pytorch(name: str, crops: np.ndarray) -> None:
+    """Equal to PyTorch in float32, close to it in int8."""
     encoder, crops = untrained(HEADS[name]), crops[:3]
     expected = encoder.embed(crops)
     np.testing.assert_allclose(embedder(encoder).embed(crops), expected, atol=1e-5)
@@ -126,8 +126,8 @@ def test_other_heads(name: str, crops: np.ndarray) -> None:
     assert agreement.max() < 1 - 1e-7
 
 
-def test_int8_of_channels_that_a_norm_makes_constant(crops: np.ndarray) -> None:
-    """A weight of 0: the shift is all that is left."""
+def test_int8_handles_channels_that_a_batch_norm_makes_constant(crops: np.ndarray) -> None:
+    """With a weight of 0, only the shift remains."""
     encoder = untrained(ModelSpec(stem="iresnet", embedding_size=32))
     with torch.no_grad():
         for name in ("layer1.0.bn1", "layer2.0.bn2", "layer3.1.bn3"):
@@ -137,8 +137,8 @@ def test_int8_of_channels_that_a_norm_makes_constant(crops: np.ndarray) -> None:
     assert (embedder(encoder, "int8").embed(crops) * expected).sum(axis=1).min() > 0.98
 
 
-def test_int8_runs_whole_numbers_only(crops: np.ndarray, tmp_path: Path) -> None:
-    """What ONNX Runtime makes of the graph: no convolution, product or PReLU in float32."""
+def test_int8_graph_has_no_float32_layers(crops: np.ndarray, tmp_path: Path) -> None:
+    """ONNX Runtime's optimised graph has no convolution, matrix product or PReLU in float32."""
     encoder = untrained(HEADS["iresnet flatten"])
     encoder.spec = replace(encoder.spec, activation_ranges=ranges(encoder, crops))
     options = onnxruntime.SessionOptions()
@@ -151,7 +151,7 @@ def test_int8_runs_whole_numbers_only(crops: np.ndarray, tmp_path: Path) -> None
     assert not {"Conv", "MatMul", "Gemm", "PRelu"} & found.keys()
 
 
-def test_equal_on_faces(encoder: FaceEncoder, both: np.ndarray) -> None:
+def test_float32_equals_pytorch_on_real_faces(encoder: FaceEncoder, both: np.ndarray) -> None:
     recognizer = FaceRecognizer.from_pretrained(precision="float32")
     faces = recognizer.faces(both)
     assert len(faces) == 2
@@ -159,13 +159,17 @@ def test_equal_on_faces(encoder: FaceEncoder, both: np.ndarray) -> None:
     np.testing.assert_allclose([face.embedding for face in faces], expected, atol=1e-5)
 
 
-def test_int8_of_the_weights_that_ship(encoder: FaceEncoder, both: np.ndarray) -> None:
+def test_int8_of_the_shipped_weights_is_close_to_pytorch(
+    encoder: FaceEncoder, both: np.ndarray
+) -> None:
     faces = FaceRecognizer.from_pretrained(precision="int8").faces(both)
     expected = encoder.embed(np.stack([face.face.crop for face in faces]))
     assert all(f.embedding @ e > 0.99 for f, e in zip(faces, expected, strict=True))
 
 
-def test_pytorch_can_run_the_chain(encoder: FaceEncoder, both: np.ndarray) -> None:
+def test_recognizer_with_a_pytorch_encoder_gives_the_same_embeddings(
+    encoder: FaceEncoder, both: np.ndarray
+) -> None:
     by_torch = FaceRecognizer(encoder)
     by_onnx = FaceRecognizer.from_pretrained(precision="float32")
     assert by_torch.fingerprint == by_onnx.fingerprint
@@ -173,19 +177,21 @@ def test_pytorch_can_run_the_chain(encoder: FaceEncoder, both: np.ndarray) -> No
         np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-5)
 
 
-def test_no_crops(recognizer: FaceRecognizer) -> None:
+def test_embed_of_no_crops_is_empty(recognizer: FaceRecognizer) -> None:
     assert recognizer.embedder.embed(np.empty((0, 112, 96, 3), np.uint8)).shape == (0, 512)
 
 
 @pytest.mark.parametrize("by", ["onnx", "torch"])
-def test_bad_crops(by: str, recognizer: FaceRecognizer, encoder: FaceEncoder) -> None:
+def test_crops_of_wrong_size_are_refused(
+    by: str, recognizer: FaceRecognizer, encoder: FaceEncoder
+) -> None:
     with pytest.raises(ImageFormatError, match="must be uint8"):
         (recognizer.embedder if by == "onnx" else encoder).embed(
             np.zeros((1, 96, 112, 3), np.uint8)
         )
 
 
-def test_shared_between_threads(recognizer: FaceRecognizer, crops: np.ndarray) -> None:
+def test_embedder_is_thread_safe(recognizer: FaceRecognizer, crops: np.ndarray) -> None:
     expected = recognizer.embedder.embed(crops)
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(recognizer.embedder.embed, [crops] * 16):
@@ -195,7 +201,7 @@ def test_shared_between_threads(recognizer: FaceRecognizer, crops: np.ndarray) -
 @pytest.mark.parametrize(
     ("precision", "megabytes"), [("float32", 25), ("int8", 13)], ids=["float32", "int8"]
 )
-def test_the_file_says_what_it_is(precision: str, megabytes: float) -> None:
+def test_onnx_file_holds_metadata_inputs_and_outputs(precision: str, megabytes: float) -> None:
     weights = read_weights(SHIPPED)
     assert not isinstance(weights.content, bytes)
     content = to_onnx(weights.content, weights.spec, precision=precision)  # type: ignore[arg-type]
@@ -221,25 +227,25 @@ RANGED = ModelSpec(activation_ranges={"conv1": (0.0, 1.0)})
     ("spec", "device", "fast", "expected"),
     [
         (RANGED, "cpu", True, "int8"),
-        (RANGED, "cpu", False, "float32"),  # without VNNI or dot product it may be slower
+        (RANGED, "cpu", False, "float32"),  # without VNNI or dot product, int8 may be slower
         (RANGED, "cuda", True, "float32"),
         (ModelSpec(), "cpu", True, "float32"),  # nothing to quantise by
         (ModelSpec(architecture="onnx", file="x.onnx"), "cpu", True, "file"),
     ],
     ids=["int8", "old CPU", "GPU", "no ranges", "ONNX file"],
 )
-def test_precision_is_chosen(
+def test_default_precision_depends_on_ranges_and_cpu(
     spec: ModelSpec, device: str, fast: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "has_int8_instructions", lambda: fast)
     assert choose_precision(spec, device) == expected
 
 
-def test_precision_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_precision_variable_is_used_unless_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "has_int8_instructions", lambda: True)
     monkeypatch.setenv(PRECISION_VARIABLE, " float32 ")
     assert choose_precision(RANGED, "cpu") == "float32"
-    assert choose_precision(RANGED, "cpu", "int8") == "int8"  # the argument counts more
+    assert choose_precision(RANGED, "cpu", "int8") == "int8"  # the argument overrides it
     monkeypatch.setenv(PRECISION_VARIABLE, "")
     assert choose_precision(RANGED, "cpu") == "int8"
     monkeypatch.setenv(PRECISION_VARIABLE, "int4")
@@ -249,12 +255,12 @@ def test_precision_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_precision(RANGED, "cpu", "int4")
 
 
-def test_int8_without_ranges(other_weights: Path) -> None:
+def test_int8_without_ranges_is_refused(other_weights: Path) -> None:
     with pytest.raises(WeightsError, match=r"the range of conv1 was not measured"):
         OnnxEmbedder.from_pretrained(other_weights, precision="int8")
 
 
-def test_it_says_how_it_runs() -> None:
+def test_description_names_device_and_precision() -> None:
     for precision in ("float32", "int8"):
         found = OnnxEmbedder.from_pretrained(precision=precision, device="cpu")
         version = onnxruntime.__version__
@@ -262,13 +268,13 @@ def test_it_says_how_it_runs() -> None:
         assert found.source == SHIPPED
 
 
-def test_one_fingerprint_for_both_precisions() -> None:
-    """A gallery made in one is searched with the other."""
+def test_both_precisions_have_one_fingerprint() -> None:
+    """A gallery made in one precision can be searched with the other."""
     one, other = (OnnxEmbedder.from_pretrained(precision=p) for p in ("float32", "int8"))
     assert one.fingerprint() == other.fingerprint() == read_weights(SHIPPED).spec.fingerprint
 
 
-def test_int8_instructions_are_those_of_this_machine() -> None:
+def test_int8_instructions_of_this_machine_are_found() -> None:
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.exists():
         pytest.skip("only Linux lists them in a file")
@@ -281,8 +287,8 @@ def test_int8_instructions_are_those_of_this_machine() -> None:
 # --- devices ---
 
 
-def test_a_gpu_that_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`onnxruntime-gpu` lists CUDA on machines without a GPU, too."""
+def test_gpu_that_does_not_work_falls_back_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`onnxruntime-gpu` lists CUDA even on machines without a GPU."""
     providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     assert OnnxEmbedder.from_pretrained().device == "cpu"
@@ -293,8 +299,8 @@ def test_a_gpu_that_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- damaged weights ------------------------------------------------------------------------------
 
 
-def test_a_layer_of_zeros_is_found_out() -> None:
-    """Two strangers would be one person, with similarity 1."""
+def test_layer_of_zeros_is_detected() -> None:
+    """Such a network gives two strangers the similarity 1."""
     weights = read_weights(SHIPPED)
     assert not isinstance(weights.content, bytes)
     name = "embedding.weight"
@@ -307,7 +313,7 @@ def test_a_layer_of_zeros_is_found_out() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
-def test_a_layer_of_other_values_is_found_out(precision: str) -> None:
+def test_layer_of_changed_values_is_detected(precision: str) -> None:
     weights = read_weights(SHIPPED)
     assert not isinstance(weights.content, bytes)
     name = "trunk.layer3.0.conv1.weight"
@@ -316,7 +322,7 @@ def test_a_layer_of_other_values_is_found_out(precision: str) -> None:
         OnnxEmbedder(Weights(weights.spec, content, SHIPPED), precision=precision)
 
 
-def test_values_that_are_not_finite_are_found_out() -> None:
+def test_embeddings_that_are_not_finite_are_detected() -> None:
     weights = read_weights(SHIPPED)
     assert not isinstance(weights.content, bytes)
     content = dict(weights.content)

@@ -1,4 +1,4 @@
-"""Devices and threads: what is asked for, or a reason."""
+"""The choice of device and number of threads, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from facehub.model import runtime
 from facehub.model.runtime import THREADS_VARIABLE, choose_device, default_threads
 
 
-def test_the_cpu_where_there_is_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_device_is_the_cpu_even_with_core_ml(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         onnxruntime,
         "get_available_providers",
         lambda: ["CoreMLExecutionProvider", "CPUExecutionProvider"],
     )
-    assert choose_device() == "cpu"  # Core ML only where it is asked for
+    assert choose_device() == "cpu"  # Core ML is used on request only
     assert choose_device("coreml") == "coreml"
 
 
@@ -27,7 +27,7 @@ def test_the_cpu_where_there_is_nothing_else(monkeypatch: pytest.MonkeyPatch) ->
     ("provider", "device"),
     [("CUDAExecutionProvider", "cuda"), ("OpenVINOExecutionProvider", "openvino")],
 )
-def test_a_provider_that_is_installed_is_used(
+def test_installed_provider_is_used_if_it_works(
     provider: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     providers = [provider, "CPUExecutionProvider"]
@@ -40,7 +40,7 @@ def test_a_provider_that_is_installed_is_used(
     assert choose_device(device) == device
 
 
-def test_a_provider_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_provider_and_unknown_device_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(DeviceError, match="pip install onnxruntime-gpu"):
         choose_device("cuda")
@@ -48,14 +48,14 @@ def test_a_provider_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) ->
         choose_device("gpu")
 
 
-def test_the_command_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_with_missing_provider_prints_the_fix(capsys: pytest.CaptureFixture[str]) -> None:
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("ONNX Runtime has CUDA here")
     assert main(["info", "--device", "cuda"]) == 5
     assert "pip install onnxruntime-gpu" in capsys.readouterr().err
 
 
-def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_threads_comes_from_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(THREADS_VARIABLE, "3")
     assert default_threads() == 3
     for wrong in ("0", "-1", "many", "1.5", "99999999999999"):
@@ -66,7 +66,7 @@ def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 <= default_threads() <= (os.cpu_count() or 1)
 
 
-def test_whether_a_device_works() -> None:
+def test_works_reports_usable_devices() -> None:
     assert runtime.works("cpu")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         assert not runtime.works("cuda")

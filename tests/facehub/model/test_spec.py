@@ -1,4 +1,4 @@
-"""`config.json`: what is written is what is read, and what makes no sense is refused."""
+"""`config.json`: it round-trips, and invalid values are refused."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def changed(**changes: object) -> str:
         "onnx",
     ],
 )
-def test_round_trip(config: ModelSpec) -> None:
+def test_json_round_trip_keeps_the_spec(config: ModelSpec) -> None:
     assert ModelSpec.from_json(config.to_json()) == config
 
 
-def test_json_is_plain() -> None:
+def test_json_holds_plain_values_and_leaves_out_empty_ones() -> None:
     values = json.loads(ModelSpec().to_json())
     assert values["architecture"] == "resnet18"
     assert values["preprocessing"]["mean"] == 127.5
@@ -73,7 +73,7 @@ def test_json_is_plain() -> None:
     assert "nose" not in values["template"]
 
 
-def test_the_head_is_named_where_it_is_not_the_average() -> None:
+def test_json_names_the_head_unless_it_is_the_average() -> None:
     assert "head" not in json.loads(ModelSpec(stem="iresnet").to_json())
     spec = ModelSpec(stem="iresnet", head="flatten")
     assert json.loads(spec.to_json())["head"] == "flatten"
@@ -95,7 +95,7 @@ def test_missing_keys_take_their_default() -> None:
     ["", "{", "null", "[]", '"config"', "{}", '{"architecture": "resnet18"}', "[" * 100_000],
     ids=["empty", "cut", "null", "list", "text", "no key", "no stem", "deep"],
 )
-def test_not_a_config(text: str) -> None:
+def test_text_that_is_not_a_config_is_refused(text: str) -> None:
     with pytest.raises(WeightsError, match=r"config\.json is not a facehub configuration"):
         ModelSpec.from_json(text)
 
@@ -188,7 +188,7 @@ def test_not_a_config(text: str) -> None:
     ],
     ids=str,
 )
-def test_bad_value(change: dict[str, object]) -> None:
+def test_bad_value_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(WeightsError, match=r"config\.json is not a facehub configuration"):
         ModelSpec.from_json(changed(**change))
 
@@ -201,14 +201,16 @@ MEASURED = Calibration("made up", None, 0.01, 0.2, 100_000, 100, CURVE)
     ("similarity", "fmr", "fnmr"),
     [
         (0.4, 1e-2, 0.2),
-        (0.6, 1e-3, 0.4),  # halfway: in the rate's logarithm, and in the FNMR
+        (0.6, 1e-3, 0.4),  # halfway: in the logarithm of the FMR, and in the FNMR
         (0.8, 1e-4, 0.6),
-        (0.9, 1e-5, 0.9),  # one in all 100,000 pairs is the least that can be said
+        (0.9, 1e-5, 0.9),  # 100,000 pairs cannot show a rate below one in 100,000
         (1.0, 1e-5, 1.0),
         (-1.0, 1.0, 0.0),
     ],
 )
-def test_rates_between_the_points_of_the_curve(similarity: float, fmr: float, fnmr: float) -> None:
+def test_rates_are_interpolated_between_points_of_the_curve(
+    similarity: float, fmr: float, fnmr: float
+) -> None:
     assert MEASURED.fmr_at(similarity) == pytest.approx(fmr)
     assert MEASURED.fnmr_at(similarity) == pytest.approx(fnmr)
 
@@ -216,11 +218,11 @@ def test_rates_between_the_points_of_the_curve(similarity: float, fmr: float, fn
 @pytest.mark.parametrize(
     ("fmr", "similarity"), [(1e-2, 0.4), (1e-3, 0.6), (1e-5, 0.9), (1e-9, 0.9)]
 )
-def test_threshold_for_a_rate(fmr: float, similarity: float) -> None:
+def test_similarity_at_an_fmr(fmr: float, similarity: float) -> None:
     assert MEASURED.similarity_at(fmr) == pytest.approx(similarity)
 
 
-def test_no_curve_no_rates() -> None:
+def test_rates_without_a_curve_are_none() -> None:
     unmeasured = Calibration("made up", None, 0.01, 0.2, 100, 100)
     assert unmeasured.fmr_at(0.5) is None
     assert unmeasured.fnmr_at(0.5) is None
@@ -250,23 +252,23 @@ STEEP_CONFIG = ModelSpec(
     ("templates", "threshold"),
     [
         (0, 0.5),
-        (1, 0.5),  # an FMR of 1 % would do, at 0.4: the weights' own threshold is higher
+        (1, 0.5),  # an FMR of 1 % needs 0.4 only; the weights' own threshold is higher
         (10, 0.6),  # 1 % for ten is 0.1 % for each
         (100, 0.8),
-        (100_000, 0.8),  # further than the curve goes
+        (100_000, 0.8),  # beyond the end of the curve
     ],
 )
-def test_the_threshold_rises_with_the_gallery(templates: int, threshold: float) -> None:
+def test_threshold_rises_with_the_size_of_the_gallery(templates: int, threshold: float) -> None:
     assert STEEP_CONFIG.threshold_for(templates) == pytest.approx(threshold, abs=1e-3)
 
 
-def test_the_threshold_stays_where_nothing_was_measured() -> None:
+def test_threshold_without_a_calibration_does_not_rise() -> None:
     assert ModelSpec(threshold=0.5).threshold_for(1000) == 0.5
 
 
 @pytest.mark.parametrize("threshold", [-1, 0.3, 0.5, 1])
-def test_a_threshold_given_by_hand_is_the_one_applied(threshold: float) -> None:
-    """Of -1 it was once made what the calibration says of so many comparisons."""
+def test_threshold_set_by_hand_is_used_for_any_gallery(threshold: float) -> None:
+    """Once, a threshold of -1 was replaced by the calibrated one for so many comparisons."""
     spec = STEEP_CONFIG.with_threshold(threshold)
     assert [spec.threshold_for(n) for n in (0, 1, 10, 100_000)] == [threshold] * 4
     assert ModelSpec.from_json(spec.to_json()) == spec
@@ -274,13 +276,13 @@ def test_a_threshold_given_by_hand_is_the_one_applied(threshold: float) -> None:
 
 
 @pytest.mark.parametrize("threshold", [math.nan, math.inf, -1.01, 1.01, "0.5", True, None])
-def test_what_is_no_threshold(threshold: object) -> None:
+def test_invalid_threshold_is_refused(threshold: object) -> None:
     with pytest.raises(ValueError, match="threshold must be"):
         STEEP_CONFIG.with_threshold(threshold)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_rates_of_no_number(bad: float) -> None:
+def test_rates_of_nan_or_infinity_are_refused(bad: float) -> None:
     with pytest.raises(ValueError, match="similarity must be a number"):
         MEASURED.fmr_at(bad)
     with pytest.raises(ValueError, match="similarity must be a number"):
@@ -293,14 +295,14 @@ def test_rates_of_no_number(bad: float) -> None:
         STEEP_CONFIG.threshold_for(10, bad)
 
 
-def test_no_threshold_for_many_comparisons_either() -> None:
+def test_uncalibrated_spec_has_no_threshold_for_any_gallery() -> None:
     uncalibrated = ModelSpec(threshold=None)
     assert uncalibrated.threshold_for(1) is None
     assert uncalibrated.threshold_for(1000) is None
 
 
 def test_whole_numbers_count_as_floats() -> None:
-    """In JSON, 128 and 128.0 are one number."""
+    """In JSON, 128 and 128.0 are the same number."""
     text = changed(preprocessing={"mean": 128, "std": 128}, threshold=0)
     assert ModelSpec.from_json(text) == ModelSpec(
         preprocessing=Preprocessing(mean=128.0, std=128.0), threshold=0.0
@@ -308,17 +310,17 @@ def test_whole_numbers_count_as_floats() -> None:
     assert isinstance(ModelSpec.from_json(text).preprocessing.std, float)
 
 
-def test_a_spec_can_be_copied_and_sent_to_other_processes() -> None:
+def test_spec_can_be_copied_and_pickled() -> None:
     spec = ModelSpec(activation_ranges={"conv1": (0.0, 1.0)})
     assert copy.deepcopy(spec) == spec
     assert pickle.loads(pickle.dumps(spec)) == spec
 
 
-def test_nobody_knows_the_threshold_of_another_network() -> None:
+def test_onnx_network_has_no_default_threshold() -> None:
     text = '{"architecture": "onnx", "file": "x.onnx"}'
     assert ModelSpec.from_json(text).threshold is None
 
 
-def test_a_text_with_numbers_is_left_alone() -> None:
+def test_numbers_in_a_dataset_name_are_kept() -> None:
     spec = ModelSpec(calibration=replace(CALIBRATION, dataset="LFW [2007 2009], [1, 2]"))
     assert ModelSpec.from_json(spec.to_json()) == spec

@@ -1,4 +1,4 @@
-"""Weights from a Hub: pinned, cached, offline, and a clear error for whatever goes wrong."""
+"""Weights from the Hub: pinned, cached, offline, and a clear error for every fault."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def _load(cache: Path, name: str = NAME, **options: object) -> FaceEncoder:
     return FaceEncoder.from_pretrained(name, cache_dir=cache, **options)  # type: ignore[arg-type]
 
 
-def test_latest_and_pinned(repo: Repo, tmp_path: Path, other_weights: Path) -> None:
+def test_pinned_commit_is_kept_when_the_branch_changes(
+    repo: Repo, tmp_path: Path, other_weights: Path
+) -> None:
     first = repo.branches["main"]
     expected = FaceEncoder.from_pretrained(other_weights).spec.fingerprint
     assert _load(tmp_path).spec.fingerprint == expected
@@ -43,20 +45,24 @@ def test_latest_and_pinned(repo: Repo, tmp_path: Path, other_weights: Path) -> N
         _load(tmp_path)
 
 
-def test_sha256(repo: Repo, tmp_path: Path, other_weights: Path) -> None:
+def test_weights_with_wrong_sha256_are_refused(
+    repo: Repo, tmp_path: Path, other_weights: Path
+) -> None:
     right = hashlib.sha256((other_weights / "model.safetensors").read_bytes()).hexdigest()
     _load(tmp_path, sha256=right.upper())
-    for wrong in ("00", ""):  # an unset variable is no reason to check nothing
+    for wrong in ("00", ""):  # an empty hash, as from an unset variable, must not disable the check
         with pytest.raises(WeightsError, match=f"has the SHA-256 {right}, not {wrong}"):
             _load(tmp_path, sha256=wrong)
 
 
-def test_from_the_cache(repo: Repo, hub: LocalHub, tmp_path: Path) -> None:
+def test_cached_weights_load_offline_and_without_the_hub(
+    repo: Repo, hub: LocalHub, tmp_path: Path
+) -> None:
     _load(tmp_path)
     hub.requests.clear()
     _load(tmp_path, local_files_only=True)
     assert hub.requests == []
-    hub.faults["resolve"] = 503  # the Hub is down: what was fetched before will do
+    hub.faults["resolve"] = 503  # the Hub is down: the cache is used
     _load(tmp_path)
 
 
@@ -70,8 +76,10 @@ def test_a_pinned_commit_in_the_cache_needs_no_hub(
     assert hub.requests == []
 
 
-def test_environment(repo: Repo, hub: LocalHub, tmp_path: Path) -> None:
-    """HF_ENDPOINT says where the Hub is; with HF_HUB_OFFLINE it is not asked at all."""
+def test_endpoint_and_offline_variables_are_obeyed(
+    repo: Repo, hub: LocalHub, tmp_path: Path
+) -> None:
+    """HF_ENDPOINT is the Hub's address; with HF_HUB_OFFLINE no request is sent."""
     code = "from facehub.model.store import read_weights, weights_folder\n"
     code += f"print(read_weights(weights_folder({NAME!r})).spec)"
 
@@ -94,14 +102,14 @@ def test_environment(repo: Repo, hub: LocalHub, tmp_path: Path) -> None:
     assert run(HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="0").returncode == 0
 
 
-def test_without_a_config(repo: Repo, tmp_path: Path) -> None:
+def test_repository_without_config_is_refused(repo: Repo, tmp_path: Path) -> None:
     del repo.commits[repo.branches["main"]]["config.json"]
     with pytest.raises(WeightsError, match=r"owner/name lacks config\.json"):
         _load(tmp_path)
 
 
-def test_an_onnx_network(hub: LocalHub, tmp_path: Path) -> None:
-    """The file that `config.json` names is fetched in place of safetensors."""
+def test_onnx_file_named_in_the_config_is_downloaded(hub: LocalHub, tmp_path: Path) -> None:
+    """The file named in `config.json` is fetched in place of safetensors."""
     repo = hub.repos["models", NAME] = Repo(private=False, settings={})
     spec = ModelSpec(architecture="onnx", file="net.onnx")
     repo.commit("main", {"config.json": spec.to_json().encode(), "net.onnx": b"network"})
@@ -112,21 +120,21 @@ def test_an_onnx_network(hub: LocalHub, tmp_path: Path) -> None:
         weights_folder(NAME, cache_dir=tmp_path)
 
 
-def test_private(repo: Repo, tmp_path: Path) -> None:
+def test_private_repository_needs_a_token(repo: Repo, tmp_path: Path) -> None:
     repo.private = True
     with pytest.raises(WeightsError, match="There is no folder or Hub repository owner/name"):
         _load(tmp_path)
     _load(tmp_path, token=WRITER)
 
 
-def test_gated(repo: Repo, tmp_path: Path) -> None:
+def test_gated_repository_needs_a_token(repo: Repo, tmp_path: Path) -> None:
     repo.gated = True
     with pytest.raises(WeightsError, match="is gated: ask for access"):
         _load(tmp_path)
     _load(tmp_path, token=WRITER)
 
 
-def test_missing(repo: Repo, tmp_path: Path) -> None:
+def test_missing_repository_revision_or_file_is_named(repo: Repo, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="There is no folder or Hub repository owner/other"):
         _load(tmp_path, "owner/other")
     with pytest.raises(WeightsError, match="owner/name has no revision v9"):
@@ -145,7 +153,7 @@ def test_missing(repo: Repo, tmp_path: Path) -> None:
         ("corrupt", "is damaged or not a safetensors file"),
     ],
 )
-def test_faults_on_the_way(
+def test_failed_download_raises_and_can_be_repeated(
     repo: Repo,
     hub: LocalHub,
     tmp_path: Path,
@@ -158,19 +166,19 @@ def test_faults_on_the_way(
     with pytest.raises(WeightsError, match=message):
         _load(tmp_path)
     hub.faults.clear()
-    _load(tmp_path, force_download=fault == "corrupt")  # nothing half done is in the way
+    _load(tmp_path, force_download=fault == "corrupt")  # the failed download left nothing behind
 
 
-def test_connection_dropped_in_mid_file(repo: Repo, hub: LocalHub, tmp_path: Path) -> None:
+def test_dropped_download_is_resumed(repo: Repo, hub: LocalHub, tmp_path: Path) -> None:
     hub.faults["GET /owner/name/resolve/main/model.safetensors"] = "drop"
     _load(tmp_path)
-    assert hub.faults == {}  # it did happen; the client went on from there
+    assert hub.faults == {}  # the connection was dropped, and the client resumed
 
 
-def test_no_folder_is_found_out_at_once(
+def test_misspelt_local_folder_is_refused_without_asking_the_hub(
     tmp_path: Path, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there is a folder `runs`, the Hub is not asked for `runs/frist`."""
+    """If there is a folder `runs`, the Hub is not asked for `runs/frist`."""
     (tmp_path / "runs" / "first").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert weights_folder("runs/first") == Path("runs/first")
@@ -178,24 +186,27 @@ def test_no_folder_is_found_out_at_once(
         weights_folder("runs/frist")
     assert hub.requests == []
     hub.repos["models", "runs/frist"] = Repo(private=False, settings={})
-    with pytest.raises(
-        WeightsError, match="has no revision main"
-    ):  # a revision: the Hub's is meant
+    # With a revision, the name is that of a Hub repository.
+    with pytest.raises(WeightsError, match="has no revision main"):
         weights_folder("runs/frist@main", cache_dir=tmp_path)
     assert hub.requests != []
 
 
-def test_no_hub_is_found_out_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client would try for half a minute."""
+def test_hub_without_a_server_fails_without_retries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without this check, the client would retry for half a minute."""
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        taken.bind(("127.0.0.1", 0))  # nothing listens there
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{taken.getsockname()[1]}")
         monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("it tries again"))
         with pytest.raises(WeightsError, match=r"no folder rnus/frist; .* the Hub is out of reach"):
             weights_folder("rnus/frist", cache_dir=tmp_path)
 
 
-def test_no_network(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_hub_is_reported(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(
         constants.ENDPOINT, "http://127.0.0.1:9"

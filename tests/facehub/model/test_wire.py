@@ -1,4 +1,4 @@
-"""ONNX messages: what is written is what the `onnx` package reads, and what it would write."""
+"""ONNX messages: our bytes are those that the `onnx` package writes and reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from facehub.model import wire
 
 
-def test_node() -> None:
+def test_node_equals_that_of_the_onnx_package() -> None:
     attributes = {"axis": -1, "epsilon": 1e-5, "pads": [0, 1, 300, -(2**31)]}
     node = onnx.NodeProto.FromString(wire.node("Op", ["a", "b"], ["c"], attributes))
     assert node == helper.make_node("Op", ["a", "b"], ["c"], **attributes)
@@ -19,7 +19,7 @@ def test_node() -> None:
 
 @pytest.mark.parametrize("dtype", ["f4", "f2", "u1", "i1", "i4", "i8"])
 @pytest.mark.parametrize("shape", [(), (3,), (2, 0), (2, 3, 4)], ids=str)
-def test_tensor(dtype: str, shape: tuple[int, ...]) -> None:
+def test_tensor_equals_that_of_the_onnx_package(dtype: str, shape: tuple[int, ...]) -> None:
     value = np.random.default_rng(0).integers(-100, 100, shape).astype(dtype)
     tensor = onnx.TensorProto.FromString(wire.tensor("w", value))
     expected = numpy_helper.from_array(value, "w")
@@ -27,24 +27,24 @@ def test_tensor(dtype: str, shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(numpy_helper.to_array(tensor), value)
 
 
-def test_tensor_in_any_memory_layout() -> None:
+def test_tensor_bytes_do_not_depend_on_memory_layout() -> None:
     value = np.arange(6, dtype=np.float32).reshape(2, 3)
     for layout in (np.asfortranarray(value), value.astype(">f4"), value[::-1][::-1]):
         assert wire.tensor("w", layout) == wire.tensor("w", value)
 
 
-def test_a_type_that_is_not_written() -> None:
+def test_tensor_of_unsupported_type_raises_key_error() -> None:
     with pytest.raises(KeyError):
         wire.tensor("w", np.zeros(1))
 
 
 @pytest.mark.parametrize("shape", [None, ["faces", 112, 96, 3], [1]], ids=str)
-def test_value_info(shape: list[int | str] | None) -> None:
+def test_value_info_equals_that_of_the_onnx_package(shape: list[int | str] | None) -> None:
     found = onnx.ValueInfoProto.FromString(wire.value_info("x", wire.UINT8, shape))
     assert found == helper.make_tensor_value_info("x", TensorProto.UINT8, shape)
 
 
-def test_model() -> None:
+def test_model_passes_the_checker_and_runs() -> None:
     content = wire.model(
         nodes=[wire.node("Add", ["x", "w"], ["y"], {})],
         weights=[wire.tensor("w", np.array([1.5], np.float32))],

@@ -36,7 +36,7 @@ Start = Callable[..., Running]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a service with settings of its own; all are closed at the end."""
+    """A function that starts a service with given settings; all are closed at the end."""
     with ExitStack() as stack:
 
         def start(
@@ -65,5 +65,5 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def running(start: Start) -> Running:
-    """A service with the settings that a host gets who sets none."""
+    """A service with the default settings."""
     return start()

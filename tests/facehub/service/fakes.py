@@ -1,6 +1,6 @@
-"""A recogniser that takes a coloured strip for a face: the chain without MediaPipe and network.
+"""A recogniser that takes coloured strips for faces: it needs neither MediaPipe nor a network.
 
-A picture has a face for each 100 pixels of width, except where it is black. Equal colours are one
+Each strip of 100 pixels of width is a face, unless it is black. Strips of one colour are one
 person.
 """
 
@@ -52,7 +52,7 @@ class Colours:
 
 
 def recognizer_of_colours() -> FaceRecognizer:
-    """The recogniser."""
+    """A recogniser of coloured strips."""
     return FaceRecognizer(Colours(), Strips())
 
 

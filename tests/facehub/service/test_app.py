@@ -1,4 +1,4 @@
-"""How the service is put together, opened and described."""
+"""How the service is built, started and described by OpenAPI."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def keys(tmp_path: Path) -> Path:
     return file
 
 
-def test_what_is_wrong_is_told_before_it_serves(keys: Path) -> None:
+def test_app_with_bad_gallery_or_settings_is_refused_at_start(keys: Path) -> None:
     recognizer = recognizer_of_colours()
     with pytest.raises(GalleryMismatchError):
         create_app(recognizer, Settings(keys=keys), {"people": MemoryGallery("sha256:other", 4)})
@@ -66,15 +66,15 @@ def test_galleries_are_opened_and_closed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_who_starts_it_is_told_where_it_listens(
+def test_serve_reports_its_address_once_it_listens(
     host: str, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
+    announced: list[str] = []
 
     def run(_: uvicorn.Server, sockets: list[socket.socket]) -> None:
         (listener,) = sockets
         port = listener.getsockname()[1]
-        assert told == [f"http://{host}:{port}"]
+        assert announced == [f"http://{host}:{port}"]
         socket.create_connection((host, port), timeout=5).close()
         with pytest.raises(FaceHubError, match=f"cannot listen on {host}, port {port}: Address al"):
             launch.serve(recognizer_of_colours(), Settings(keys=keys), host=host, port=port)
@@ -82,12 +82,12 @@ def test_who_starts_it_is_told_where_it_listens(
     monkeypatch.setattr(launch, "_log", lambda: None)
     monkeypatch.setattr(uvicorn.Server, "run", run)
     launch.serve(
-        recognizer_of_colours(), Settings(keys=keys), host=host, port=0, on_start=told.append
+        recognizer_of_colours(), Settings(keys=keys), host=host, port=0, on_start=announced.append
     )
-    assert len(told) == 1
+    assert len(announced) == 1
 
 
-def test_a_gallery_that_is_a_copy_is_not_served(tmp_path: Path) -> None:
+def test_gallery_in_a_safetensors_file_is_not_served(tmp_path: Path) -> None:
     recognizer = recognizer_of_colours()
     file = tmp_path / "people.safetensors"
     recognizer.empty_gallery().save(file)
@@ -98,7 +98,9 @@ def test_a_gallery_that_is_a_copy_is_not_served(tmp_path: Path) -> None:
         pass
 
 
-def test_a_full_service_says_so_and_recovers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_service_answers_503_and_recovers(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     running = start(workers=1, queue_size=1)
     release, begun = threading.Event(), threading.Semaphore(0)
     people = running.galleries["people"].people
@@ -126,7 +128,7 @@ def test_a_full_service_says_so_and_recovers(start: Start, monkeypatch: pytest.M
     assert running.ask("GET", PEOPLE).status_code == 200
 
 
-def test_a_request_that_waits_too_long_is_refused(
+def test_request_that_waits_too_long_is_refused_and_not_carried_out(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = start(workers=1, deadline=1)
@@ -148,10 +150,10 @@ def test_a_request_that_waits_too_long_is_refused(
         release.set()
         work.result(10)
     assert (refused.status_code, refused.json()["error"]) == (503, "BusyError")
-    assert len(running.galleries["people"]) == 0  # what was refused is not done later
+    assert len(running.galleries["people"]) == 0  # the refused request is not carried out later
 
 
-def test_the_openapi_document(running: Running) -> None:
+def test_openapi_document_lists_errors_security_and_fields(running: Running) -> None:
     found = running.client.get("/openapi.json").json()
     assert found["openapi"].startswith("3.1")
     for path, operations in found["paths"].items():
@@ -180,7 +182,7 @@ def test_the_openapi_document(running: Running) -> None:
     )
 
 
-def test_the_document_says_what_is_true(start: Start) -> None:
+def test_openapi_document_states_limits_and_units(start: Start) -> None:
     document = start(max_upload_mb=5).client.get("/openapi.json").json()
     assert "at most 5 MB and 40 megapixels" in document["info"]["description"]
     assert "not its address" in document["info"]["description"]
@@ -188,9 +190,9 @@ def test_the_document_says_what_is_true(start: Start) -> None:
         each["operationId"] for path in document["paths"].values() for each in path.values()
     }
     assert {"verify", "identify"} <= operations
-    shown = document["components"]["schemas"]
+    schemas_by_name = document["components"]["schemas"]
     for name in ("Verification", "ComparedFace", "Candidate"):
-        for field, schema in shown[name]["properties"].items():
+        for field, schema in schemas_by_name[name]["properties"].items():
             numeric = {"number", "integer"} & {schema.get("type"), *_types(schema)}
             assert not numeric or schema.get("description"), (name, field)  # units and range
 
@@ -200,8 +202,8 @@ def _types(schema: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("allow_embed", [False, True])
-def test_every_path_that_is_described_answers(start: Start, allow_embed: bool) -> None:
-    """An empty request to each is understood: refused for what it lacks, or answered."""
+def test_every_path_of_the_openapi_document_answers(start: Start, allow_embed: bool) -> None:
+    """An empty request to each path is answered, or refused with 415 as it lacks a body."""
     running = start(allow_embed=allow_embed)
     paths = running.client.get("/openapi.json").json()["paths"]
     assert ("/v1/embed" in paths) == allow_embed
@@ -212,11 +214,11 @@ def test_every_path_that_is_described_answers(start: Start, allow_embed: bool) -
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
-def test_no_page_that_loads_scripts_from_elsewhere(running: Running, path: str) -> None:
+def test_no_documentation_page_loads_scripts_from_other_sites(running: Running, path: str) -> None:
     assert running.client.get(path).status_code == 404
 
 
-def test_it_needs_neither_gradio_nor_the_page() -> None:
+def test_service_imports_neither_gradio_nor_the_page() -> None:
     folder = Path(create_app.__code__.co_filename).parent
     for path in [*folder.glob("*.py"), folder.parent / "hosting.py"]:
         for node in ast.walk(ast.parse(path.read_text())):

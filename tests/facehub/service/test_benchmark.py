@@ -1,4 +1,4 @@
-"""`benchmarks/service.py`: the client that it generates, and what it fails for."""
+"""`benchmarks/service.py`: the client it generates, and the faults it reports."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def served(tmp_path: Path, free_port: int) -> Iterator[tuple[Any, str, str]]:
     thread.join()
 
 
-def test_a_generated_client(served: tuple[Any, str, str], tmp_path: Path) -> None:
+def test_generated_client_calls_every_endpoint(
+    served: tuple[Any, str, str], tmp_path: Path
+) -> None:
     app, url, token = served
     api = benchmark.generate(json.dumps(app.openapi()), tmp_path)
     outcomes = benchmark.Outcomes()
@@ -80,7 +82,7 @@ def test_a_generated_client(served: tuple[Any, str, str], tmp_path: Path) -> Non
         ({"seconds": []}, "nothing was done"),
     ],
 )
-def test_what_it_fails_for(change: dict[str, Any], message: str | None) -> None:
+def test_benchmark_reports_each_fault(change: dict[str, Any], message: str | None) -> None:
     sound = {
         "statuses": Counter({("enrol", 201): 3, ("enrol", 429): 1, ("search", 503): 1}),
         "seconds": [0.1],

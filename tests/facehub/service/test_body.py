@@ -1,4 +1,4 @@
-"""Bodies: their types, bounds and time, and that they never touch the disk."""
+"""Request bodies: media types, size and time limits, and no copy on the disk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def part(name: str, content: bytes, file: bool = True) -> bytes:
 def read(
     read: Read, kind: str, *chunks: bytes, length: int | None = None, held: int = 2**30, **more: Any
 ) -> Any:
-    """What is read of a body of these chunks; after the last one comes what `more` says."""
+    """Read a body sent in these chunks. With `more`, it does not end after the last one."""
     gate = Gate(1, 1, 1, held)
     left = list(chunks)
 
@@ -76,11 +76,11 @@ def a_rename(body: Body) -> Awaitable[Rename]:
 
 
 @pytest.mark.parametrize("kind", ["application/octet-stream", "image/jpeg", "IMAGE/PNG; q=1"])
-def test_a_raw_picture(kind: str) -> None:
+def test_raw_picture_is_read(kind: str) -> None:
     assert read(a_picture, kind, b"ab", b"", b"c") == b"abc"
 
 
-def test_a_form() -> None:
+def test_form_with_picture_and_name_is_read() -> None:
     body = part("picture", b"ab\r\n--c") + part("name", "Zoë".encode(), False) + b"--b--\r\n"
     chunks = [body[i : i + 7] for i in range(0, len(body), 7)]
     found = read(a_form, FORM, *chunks)
@@ -88,7 +88,7 @@ def test_a_form() -> None:
     assert read(a_picture, FORM, part("picture", b"ab") + b"--b--\r\n") == b"ab"
 
 
-def test_a_large_picture_in_a_form_is_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_picture_in_a_form_stays_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def rollover(_: object) -> None:
         raise AssertionError("written to the disk")
 
@@ -109,7 +109,7 @@ def test_a_large_picture_in_a_form_is_kept_in_memory(monkeypatch: pytest.MonkeyP
         (a_rename, FORM),
     ],
 )
-def test_other_types(what: Read, kind: str) -> None:
+def test_other_media_type_is_refused(what: Read, kind: str) -> None:
     with pytest.raises(MediaTypeError):
         read(what, kind, b"a")
 
@@ -123,14 +123,14 @@ def test_other_types(what: Read, kind: str) -> None:
     ],
     ids=["raw", "json", "form"],
 )
-def test_too_large(what: Read, kind: str, limit: int) -> None:
-    with pytest.raises(BodyTooLargeError):  # as it says before it is sent
+def test_too_large_body_is_refused(what: Read, kind: str, limit: int) -> None:
+    with pytest.raises(BodyTooLargeError):  # the announced length is too large
         read(what, kind, b"", length=limit + 1)
-    with pytest.raises(BodyTooLargeError):  # and as it turns out to be
+    with pytest.raises(BodyTooLargeError):  # the body is larger than announced
         read(what, kind, part("picture", b"a" * limit), b"a", length=3)
 
 
-def test_a_picture_of_a_form_is_bounded_like_a_raw_one() -> None:
+def test_picture_in_a_form_has_the_limit_of_a_raw_one() -> None:
     read(a_form, FORM, part("picture", bytes(LARGEST)) + b"--b--\r\n")
     with pytest.raises(BodyTooLargeError):
         read(a_form, FORM, part("picture", bytes(LARGEST + 1)) + b"--b--\r\n")
@@ -155,7 +155,7 @@ def test_a_picture_of_a_form_is_bounded_like_a_raw_one() -> None:
         "a file for a text",
     ],
 )
-def test_fields_that_are_missing_or_too_many(body: bytes) -> None:
+def test_form_with_missing_or_extra_fields_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequestError, match="The form needs a file “picture”"):
         read(a_form, FORM, body + b"--b--\r\n")
 
@@ -170,12 +170,12 @@ def test_fields_that_are_missing_or_too_many(body: bytes) -> None:
     ],
     ids=["no boundary", "garbage", "odd charset", "a long text"],
 )
-def test_forms_that_cannot_be_read(kind: str, body: bytes) -> None:
+def test_malformed_form_is_refused(kind: str, body: bytes) -> None:
     with pytest.raises(BadRequestError):
         read(a_form, kind, body)
 
 
-def test_json() -> None:
+def test_json_is_read_and_a_missing_field_is_named() -> None:
     assert read(a_rename, "application/json", b'{"name": "a",', b'"new_name": "b"}').new_name == "b"
     with pytest.raises(InvalidRequestError, match="new_name: Field required") as refused:
         read(a_rename, "application/json", b'{"name": "Ada"}')
@@ -183,13 +183,13 @@ def test_json() -> None:
 
 
 @pytest.mark.parametrize(("what", "kind"), [(a_picture, "image/png"), (a_form, FORM)])
-def test_a_body_that_does_not_end(what: Read, kind: str) -> None:
+def test_body_that_does_not_end_times_out(what: Read, kind: str) -> None:
     with pytest.raises(BodyTimeoutError):
         read(what, kind, b"--b\r\n", wait=60)
     with pytest.raises(ClientDisconnect):
         read(what, kind, b"--b\r\n", gone=True)
 
 
-def test_no_room_for_a_body() -> None:
+def test_body_beyond_the_shared_limit_is_refused() -> None:
     with pytest.raises(BusyError):
         read(a_picture, "image/png", b"a" * 60, b"a" * 60, held=100)

@@ -1,4 +1,4 @@
-"""`docs/service.md`, word for word, against the real service with the real weights."""
+"""The snippets of `docs/service.md` run unchanged against the real service and weights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Served:
     folder: Path
 
     def end(self) -> str:
-        """Terminate the service; returns what it has logged."""
+        """Terminate the service and return its log."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(20)
         return (self.folder / "log.txt").read_text()
@@ -42,7 +42,7 @@ class Served:
 
 @pytest.fixture
 def served(tmp_path: Path, free_port: int) -> Iterator[Served]:
-    """What "Start" says, in a folder that looks like the checkout."""
+    """A service started by the snippet "Start", in a folder that looks like the checkout."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     keys, serve = snippet("Start", "bash").splitlines()
     command = f"{sys.executable} -m facehub"
@@ -71,7 +71,7 @@ def served(tmp_path: Path, free_port: int) -> Iterator[Served]:
         process.wait()
 
 
-def test_the_documentation(
+def test_snippets_run_as_shown(
     served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if shutil.which("curl") is not None:
@@ -94,7 +94,7 @@ def test_the_documentation(
     assert "POST /v1/galleries/{gallery}/people 201" in log
     for secret in (token, "Hopper", "desk", "hopper", "top_k"):
         assert secret not in log
-    assert log.count("127.0.0.1") == 1  # its own
+    assert log.count("127.0.0.1") == 1  # the service's own address
     assert "Traceback" not in log
     assert served.process.returncode in (0, -signal.SIGTERM)
     left = {path.name: path.stat().st_mode & 0o077 for path in served.folder.glob("*.*")}
@@ -102,9 +102,9 @@ def test_the_documentation(
     assert token not in (served.folder / "keys.json").read_text()
 
 
-def test_the_error_that_is_printed() -> None:
+def test_error_in_the_documentation_is_the_real_one() -> None:
     from facehub.service.problems import problem
 
-    shown = json.loads(snippet("Errors", "json"))
-    made = problem(422, "NoFaceError", shown["detail"])
-    assert json.loads(made.body) == shown
+    documented = json.loads(snippet("Errors", "json"))
+    actual = problem(422, "NoFaceError", documented["detail"])
+    assert json.loads(actual.body) == documented

@@ -1,4 +1,4 @@
-"""The file of keys."""
+"""The file of API keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from facehub.hosting import SettingsError
 from facehub.service.keys import FORMAT, KeyRing, Scope, digest_of, make_key, read_keys, write_keys
 
 
-def test_keys_are_kept_without_their_tokens(tmp_path: Path) -> None:
+def test_key_file_holds_no_tokens(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     one, token = make_key("door", [Scope.READ], 60, ["staff"])
     other, other_token = make_key("desk", [Scope.READ, Scope.ENROL])
@@ -30,7 +30,7 @@ def test_keys_are_kept_without_their_tokens(tmp_path: Path) -> None:
     assert ring.find("") is None
 
 
-def test_a_key_that_is_removed_is_refused_at_once(tmp_path: Path) -> None:
+def test_removed_key_is_refused_at_once(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     one, token = make_key("door", [Scope.READ])
     write_keys(file, [one])
@@ -40,7 +40,7 @@ def test_a_key_that_is_removed_is_refused_at_once(tmp_path: Path) -> None:
     assert ring.find(token) is None
 
 
-def test_a_file_that_breaks_lets_nobody_in(tmp_path: Path) -> None:
+def test_damaged_or_missing_key_file_refuses_every_key(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     one, token = make_key("door", [Scope.READ])
     write_keys(file, [one])
@@ -53,7 +53,7 @@ def test_a_file_that_breaks_lets_nobody_in(tmp_path: Path) -> None:
         ring.find(token)
 
 
-def test_a_token_of_any_text_has_a_digest() -> None:
+def test_digest_of_a_token_with_invalid_characters() -> None:
     assert len(digest_of("\udc80\u00fc")) == 64
 
 
@@ -70,7 +70,7 @@ def test_a_token_of_any_text_has_a_digest() -> None:
         "[" * 100_000,
     ],
 )
-def test_a_damaged_file(tmp_path: Path, content: str) -> None:
+def test_damaged_key_file_is_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "keys.json"
     file.write_text(content.replace("FORMAT", FORMAT))
     with pytest.raises(SettingsError, match=r"keys\.json is damaged"):
@@ -91,7 +91,7 @@ def test_a_damaged_file(tmp_path: Path, content: str) -> None:
         ("galleries", 1),
     ],
 )
-def test_values_that_cannot_be_used(tmp_path: Path, field: str, value: object) -> None:
+def test_key_file_with_invalid_values_is_refused(tmp_path: Path, field: str, value: object) -> None:
     file = tmp_path / "keys.json"
     write_keys(file, [make_key("door", [Scope.READ])[0]])
     content = json.loads(file.read_text())
@@ -101,7 +101,7 @@ def test_values_that_cannot_be_used(tmp_path: Path, field: str, value: object) -
         read_keys(file)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_key_file_and_missing_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read"):
         KeyRing(tmp_path / "keys.json")
     with pytest.raises(SettingsError, match="cannot be written"):

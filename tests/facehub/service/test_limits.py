@@ -1,4 +1,4 @@
-"""Rates of keys, and what is let in and computed at once."""
+"""Request rates of keys, and the numbers of requests admitted and run at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def key(name: str, rate: int) -> Key:
     return Key(name, name * 64, frozenset({Scope.READ}), rate)
 
 
-def test_a_bucket_holds_a_tenth_of_a_minute_and_fills_at_the_rate() -> None:
+def test_rate_limit_allows_a_burst_of_six_seconds_and_refills_at_the_rate() -> None:
     now = 0.0
     limits = RateLimits(lambda: now)
     slow, fast = key("a", 6), key("b", 60)  # one each 10 s; six at once, then one a second
@@ -33,7 +33,7 @@ def test_a_bucket_holds_a_tenth_of_a_minute_and_fills_at_the_rate() -> None:
     with pytest.raises(RateLimitError) as refused:
         limits.take(slow)
     assert refused.value.retry_after == 1
-    for _ in range(6):  # 9.5 s do not fill more than the bucket
+    for _ in range(6):  # in 9.5 s, the bucket does not fill beyond its size
         limits.take(fast)
     with pytest.raises(RateLimitError):
         limits.take(fast)
@@ -41,7 +41,7 @@ def test_a_bucket_holds_a_tenth_of_a_minute_and_fills_at_the_rate() -> None:
     limits.take(slow)
 
 
-def test_no_more_are_let_in_than_may_wait() -> None:
+def test_gate_admits_workers_and_queue_only() -> None:
     gate = Gate(workers=1, queue_size=1, deadline=1)
     with gate.enter(), gate.enter():
         with pytest.raises(BusyError), gate.enter():
@@ -52,7 +52,7 @@ def test_no_more_are_let_in_than_may_wait() -> None:
         pass
 
 
-def test_bodies_are_bounded_together_and_given_back() -> None:
+def test_gate_bounds_the_bytes_of_all_bodies_together() -> None:
     gate = Gate(workers=1, queue_size=9, deadline=1, max_held=100)
     with gate.enter() as first, gate.enter() as second:
         first.hold(60)
@@ -63,7 +63,7 @@ def test_bodies_are_bounded_together_and_given_back() -> None:
     assert gate.held == 0
 
 
-def test_work_whose_turn_does_not_come_is_refused_and_not_done() -> None:
+def test_work_that_waits_past_the_deadline_is_refused_and_not_run() -> None:
     gate = Gate(workers=1, queue_size=1, deadline=0.1)
     release, done = threading.Event(), []
 
@@ -84,7 +84,7 @@ def test_work_whose_turn_does_not_come_is_refused_and_not_done() -> None:
     assert done == []
 
 
-def test_workers_compute_at_once_and_errors_come_through() -> None:
+def test_workers_run_in_parallel_and_errors_are_passed_on() -> None:
     gate = Gate(workers=2, queue_size=0, deadline=5)
     both = threading.Barrier(2, timeout=5)
 

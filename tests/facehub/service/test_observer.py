@@ -1,4 +1,4 @@
-"""What is logged and counted."""
+"""The log, the metrics and the response headers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def metrics(running: Running) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_the_log_holds_routes_and_no_name_or_key(
+def test_log_holds_routes_but_no_names_or_keys(
     running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -58,7 +58,7 @@ def test_requests_are_counted_by_route_and_status(running: Running) -> None:
     assert not {part for labels in found for part in labels} & {"Ada", "people", "staff", "all"}
 
 
-def test_answers_are_not_kept_and_not_framed(running: Running) -> None:
+def test_responses_forbid_caching_and_framing(running: Running) -> None:
     for path in ("/healthz", "/nothing", "/openapi.json"):
         headers = running.client.get(path).headers
         assert headers["cache-control"] == "no-store"

@@ -1,4 +1,4 @@
-"""Every endpoint: what it answers, what it changes, and what each error looks like."""
+"""Every endpoint: its responses, its changes to the gallery, and its errors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def check_problem(answer: Any, status: int, error: str) -> None:
 
 
 @pytest.mark.parametrize(("second", "decision"), [(RED, "same"), (GREEN, "different")])
-def test_verify(running: Running, second: tuple[int, int, int], decision: str) -> None:
+def test_verify_decides_same_and_different(
+    running: Running, second: tuple[int, int, int], decision: str
+) -> None:
     files = {"first": picture(RED), "second": picture(second)}
     answer = running.ask("POST", "/v1/verify", files=files)
     assert answer.status_code == 200
@@ -52,7 +54,7 @@ def test_verify(running: Running, second: tuple[int, int, int], decision: str) -
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_verify_where_a_picture_shows_several(running: Running) -> None:
+def test_verify_of_a_picture_with_two_faces_depends_on_the_policy(running: Running) -> None:
     files = {"first": picture(RED), "second": picture(GREEN, RED)}
     refused, same = (
         running.ask("POST", f"/v1/verify{policy}", files=files).json()
@@ -101,7 +103,7 @@ def test_enrol_search_list_rename_remove(running: Running, monkeypatch: pytest.M
     assert list(running.galleries["staff"]) == []
 
 
-def test_people_are_listed_a_page_at_a_time(running: Running) -> None:
+def test_people_are_listed_in_pages(running: Running) -> None:
     gallery, rows = running.galleries["people"], np.random.default_rng(0).normal(size=(130, 4))
     gallery.add_many(Entry(f"p{i}", row) for i, row in enumerate(rows))
     page = running.ask("GET", PEOPLE, "read").json()
@@ -113,20 +115,20 @@ def test_people_are_listed_a_page_at_a_time(running: Running) -> None:
     check_problem(running.ask("GET", f"{PEOPLE}?limit=1001"), 422, "InvalidRequestError")
 
 
-def test_a_photo_that_is_there_is_not_added_again(running: Running) -> None:
+def test_enrol_of_the_same_photo_does_not_add_it_again(running: Running) -> None:
     first, again = enrol(running, "Ada", RED), enrol(running, "Ada", RED)
     assert (again.status_code, again.json()["added"]) == (200, False)
     assert again.json()["digest"] == first.json()["digest"]
     assert running.galleries["people"].people() == {"Ada": 1}
 
 
-def test_embed_is_off(running: Running) -> None:
+def test_embed_is_forbidden_by_default(running: Running) -> None:
     check_problem(
         running.ask("POST", "/v1/embed", files={"picture": picture(RED)}), 403, "ForbiddenError"
     )
 
 
-def test_embed_where_it_is_allowed(start: Start) -> None:
+def test_embed_returns_embeddings_if_allowed(start: Start) -> None:
     running = start(allow_embed=True)
     files = {"picture": picture(RED, GREEN)}
     found = running.ask("POST", "/v1/embed", "embed", files=files).json()
@@ -134,10 +136,10 @@ def test_embed_where_it_is_allowed(start: Start) -> None:
     assert found["faces"][0]["embedding"][0] == pytest.approx(0.990, abs=1e-3)
 
 
-def test_answers_are_those_of_the_library(
+def test_responses_equal_the_results_of_the_library(
     start: Start, recognizer: FaceRecognizer, examples: Path
 ) -> None:
-    """With the real weights: same numbers, and no field more or less than in `schemas`."""
+    """With the real weights: the same numbers, and exactly the fields of `schemas`."""
     running = start(recognizer)
     one, other, both = (
         (examples / f"{name}.jpg").read_bytes()
@@ -154,7 +156,7 @@ def test_answers_are_those_of_the_library(
     assert [face["name"] for face in faces] == [None, "Grace"]
 
 
-def test_the_threshold_of_the_host(start: Start) -> None:
+def test_threshold_of_the_settings_is_used(start: Start) -> None:
     running = start(threshold=-1)
     files = {"first": picture(RED), "second": picture(GREEN)}
     answer = running.ask("POST", "/v1/verify", files=files).json()
@@ -164,8 +166,8 @@ def test_the_threshold_of_the_host(start: Start) -> None:
     assert (found["threshold"], found["faces"][0]["name"]) == (-1, "Ada")
 
 
-def test_issues_that_the_host_rejects(start: Start) -> None:
-    """The strips are flat: nothing in them is sharp."""
+def test_rejected_quality_issues_refuse_enrol_and_verify(start: Start) -> None:
+    """The strips have one colour each, so they count as blurred."""
     running = start(reject=frozenset({QualityIssue.BLURRED}))
     check_problem(enrol(running, "Ada", RED), 422, "LowQualityError")
     assert len(running.galleries["people"]) == 0
@@ -174,7 +176,7 @@ def test_issues_that_the_host_rejects(start: Start) -> None:
     assert enrol(start(), "Ada", RED).status_code == 201
 
 
-def test_healthz_needs_no_key_and_says_little(running: Running) -> None:
+def test_healthz_without_a_key_gives_status_and_version_only(running: Running) -> None:
     answer = running.client.get("/healthz")
     assert set(answer.json()) == {"status", "version"}
     assert answer.json()["status"] == "ok"
@@ -194,7 +196,7 @@ def test_healthz_needs_no_key_and_says_little(running: Running) -> None:
     ],
     ids=["empty", "text", "cut off", "nobody", "two"],
 )
-def test_pictures_that_cannot_be_enrolled(
+def test_enrol_of_an_unusable_picture_is_refused(
     running: Running, content: bytes, status: int, error: str
 ) -> None:
     form = {"files": {"picture": ("a.png", content)}, "data": {"name": "Ada"}}
@@ -202,7 +204,7 @@ def test_pictures_that_cannot_be_enrolled(
     assert len(running.galleries["people"]) == 0
 
 
-def test_names_that_cannot_be_used(running: Running) -> None:
+def test_unusable_names_are_refused_and_change_nothing(running: Running) -> None:
     enrol(running, "Ada", RED)
     enrol(running, "Bob", GREEN)
     check_problem(enrol(running, " \n", RED), 422, "GalleryNameError")
@@ -221,7 +223,7 @@ def test_names_that_cannot_be_used(running: Running) -> None:
     assert running.galleries["people"].people() == {"Ada": 1, "Bob": 1}
 
 
-def test_a_name_of_half_a_character(running: Running) -> None:
+def test_rename_to_a_lone_surrogate_is_refused(running: Running) -> None:
     enrol(running, "Ada", RED)
     content = b'{"name": "Ada", "new_name": "\\ud800"}'
     headers = {**running.headers["all"], "Content-Type": "application/json"}
@@ -230,7 +232,7 @@ def test_a_name_of_half_a_character(running: Running) -> None:
     assert list(running.galleries["people"]) == ["Ada"]
 
 
-def test_wrong_requests(running: Running) -> None:
+def test_wrong_paths_methods_and_parameters_are_refused(running: Running) -> None:
     files = {"picture": picture(RED)}
     check_problem(running.ask("GET", "/v1/nothing"), 404, "NotFoundError")
     check_problem(running.ask("PUT", "/v1/verify"), 405, "MethodNotAllowedError")
@@ -245,7 +247,7 @@ def test_wrong_requests(running: Running) -> None:
     check_problem(answer, 404, "GalleryNotFoundError")
 
 
-def test_a_gallery_that_cannot_be_used_names_no_path(
+def test_error_of_an_unavailable_gallery_names_no_path(
     running: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: object) -> None:
@@ -259,14 +261,14 @@ def test_a_gallery_that_cannot_be_used_names_no_path(
     assert "/srv/people.db cannot be used" in capfd.readouterr().err
 
 
-def test_a_file_of_keys_that_breaks_names_no_path(running: Running) -> None:
+def test_error_of_a_damaged_key_file_names_no_path(running: Running) -> None:
     running.keys.write_text("{")
     answer = running.ask("GET", PEOPLE)
     check_problem(answer, 503, "SettingsError")
     assert running.keys.name not in answer.text
 
 
-def test_an_unexpected_error_tells_nothing(
+def test_unexpected_error_reveals_no_data(
     running: Running, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: object) -> None:
@@ -295,7 +297,7 @@ NEEDED = {
 
 
 def test_each_endpoint_needs_its_scope(running: Running) -> None:
-    """An empty request with the scope is refused for something else, or answered."""
+    """An empty request with the right scope is answered, or refused for another reason."""
     for (method, path), needed in NEEDED.items():
         check_problem(running.client.request(method, path), 401, "UnauthorizedError")
         for scope in Scope:
@@ -304,7 +306,7 @@ def test_each_endpoint_needs_its_scope(running: Running) -> None:
             assert refused == (scope is not needed), (method, path, scope)
 
 
-def test_no_endpoint_is_left_out_above(start: Start) -> None:
+def test_scope_table_lists_every_endpoint(start: Start) -> None:
     paths = start(allow_embed=True).client.get("/openapi.json").json()["paths"]
     found = {(method.upper(), path) for path, each in paths.items() for method in each}
     found.remove(("GET", "/healthz"))
@@ -314,13 +316,13 @@ def test_no_endpoint_is_left_out_above(start: Start) -> None:
 
 
 @pytest.mark.parametrize("value", ["Bearer wrong", "Bearer ", "Basic YTpi", "Bearer \u00fc"])
-def test_a_wrong_key(running: Running, value: str) -> None:
+def test_wrong_key_is_refused_with_401(running: Running, value: str) -> None:
     answer = running.client.get(PEOPLE, headers={"Authorization": value.encode("latin-1")})
     check_problem(answer, 401, "UnauthorizedError")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_key_of_one_gallery_is_not_told_of_others(running: Running) -> None:
+def test_key_of_one_gallery_cannot_tell_whether_others_exist(running: Running) -> None:
     assert running.ask("GET", "/v1/galleries/staff/people", "staff").status_code == 200
     other, none = (
         running.ask("GET", f"/v1/galleries/{name}/people", "staff") for name in ("people", "none")
@@ -329,7 +331,7 @@ def test_a_key_of_one_gallery_is_not_told_of_others(running: Running) -> None:
     assert other.json() == none.json()
 
 
-def test_a_key_has_a_limit(start: Start) -> None:
+def test_key_beyond_its_rate_gets_429(start: Start) -> None:
     running = start(rate=20)  # two at once
     answers = [running.ask("GET", PEOPLE, "read") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]

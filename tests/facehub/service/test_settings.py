@@ -13,12 +13,12 @@ from facehub.service.settings import Settings
 ROOT = Path(__file__).parents[3]
 
 
-def test_defaults() -> None:
+def test_empty_environment_gives_the_defaults() -> None:
     assert Settings.from_environment({}) == Settings()
     assert not Settings().allow_embed
 
 
-def test_all_variables() -> None:
+def test_every_variable_is_read() -> None:
     found = Settings.from_environment(
         {
             "FACEHUB_FMR": "0.01",
@@ -48,7 +48,7 @@ def test_all_variables() -> None:
         ("FACEHUB_WORKERS", "1.5", "whole number"),
     ],
 )
-def test_bad_values(name: str, value: str, message: str) -> None:
+def test_bad_value_is_refused_without_printing_secrets(name: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message) as error:
         Settings.from_environment({name: value})
     assert "secret" not in str(error.value)

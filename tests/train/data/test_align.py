@@ -1,4 +1,4 @@
-"""Aligning a raw data set: right faces, a report, and going on after an interruption."""
+"""Aligning a raw data set: the right faces, a report, and resuming after an interruption."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from tests.train.recordio import part, record
 from train.data.align import _outputs, align
 
 
-def test_align(tmp_path: Path, astronaut: np.ndarray, nobody: np.ndarray) -> None:
+def test_align_writes_crops_reports_failures_and_resumes(
+    tmp_path: Path, astronaut: np.ndarray, nobody: np.ndarray
+) -> None:
     raw, aligned = tmp_path / "raw", tmp_path / "aligned"
     for identity in ("a", "b"):
         (raw / identity).mkdir(parents=True)
@@ -52,7 +54,7 @@ def test_align(tmp_path: Path, astronaut: np.ndarray, nobody: np.ndarray) -> Non
     assert (aligned / "b" / "1.webp").stat().st_mtime_ns == before
 
 
-def test_another_template(tmp_path: Path, astronaut: np.ndarray) -> None:
+def test_align_to_another_template(tmp_path: Path, astronaut: np.ndarray) -> None:
     raw, aligned = tmp_path / "raw", tmp_path / "aligned"
     (raw / "a").mkdir(parents=True)
     Image.fromarray(astronaut).save(raw / "a" / "1.png")
@@ -65,8 +67,8 @@ def test_another_template(tmp_path: Path, astronaut: np.ndarray) -> None:
     assert abs(crop - face.crop.astype(int)).mean() < 4
 
 
-def test_insightface_records(tmp_path: Path, astronaut: np.ndarray) -> None:
-    """ArcFace's 112 x 112 crops, as CASIA-WebFace is handed round: on two cores."""
+def test_align_insightface_records(tmp_path: Path, astronaut: np.ndarray) -> None:
+    """ArcFace's 112 x 112 crops, the usual form of CASIA-WebFace, with two workers."""
     crop = align_faces(astronaut, default_detector())[0].crop
     records = []
     for number, picture in enumerate((crop, crop[:, ::-1])):
@@ -79,11 +81,11 @@ def test_insightface_records(tmp_path: Path, astronaut: np.ndarray) -> None:
     assert counts["aligned"] == 2
     with Image.open(tmp_path / "aligned" / "0000007" / "00000000.webp") as image:
         found = np.asarray(image.convert("RGB")).astype(int)
-    assert abs(found - crop).mean() < 15  # the same face at the same place, found again
+    assert abs(found - crop).mean() < 15  # the same face at the same place
     assert abs(found - crop[:, ::-1]).mean() > 25
 
 
-def test_pictures_that_differ_in_their_suffix_only_keep_it() -> None:
+def test_outputs_keep_the_suffix_if_only_it_differs() -> None:
     assert _outputs(["a/1.jpg", "a/1.png", "a/2.b.jpg", "b/1.jpg", "0000001/00000007"]) == {
         "a/1.jpg": "a/1.jpg.webp",
         "a/1.png": "a/1.png.webp",

@@ -1,4 +1,4 @@
-"""Batches: each face once an epoch; the same from any step, over any number of processes."""
+"""Batches: each face once per epoch, and the same from any step and on any number of processes."""
 
 import itertools
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def through(batches: Batches, epoch: int, first: int = 0) -> Iterator[Batch]:
 
 
 def content(batch: Batch) -> tuple[list[int], list[int], bytes, float]:
-    """All that a step sees, with the first of its random numbers."""
+    """Everything that a step receives, with its first random number."""
     number = float(torch.rand((), generator=batch.generator))
     pixels = batch.pixels.cpu().numpy().tobytes()
     return batch.indices.tolist(), batch.labels.tolist(), pixels, number
@@ -44,7 +44,7 @@ def test_an_epoch_has_every_face_at_most_once(faces: PackedFaces) -> None:
     assert seen != [i for batch in through(other, 0) for i in batch.indices.tolist()]
 
 
-def test_faces_and_labels_belong_together(faces: PackedFaces) -> None:
+def test_batches_hold_matching_faces_and_labels(faces: PackedFaces) -> None:
     training = np.flatnonzero(~faces.heldout)
     for batch in through(make(faces), 0):
         rows = training[batch.indices.numpy()]
@@ -52,14 +52,14 @@ def test_faces_and_labels_belong_together(faces: PackedFaces) -> None:
         assert batch.labels.tolist() == faces.labels[rows].tolist()
 
 
-def test_going_on_in_mid_epoch(faces: PackedFaces) -> None:
+def test_batches_from_the_middle_of_an_epoch_are_the_same(faces: PackedFaces) -> None:
     whole = [content(b) for epoch in (0, 1) for b in through(make(faces, n_parts=2), epoch)]
     rest = [content(b) for b in through(make(faces, n_parts=2), 1, first=1)]
     assert rest == whole[-2:]
 
 
-def test_processes_share_a_batch(faces: PackedFaces) -> None:
-    """Two processes of two parts get the four parts of one process, by turns."""
+def test_two_processes_share_the_parts_of_a_batch(faces: PackedFaces) -> None:
+    """Two processes with two parts each alternate through the four parts of one process."""
     one = list(make(faces, n_parts=4).step(0, 1))
     two = [list(make(faces, n_parts=4, rank=r, processes=2).step(0, 1)) for r in (0, 1)]
     assert [batch.is_last for batch in one] == [False, False, False, True]
@@ -68,7 +68,7 @@ def test_processes_share_a_batch(faces: PackedFaces) -> None:
     assert [content(batch) for batch in by_turns] == [content(batch) for batch in one]
 
 
-def test_what_comes_next_is_asked_for_before_a_part_is_read(
+def test_next_part_is_prefetched_before_a_part_is_read(
     faces: PackedFaces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[tuple[str, list[int]]] = []
@@ -89,7 +89,7 @@ def test_what_comes_next_is_asked_for_before_a_part_is_read(
     assert all(rows == sorted(rows) for _, rows in calls)
 
 
-def test_batches_on_cuda(faces: PackedFaces) -> None:
+def test_batches_on_cuda_equal_those_on_the_cpu(faces: PackedFaces) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA GPU on this machine")
     for ours, theirs in zip(through(make(faces), 0), through(make(faces, "cuda"), 0), strict=True):

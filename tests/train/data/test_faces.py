@@ -1,4 +1,4 @@
-"""Every face set gives the same faces, names, labels and held-out identities."""
+"""Mapped and in-memory face sets give the same faces, labels and held-out identities."""
 
 import dataclasses
 from pathlib import Path
@@ -27,7 +27,7 @@ def crops(tiny_pack: str) -> np.ndarray:
     return np.load(Path(tiny_pack) / "crops.npy")
 
 
-def test_labels_and_heldout_identities(faces: FaceSet) -> None:
+def test_labels_and_heldout_follow_the_identities(faces: FaceSet) -> None:
     identities = np.array([identity_of(name) for name in faces.names])
     assert faces.labels.dtype == np.int64
     assert np.array_equal(np.unique(identities)[faces.labels], identities)
@@ -46,7 +46,7 @@ def test_faces_are_read_by_position(faces: FaceSet, crops: np.ndarray, rows: lis
     assert np.array_equal(out, crops[positions])
 
 
-def test_batches_for_a_seed(faces: FaceSet, crops: np.ndarray) -> None:
+def test_batches_of_a_seed_never_change(faces: FaceSet, crops: np.ndarray) -> None:
     training = np.flatnonzero(~faces.heldout)
     batches = Batches(faces, training, np.arange(48), 16, 5, torch.device("cpu"))
     order = torch.randperm(48, generator=torch.Generator().manual_seed(SEED_5_EPOCH_1)).numpy()

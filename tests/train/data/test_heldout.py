@@ -1,4 +1,4 @@
-"""Held-out identities: the same for all time, and read as they were packed."""
+"""Held-out identities: the choice never changes, and their faces are read from zips and folders."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_is_heldout_never_changes(identity: str, heldout: bool) -> None:
     assert is_heldout(identity) == heldout
 
 
-def test_one_identity_in_twenty() -> None:
+def test_one_identity_in_twenty_is_held_out() -> None:
     """500 of 10,000 are expected, with a standard deviation of 22."""
     assert 430 < sum(is_heldout(f"{i:05d}") for i in range(10_000)) < 570
 
@@ -59,7 +59,7 @@ def archive(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("form", ["zip", "folder"])
-def test_read_heldout(archive: Path, form: str) -> None:
+def test_read_heldout_reads_faces_in_order(archive: Path, form: str) -> None:
     faces = archive
     if form == "folder":  # as `align` writes it
         faces = archive.with_suffix("")
@@ -72,7 +72,7 @@ def test_read_heldout(archive: Path, form: str) -> None:
     assert labels.tolist() == [0, 0, 1, 2]
 
 
-def test_no_heldout_identity(tmp_path: Path) -> None:
+def test_faces_without_a_heldout_identity_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "faces.zip"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("00001/a.webp", face(1))
@@ -80,7 +80,9 @@ def test_no_heldout_identity(tmp_path: Path) -> None:
         read_heldout(path)
 
 
-def test_celeba_sample(recognizer: FaceRecognizer, shared_data: Path) -> None:
+def test_genuine_pairs_of_celeba_are_more_similar_than_impostor_pairs(
+    recognizer: FaceRecognizer, shared_data: Path
+) -> None:
     """200 aligned faces: the same person is far more similar than another."""
     crops, labels = read_heldout(shared_data / "celeba_aligned.zip")
     assert crops.shape[1:] == (112, 96, 3)
@@ -91,7 +93,7 @@ def test_celeba_sample(recognizer: FaceRecognizer, shared_data: Path) -> None:
     assert abs(impostor) < 0.2
 
 
-def test_everyone_counts_where_the_network_saw_nobody(tmp_path: Path) -> None:
+def test_everyone_option_reads_all_identities(tmp_path: Path) -> None:
     names = [str(number) for number in range(30)]
     for name in names:
         (tmp_path / name).mkdir()

@@ -14,7 +14,7 @@ from train.data.landmarks import find_landmarks, landmarks_of
 
 
 class Detector:
-    """Finds one face whose landmarks lie at (0, 0) in the picture it is given, or none."""
+    """Finds `n` faces whose landmarks all lie at (0, 0) of the given picture."""
 
     def __init__(self, n: int = 1) -> None:
         self.n, self.calls = n, 0
@@ -28,7 +28,9 @@ class Detector:
 
 
 @pytest.mark.parametrize("name", ["astronaut", "hopper"])
-def test_they_lie_where_the_picture_has_them(name: str, request: pytest.FixtureRequest) -> None:
+def test_landmarks_of_a_crop_equal_those_of_the_picture(
+    name: str, request: pytest.FixtureRequest
+) -> None:
     (face,) = align_faces(request.getfixturevalue(name))
     points = np.concatenate([face.pupils, face.landmarks[[NOSE_TIP, LEFT_MOUTH, RIGHT_MOUTH]]])
     wanted = points @ face.matrix[:, :2].T + face.matrix[:, 2]
@@ -38,28 +40,28 @@ def test_they_lie_where_the_picture_has_them(name: str, request: pytest.FixtureR
     assert np.abs(found[:2] - DEFAULT_TEMPLATE.points).max() < 1
 
 
-def test_pixel_centres_at_integers() -> None:
-    """The border is 28 rows and 24 columns; the picture is three times as large."""
+def test_landmarks_have_pixel_centres_at_integers() -> None:
+    """The searched picture has a border of 28 rows and 24 columns, and is enlarged 3 times."""
     (found,) = find_landmarks(np.zeros((1, 112, 96, 3), np.uint8), Detector())
     np.testing.assert_allclose(found, [(-24 - 1 / 3, -28 - 1 / 3)] * 5, rtol=1e-6)
 
 
-def test_none_where_there_is_no_face() -> None:
+def test_landmarks_without_a_face_are_nan() -> None:
     found = find_landmarks(np.zeros((2, 112, 96, 3), np.uint8), Detector(0))
     assert np.isnan(found).all()
     assert found.shape == (2, 5, 2)
 
 
-def test_they_are_kept_with_the_data_set(tmp_path: Path) -> None:
+def test_landmarks_are_stored_and_found_again_if_the_pack_changes(tmp_path: Path) -> None:
     crops = np.zeros((3, 112, 96, 3), np.uint8)
     (tmp_path / "index.json").touch()
     detector = Detector()
     found = landmarks_of(tmp_path, crops, detector)
     np.testing.assert_array_equal(landmarks_of(tmp_path, crops, detector), found)
     assert detector.calls == 3
-    landmarks_of(tmp_path, crops[:2], detector)  # of another data set
+    landmarks_of(tmp_path, crops[:2], detector)  # another data set
     assert detector.calls == 5
     later = (tmp_path / "landmarks.npy").stat().st_mtime + 1
-    os.utime(tmp_path / "index.json", (later, later))  # packed anew
+    os.utime(tmp_path / "index.json", (later, later))  # as if packed again
     landmarks_of(tmp_path, crops[:2], detector)
     assert detector.calls == 7

@@ -1,4 +1,4 @@
-"""A network in OpenVINO's form, small enough to work out by hand."""
+"""A network in OpenVINO's format, whose outputs are easy to calculate."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ openvino = pytest.importorskip("openvino", reason="pip install --no-deps openvin
 
 @pytest.fixture
 def network(tmp_path: Path) -> Path:
-    """The means of blue, green and red, as the network of the Open Model Zoo takes pictures."""
+    """A network that returns the channels' means, with the input of the Open Model Zoo's one."""
     ops = openvino.opset13
     picture = ops.parameter([1, 3, 128, 128], np.float32)
     mean = ops.reduce_mean(picture, np.array([2, 3]), keep_dims=True)
@@ -28,7 +28,7 @@ def network(tmp_path: Path) -> Path:
     return tmp_path / "net.xml"
 
 
-def test_the_networks_input_is_bgr_from_0_to_255(network: Path) -> None:
+def test_network_gets_bgr_from_0_to_255(network: Path) -> None:
     crops = np.random.default_rng(0).integers(0, 256, (35, 128, 128, 3), np.uint8)
     crops[:, :, :, 0] //= 4
     wanted = crops.mean((1, 2))[:, ::-1]
@@ -38,20 +38,20 @@ def test_the_networks_input_is_bgr_from_0_to_255(network: Path) -> None:
     )
 
 
-def test_a_teacher(network: Path, tiny_pack: str, tmp_path: Path) -> None:
+def test_openvino_network_is_a_teacher(network: Path, tiny_pack: str, tmp_path: Path) -> None:
     target = tmp_path / "teacher.npz"
     assert embed_teacher(network, Path(tiny_pack), target) == {"faces": 96, "vector": 3}
     vectors = load_teacher(target, open_pack(Path(tiny_pack)).names).numpy()
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
 
 
-def test_not_a_network(tmp_path: Path) -> None:
+def test_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.xml").write_text("not a network")
     with pytest.raises(WeightsError, match=r"net\.xml cannot be run"):
         OpenVinoEmbedder(tmp_path / "net.xml")
 
 
-def test_nothing_is_reported_to_its_makers(tmp_path: Path) -> None:
+def test_openvino_telemetry_is_not_loaded(tmp_path: Path) -> None:
     (tmp_path / "openvino_telemetry.py").write_text("print('telemetry')")
     code = """
 from pathlib import Path

@@ -28,7 +28,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_pack_and_open(folder: Path, tmp_path: Path, zipped: bool) -> None:
+def test_pack_counts_and_lists_what_it_packs_and_leaves_out(
+    folder: Path, tmp_path: Path, zipped: bool
+) -> None:
     source = folder
     if zipped:
         source = tmp_path / "faces.zip"
@@ -57,8 +59,8 @@ def test_pack_and_open(folder: Path, tmp_path: Path, zipped: bool) -> None:
     assert left_out["c/"] == "no picture left"
 
 
-def test_pack_the_middle_of_wider_crops(tmp_path: Path) -> None:
-    """The eyes of ArcFace's template, at x 38.3 and 73.5, come to lie at 30.3 and 65.5."""
+def test_centre_crop_packs_the_middle_of_wider_crops(tmp_path: Path) -> None:
+    """The eyes of ArcFace's template move from x = 38.3 and 73.5 to 30.3 and 65.5."""
     picture = np.zeros((112, 112, 3), np.uint8)
     picture[:, :, 0] = np.arange(112)
     (tmp_path / "faces" / "a").mkdir(parents=True)
@@ -70,12 +72,12 @@ def test_pack_the_middle_of_wider_crops(tmp_path: Path) -> None:
     assert open_pack(tmp_path / "pack").crops[0, 50, :, 0].tolist() == list(range(8, 104))
 
 
-def test_nothing_to_pack(tmp_path: Path) -> None:
+def test_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="no supported picture in a sub-folder"):
         pack(tmp_path, tmp_path / "pack")
 
 
-def test_no_picture_to_pack(tmp_path: Path) -> None:
+def test_folder_without_usable_pictures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "faces" / "c").mkdir(parents=True)
     Image.new("RGB", (50, 50)).save(tmp_path / "faces" / "c" / "1.png")
     with pytest.raises(ValueError, match=r"no picture to pack \(c/1.png: 50 x 50 pixels"):
@@ -83,7 +85,7 @@ def test_no_picture_to_pack(tmp_path: Path) -> None:
     assert not any((tmp_path / "pack").iterdir())
 
 
-def test_a_kill_never_pairs_faces_with_the_names_of_others(
+def test_interrupted_pack_cannot_be_opened_with_the_old_names(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack(folder, tmp_path / "pack")
@@ -99,6 +101,6 @@ def test_a_kill_never_pairs_faces_with_the_names_of_others(
         open_pack(tmp_path / "pack")
 
 
-def test_not_a_pack(tmp_path: Path) -> None:
+def test_folder_that_is_no_pack_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a packed data set"):
         open_pack(tmp_path)

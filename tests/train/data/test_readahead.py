@@ -1,4 +1,4 @@
-"""The hint to the kernel: it names the bytes of the rows, and never fails."""
+"""The read-ahead hint to the kernel: it names the bytes of the rows, and never fails."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from train.data.readahead import read_ahead
 
 @pytest.fixture
 def hinted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The bytes that the kernel is asked for."""
+    """Collects the bytes that the kernel is asked to read."""
     if not hasattr(os, "posix_fadvise"):
         pytest.skip("this system has no posix_fadvise")
     found: list[bytes] = []
@@ -29,7 +29,7 @@ def hinted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     ("rows", "runs"),
     [([], []), ([4], [[4]]), ([0, 1, 2, 9, 11, 12], [[0, 1, 2], [9], [11, 12]])],
 )
-def test_it_asks_for_the_rows(
+def test_read_ahead_asks_for_the_bytes_of_the_rows(
     tiny_pack: str, hinted: list[bytes], rows: list[int], runs: list[list[int]]
 ) -> None:
     crops = open_pack(Path(tiny_pack)).crops
@@ -37,12 +37,14 @@ def test_it_asks_for_the_rows(
     assert hinted == [crops[run].tobytes() for run in runs]
 
 
-def test_faces_in_memory_need_none(hinted: list[bytes]) -> None:
+def test_read_ahead_of_an_array_in_memory_does_nothing(hinted: list[bytes]) -> None:
     read_ahead(np.zeros((4, 3), np.uint8), np.arange(4))
     assert hinted == []
 
 
-def test_it_is_only_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_ahead_without_file_or_kernel_support_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     np.save(tmp_path / "a.npy", np.arange(12).reshape(4, 3))
     array = np.load(tmp_path / "a.npy", mmap_mode="r")
     (tmp_path / "a.npy").unlink()

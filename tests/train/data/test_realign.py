@@ -1,4 +1,4 @@
-"""Aligning crops anew to a network's own template."""
+"""Aligning crops again, to the template of another network."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ ARCFACE = TEMPLATES["arcface112"]
 
 
 @pytest.mark.parametrize("name", ["astronaut", "hopper"])
-def test_landmarks_of_the_crop_align_as_those_of_the_picture(
+def test_realigned_crop_is_close_to_one_aligned_from_the_picture(
     name: str, request: pytest.FixtureRequest
 ) -> None:
     picture = request.getfixturevalue(name)
@@ -29,7 +29,7 @@ def test_landmarks_of_the_crop_align_as_those_of_the_picture(
     assert distance(found) < 0.5 * distance(pad_crops(crops, ARCFACE)[0])
 
 
-def test_without_landmarks_the_pupils_decide() -> None:
+def test_crops_without_landmarks_are_realigned_by_the_pupils() -> None:
     crops = np.random.default_rng(0).integers(0, 256, (2, 112, 96, 3), np.uint8)
     for row, column in ((51, 30), (52, 66)):  # marks at the pupils
         crops[:, row - 2 : row + 3, column - 2 : column + 3] = 255

@@ -1,4 +1,4 @@
-"""Samples of training faces: from packs and pictures, never a held-out one."""
+"""Samples of training faces, from packs and pictures, without held-out identities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from train.data.sample import sample_training
 
 @pytest.fixture
 def aligned(tmp_path: Path) -> Path:
-    """60 identities with one face each, grey as its identity's number; two or so are held out."""
+    """60 identities with one face each, whose grey is the identity's number; a few are held out."""
     root = tmp_path / "faces"
     for i in range(60):
         (root / f"{i:05d}").mkdir(parents=True)
@@ -30,7 +30,9 @@ def greys(crops: np.ndarray) -> list[int]:
 
 
 @pytest.mark.parametrize("form", ["pictures", "pack", "opened pack"])
-def test_only_training_faces(aligned: Path, tmp_path: Path, form: str) -> None:
+def test_sample_holds_training_faces_only_and_is_repeatable(
+    aligned: Path, tmp_path: Path, form: str
+) -> None:
     faces: object = aligned
     if form != "pictures":
         pack(aligned, tmp_path / "pack")
@@ -46,6 +48,6 @@ def test_only_training_faces(aligned: Path, tmp_path: Path, form: str) -> None:
     assert some != greys(sample_training(faces, 20, seed=1))  # type: ignore[arg-type]
 
 
-def test_no_training_face(faces: Path) -> None:
+def test_sample_without_a_training_face_is_refused(faces: Path) -> None:
     with pytest.raises(ValueError, match="all identities of these faces are held out"):
         sample_training(faces, 5)

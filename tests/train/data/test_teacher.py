@@ -1,4 +1,4 @@
-"""A teacher's vectors of packed faces, from a network small enough to work out by hand."""
+"""A teacher's vectors of packed faces, from a network whose outputs are easy to calculate."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from train.data.pack import open_pack, pack
 from train.data.teacher import embed_teacher
 from train.model.distill import load_teacher, teacher_source
 
-PUPILS = AlignmentTemplate(112, 112, (38.4, 51.6), (73.6, 51.6))  # no landmarks to find
+PUPILS = AlignmentTemplate(112, 112, (38.4, 51.6), (73.6, 51.6))  # needs no landmarks
 
 
 def wanted(crops: np.ndarray, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
@@ -28,7 +28,7 @@ def wanted(crops: np.ndarray, mean: float = 0.0, std: float = 1.0) -> np.ndarray
 
 
 @pytest.mark.parametrize("batch", ["faces", 1])
-def test_unit_vectors_of_faces_with_reflected_borders(
+def test_teacher_vectors_are_unit_vectors_of_padded_faces(
     batch: int | str, tiny_pack: str, tmp_path: Path
 ) -> None:
     pack = open_pack(Path(tiny_pack))
@@ -40,7 +40,7 @@ def test_unit_vectors_of_faces_with_reflected_borders(
     assert np.abs(found - wanted(pack.crops)).max() > 0.1
 
 
-def test_a_network_of_the_zoo(tiny_pack: str, tmp_path: Path) -> None:
+def test_network_in_the_form_of_opencv_zoo_is_a_teacher(tiny_pack: str, tmp_path: Path) -> None:
     network = mean_network(tmp_path / "net.onnx", batch=1, zoo=True)
     preprocessing = Preprocessing(mean=100, std=50)
     add_network(network, tmp_path / "net", template=PUPILS, preprocessing=preprocessing)
@@ -50,7 +50,7 @@ def test_a_network_of_the_zoo(tiny_pack: str, tmp_path: Path) -> None:
     assert np.abs(found - wanted(pack.crops, 100, 50)).max() < 1e-3
 
 
-def test_networks_that_do_not_fit(tiny_pack: str, tmp_path: Path) -> None:
+def test_unsuitable_network_is_refused(tiny_pack: str, tmp_path: Path) -> None:
     target = tmp_path / "teacher.npz"
 
     def refused(weights: Path, message: str, kind: type[Exception] = WeightsError) -> None:
@@ -73,7 +73,7 @@ def test_networks_that_do_not_fit(tiny_pack: str, tmp_path: Path) -> None:
     refused(tmp_path / "nothing", "There is no folder")
 
 
-def test_vectors_of_length_0(tmp_path: Path) -> None:
+def test_zero_vectors_are_refused(tmp_path: Path) -> None:
     (tmp_path / "faces" / "a").mkdir(parents=True)
     Image.new("RGB", (96, 112)).save(tmp_path / "faces" / "a" / "black.png")
     pack(tmp_path / "faces", tmp_path / "pack")
@@ -82,7 +82,7 @@ def test_vectors_of_length_0(tmp_path: Path) -> None:
         embed_teacher(weights, tmp_path / "pack", tmp_path / "teacher.npz")
 
 
-def test_names_of_any_script(tmp_path: Path) -> None:
+def test_names_with_accents_are_kept(tmp_path: Path) -> None:
     (tmp_path / "faces" / "José").mkdir(parents=True)
     Image.new("RGB", (96, 112), (200, 100, 50)).save(tmp_path / "faces" / "José" / "é.png")
     pack(tmp_path / "faces", tmp_path / "pack")
@@ -91,13 +91,13 @@ def test_names_of_any_script(tmp_path: Path) -> None:
     assert load_teacher(target, np.array(["José/é.png"])).shape == (1, 3)
 
 
-def test_our_own_network_teaches_in_float32(
+def test_shipped_network_teaches_in_float32(
     tiny_pack: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Whatever users run: a student learns no rounding."""
+    """The precision variable is ignored, so the student does not learn rounding errors."""
     monkeypatch.setenv("FACEHUB_PRECISION", "int8")
     arguments = ["embed-teacher", default_weights(), tiny_pack, str(tmp_path / "ours.npz")]
     assert main([*arguments, "--source", "facehub (Apache-2.0)"]) == 0

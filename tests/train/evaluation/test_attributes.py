@@ -1,4 +1,4 @@
-"""Files of attributes. CelebA's own is not at hand: these are made up in its form."""
+"""Files of attributes. CelebA's own file is not available here; these imitate its format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "list_attr_celeba.txt"
 
 
-def test_celeba(path: Path) -> None:
+def test_celeba_text_file_is_read(path: Path) -> None:
     path.write_text(CELEBA)
     found = read_attributes(path)
     assert found.file == "list_attr_celeba.txt"
@@ -34,7 +34,7 @@ def test_celeba(path: Path) -> None:
     assert read_attributes(path, ["5_o_Clock_Shadow"]).rows["000003"] == ("yes",)
 
 
-def test_celeba_as_csv(path: Path) -> None:
+def test_celeba_csv_gives_the_same_attributes(path: Path) -> None:
     lines = [line.split() for line in CELEBA.splitlines()[1:]]
     path.write_text("\n".join(",".join(line) for line in [["image_id", *lines[0]], *lines[1:]]))
     from_csv = read_attributes(path)
@@ -46,8 +46,8 @@ def test_celeba_as_csv(path: Path) -> None:
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
-def test_any_csv(mark: str, path: Path) -> None:
-    """Numbers that differ for everybody are no categories; empty cells are unknown."""
+def test_csv_with_any_separator_is_read(mark: str, path: Path) -> None:
+    """A column of numbers that all differ is ignored. Empty cells count as unknown."""
     rows = ["person,skin tone,weight", *(f"P{i},{'light' if i % 2 else ''},{i}" for i in range(30))]
     path.write_text("\ufeff" + "\r\n".join(rows).replace(",", mark))
     found = read_attributes(path)
@@ -72,20 +72,20 @@ def test_any_csv(mark: str, path: Path) -> None:
         (CELEBA.removesuffix("  1\n") + "\n", "line 5: 4 values for 5 columns"),
     ],
 )
-def test_damaged(text: str, message: str, path: Path) -> None:
+def test_damaged_file_is_refused(text: str, message: str, path: Path) -> None:
     path.write_text(text)
     with pytest.raises(ValueError, match=message) as refused:
         read_attributes(path)
     assert "list_attr_celeba.txt" in str(refused.value)
 
 
-def test_not_text(path: Path) -> None:
+def test_binary_file_is_refused(path: Path) -> None:
     path.write_bytes(b"\xff\xd8\xff")
     with pytest.raises(ValueError, match=r"celeba\.txt is not a text file"):
         read_attributes(path)
 
 
-def test_unknown_column(path: Path) -> None:
+def test_unknown_column_is_refused(path: Path) -> None:
     path.write_text(CELEBA)
     with pytest.raises(ValueError, match="no column 'male', but: 5_o_Clock_Shadow, Eyeglasses"):
         read_attributes(path, ["male"])
@@ -99,12 +99,14 @@ NAMES = ["7/1.webp", "7/2.webp", "1/3.webp"]
     [
         (["7/1.jpg", "7/2.jpg"], ["a", "b", None]),
         (["2.jpg", "3.jpg"], [None, "a", "b"]),
-        (["1", "7"], ["b", "b", "a"]),  # people, though picture 1 is there, too
+        (["1", "7"], ["b", "b", "a"]),  # people, although there is also a picture 1
         (["1", "2", "3"], ["a", "b", "c"]),
     ],
     ids=["pictures", "without folder", "people", "without folder or suffix"],
 )
-def test_names(keys: list[str], expected: list[str | None], path: Path) -> None:
+def test_names_match_pictures_or_people(
+    keys: list[str], expected: list[str | None], path: Path
+) -> None:
     path.write_text("name,x\n" + "".join(f"{k},{v}\n" for k, v in zip(keys, "abc", strict=False)))
     found = read_attributes(path).of(NAMES)
     assert [value and value[0] for value in found] == expected
@@ -113,8 +115,8 @@ def test_names(keys: list[str], expected: list[str | None], path: Path) -> None:
         assert deeper == found
 
 
-def test_names_that_need_their_folders(path: Path) -> None:
-    """Of two pictures called 01 neither is meant by "01"."""
+def test_ambiguous_names_need_their_folders(path: Path) -> None:
+    """With two pictures called 01, the name "01" matches neither."""
     path.write_text("name,x\n01.jpg,a\n")
     names = ["A/01.jpg", "B/01.jpg"]
     with pytest.raises(ValueError, match=r"its first name is '01', the first picture is 'A/01"):

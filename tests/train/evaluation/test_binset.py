@@ -1,4 +1,4 @@
-"""InsightFace's .bin files, and what else may pass for one."""
+"""InsightFace's .bin files, and damaged or hostile ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from train.evaluation.binset import read_bin
 from train.evaluation.pairs import Pair
 
 A, B, C = b"\xff\xd8 first '\n", b"\xff\xd8\x00second", b"\xff\xd8third\\"
-# What Python 2.7 writes for ([A, B, A, C], [True, False]), where bytes are strings.
+# ([A, B, A, C], [True, False]) as Python 2.7 writes it, where bytes are strings.
 PYTHON_2 = {
     0: b"((lp0\nS\"\\xff\\xd8 first '\\n\"\np1\naS'\\xff\\xd8\\x00second'\np2\nag1\na"
     b"S'\\xff\\xd8third\\\\'\np3\na(lp4\nI01\naI00\natp5\n.",
@@ -46,7 +46,9 @@ def check(path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1), None], ids=["array", "column", "bytes"])
-def test_python_3(protocol: int, shape: tuple[int, ...] | None, write: Any) -> None:
+def test_pickle_of_python_3_is_read(
+    protocol: int, shape: tuple[int, ...] | None, write: Any
+) -> None:
     """Pictures are bytes, or arrays of one dimension or two, as OpenCV's versions return them."""
     pictures: list[Any] = [A, B, A, C]
     if shape is not None:
@@ -55,13 +57,13 @@ def test_python_3(protocol: int, shape: tuple[int, ...] | None, write: Any) -> N
 
 
 @pytest.mark.parametrize("protocol", PYTHON_2)
-def test_python_2(protocol: int, write: Any) -> None:
+def test_pickle_of_python_2_is_read(protocol: int, write: Any) -> None:
     path = write(PYTHON_2[protocol])
     assert pickle.loads(path.read_bytes(), encoding="bytes") == ([A, B, A, C], [True, False])
     check(path)
 
 
-def test_names_of_older_numpy(write: Any) -> None:
+def test_pickle_of_older_numpy_is_read(write: Any) -> None:
     content = pickle.dumps(([np.frombuffer(p, np.uint8) for p in (A, B, A, C)], [1, 0]), 2)
     check(write(content.replace(b"numpy._core.", b"numpy.core.")))
 
@@ -78,7 +80,7 @@ class Hostile:
 @pytest.mark.parametrize(
     "function", [os.system, eval, getattr, pickle.loads, open], ids=lambda f: f.__name__
 )
-def test_nothing_is_called(
+def test_pickle_that_calls_functions_is_refused_without_a_call(
     function: Any, protocol: int, write: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = write(([Hostile(function, "echo called"), B], [True]), protocol)
@@ -87,7 +89,9 @@ def test_nothing_is_called(
     assert capfd.readouterr().out == ""
 
 
-def test_hostile_pickle_by_hand(write: Any, tmp_path: Path) -> None:
+def test_pickle_that_runs_a_command_is_refused_without_running_it(
+    write: Any, tmp_path: Path
+) -> None:
     mark = tmp_path / "mark"
     path = write(f"cposix\nsystem\n(S'touch {mark}'\ntR.".encode())
     with pytest.raises(ValueError, match=r"refers to posix\.system"):
@@ -101,8 +105,8 @@ REBUILD = b"cnumpy.core.multiarray\n_reconstruct\n"
 @pytest.mark.parametrize(
     "content",
     [
-        REBUILD + b"}U\x01aK\x01sb.",  # attributes for the stand-in
-        REBUILD + b"N}U\x01aK\x01s\x86b.",  # and in its slots
+        REBUILD + b"}U\x01aK\x01sb.",  # sets attributes of the stand-in
+        REBUILD + b"N}U\x01aK\x01s\x86b.",  # sets its slots
         b"cnumpy\nndarray\n)\x81.",
         b"cnumpy\nndarray\n(tR.",
         REBUILD + b"(tR}U\x01aK\x01sb.",
@@ -116,7 +120,7 @@ REBUILD = b"cnumpy.core.multiarray\n_reconstruct\n"
         b"\x8e\xff\xff\xff\xff\xff\xff\xff\x0f.",
     ],
 )
-def test_other_instructions(content: bytes, write: Any) -> None:
+def test_pickle_with_other_instructions_is_refused(content: bytes, write: Any) -> None:
     with pytest.raises(ValueError, match=r"cfp_fp\.bin") as refused:
         read_bin(write(content))
     assert len(str(refused.value)) < 300
@@ -145,25 +149,25 @@ def test_other_instructions(content: bytes, write: Any) -> None:
         (([A, Path("x")], [True]), "refers to pathlib"),
     ],
 )
-def test_damaged(content: object, message: str, write: Any) -> None:
+def test_damaged_file_is_refused(content: object, message: str, write: Any) -> None:
     with pytest.raises(ValueError, match=message) as refused:
         read_bin(write(content))
     assert "cfp_fp.bin" in str(refused.value)
 
 
-def test_every_cut_is_found(write: Any) -> None:
+def test_file_cut_at_any_byte_is_refused(write: Any) -> None:
     whole = pickle.dumps(([A, B, A, C], [True, False]), 2)
     for length in range(len(whole)):
         with pytest.raises(ValueError, match=r"cfp_fp\.bin"):
             read_bin(write(whole[:length]))
 
 
-def test_no_such_file(tmp_path: Path) -> None:
+def test_missing_file_raises_file_not_found(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_bin(tmp_path / "none.bin")
 
 
-def test_nothing_is_imported(write: Any) -> None:
+def test_pickle_that_imports_a_module_is_refused_without_the_import(write: Any) -> None:
     path = write(b"cthis\ns\n.")
     with pytest.raises(ValueError, match=r"refers to this\.s"):
         read_bin(path)

@@ -1,4 +1,4 @@
-"""Calibration on made embeddings, with rates worked out by hand."""
+"""Calibration on artificial embeddings, with rates calculated by hand."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ EMBEDDINGS = EMBEDDINGS.astype(np.float32)
 # Impostors: cos 51 = 0.629, cos 61 = 0.4848, cos 65 = 0.423, cos 75 = 0.259.
 
 
-def test_target() -> None:
-    """A quarter: one impostor of four may be accepted, so the threshold is just above 0.4848."""
+def test_threshold_is_the_lowest_with_the_target_fmr() -> None:
+    """At an FMR of 1/4, one of four impostor pairs is accepted: the threshold is above 0.4848."""
     config = calibrate(SPEC, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.25)
     assert config.threshold == 0.485
     found = config.calibration
@@ -32,23 +32,23 @@ def test_target() -> None:
     assert config.fingerprint == SPEC.fingerprint
 
 
-def test_kept_threshold() -> None:
-    """At 0.98: no impostor is accepted, the genuine pair at 0.970 is rejected."""
+def test_calibration_without_a_target_keeps_the_threshold() -> None:
+    """At 0.98, no impostor pair is accepted, and the genuine pair at 0.970 is rejected."""
     config = calibrate(SPEC, EMBEDDINGS, LABELS, dataset="made", target_fmr=None)
     assert config.threshold == 0.98
     found = config.calibration
     assert (found.target_fmr, found.fmr, found.fnmr) == (None, 0, 0.5)
 
 
-def test_no_threshold_to_keep() -> None:
+def test_calibration_without_target_and_threshold_is_refused() -> None:
     spec = ModelSpec(threshold=None)
     with pytest.raises(ValueError, match="no threshold to keep"):
         calibrate(spec, EMBEDDINGS, LABELS, dataset="made", target_fmr=None)
     assert calibrate(spec, EMBEDDINGS, LABELS, dataset="", target_fmr=0.25).threshold == 0.485
 
 
-def test_uncertain_band() -> None:
-    """Half: two impostors of four may be accepted, so the band begins just above 0.4226."""
+def test_uncertain_band_begins_at_its_own_fmr() -> None:
+    """At an FMR of 1/2, two of four impostor pairs are accepted: the band begins above 0.4226."""
     settings = {"dataset": "made", "target_fmr": 0.25}
     config = calibrate(SPEC, EMBEDDINGS, LABELS, **settings, uncertain_fmr=0.5)
     assert config.threshold == 0.485
@@ -58,7 +58,7 @@ def test_uncertain_band() -> None:
         calibrate(SPEC, EMBEDDINGS, LABELS, dataset="", target_fmr=0.5, uncertain_fmr=0.25)
 
 
-def test_curve() -> None:
+def test_curve_holds_fmr_and_fnmr_by_similarity() -> None:
     curve = calibrate(SPEC, EMBEDDINGS, LABELS, dataset="", target_fmr=0.5).calibration.curve
     similarities = [point[0] for point in curve]
     assert similarities == sorted(similarities)
@@ -71,18 +71,18 @@ def test_curve() -> None:
     assert rates[0.65] == (0, 0)
 
 
-def test_survives_the_config_file() -> None:
+def test_json_round_trip_keeps_the_calibration() -> None:
     config = calibrate(SPEC, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.25)
     assert ModelSpec.from_json(config.to_json()) == config
 
 
-def test_too_few_impostor_pairs() -> None:
+def test_too_few_impostor_pairs_for_the_target_are_refused() -> None:
     with pytest.raises(ValueError, match="4 impostor pairs are too few to measure a"):
         calibrate(SPEC, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.2)
 
 
-def test_enough_pairs_get_a_tail() -> None:
-    """It goes on where the curve is, reaches below what the pairs show, and is told in words."""
+def test_calibration_on_enough_pairs_gets_a_tail() -> None:
+    """It starts on the curve, gives rates that the pairs cannot show, and is in the report."""
     rng = np.random.default_rng(0)
     rows = np.repeat(rng.normal(size=(120, 16)), 5, axis=0) + 0.5 * rng.normal(size=(600, 16))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -111,13 +111,13 @@ def test_enough_pairs_get_a_tail() -> None:
     )
 
 
-def test_too_few_pairs_for_a_tail() -> None:
+def test_calibration_on_too_few_pairs_has_no_tail() -> None:
     spec = calibrate(SPEC, EMBEDDINGS, LABELS, dataset="made", target_fmr=0.25)
     assert spec.calibration.tail is None
     assert "100,000 are needed" in describe(CalibrationReport(spec, 4, 2))
 
 
 @pytest.mark.parametrize("labels", [[1, 1, 1, 1], [1, 2, 3, 4]], ids=["one", "all different"])
-def test_no_pairs_of_one_kind(labels: list[int]) -> None:
+def test_labels_without_genuine_or_impostor_pairs_are_refused(labels: list[int]) -> None:
     with pytest.raises(ValueError, match="needs two identities"):
         calibrate(SPEC, EMBEDDINGS, np.array(labels), dataset="made", target_fmr=None)

@@ -1,4 +1,4 @@
-"""Agreement of groups with people, worked by hand."""
+"""Agreement of groups with people, checked by hand."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from train.evaluation.clusters import Agreement, bcubed, pairwise
 
 
-def test_by_hand() -> None:
+def test_pairwise_and_bcubed_by_hand() -> None:
     people = np.array([5, 5, 5, 5, 7, 7])
     groups = np.array([0, 0, 0, 1, 1, 2])
     assert pairwise(people, groups) == Agreement(3 / 4, 3 / 7)  # 6 + 1 pairs belong together
@@ -16,7 +16,7 @@ def test_by_hand() -> None:
     assert found.f == pytest.approx(2 / (1 / found.precision + 1 / found.recall))
 
 
-def test_perfect_and_trivial_groups() -> None:
+def test_agreement_of_perfect_and_trivial_groups() -> None:
     people = np.array([0, 0, 1, 1, 2])
     for measure in (pairwise, bcubed):
         assert measure(people, people + 10) == Agreement(1, 1)
@@ -28,6 +28,6 @@ def test_perfect_and_trivial_groups() -> None:
     assert pairwise(np.arange(3), np.arange(3)) == Agreement(1, 1)
 
 
-def test_lengths_must_agree() -> None:
+def test_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="a person and a group"):
         pairwise(np.zeros(2), np.zeros(3))

@@ -1,4 +1,4 @@
-"""Which network is measured, and with what."""
+"""The network, runtime and precision that an evaluation uses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """PyTorch claims to see a GPU; the list gets the devices that encoders are asked for."""
+    """PyTorch reports a GPU. The list collects the devices that encoders are loaded for."""
     devices: list[Any] = []
     load = FaceEncoder.from_pretrained
 
@@ -51,7 +51,9 @@ def flipped(embedder: Embedder, crops: np.ndarray) -> np.ndarray:
     return np.asarray(total / np.linalg.norm(total, axis=1, keepdims=True))
 
 
-def test_precisions(other_weights: Path, onnx_weights: Path, no_gpu: None) -> None:
+def test_precision_of_resnet_and_onnx_weights(
+    other_weights: Path, onnx_weights: Path, no_gpu: None
+) -> None:
     assert precision_of(load_embedder(other_weights)) == "float32"
     assert precision_of(load_embedder(onnx_weights)) == "file"
     assert precision_of(load_embedder(onnx_weights, precision="auto")) == "file"
@@ -61,14 +63,14 @@ def test_precisions(other_weights: Path, onnx_weights: Path, no_gpu: None) -> No
         load_embedder(onnx_weights, precision="float32")
 
 
-def test_flip_of_a_resnet(other_weights: Path, no_gpu: None) -> None:
+def test_flip_of_a_resnet_adds_the_mirror_image(other_weights: Path, no_gpu: None) -> None:
     plain, both = (load_embedder(other_weights, flip=flip) for flip in (False, True))
     assert plain.spec.fingerprint == read_spec(other_weights).fingerprint != both.spec.fingerprint
     np.testing.assert_allclose(both.embed(CROPS), flipped(plain, CROPS), atol=1e-5)
 
 
-def test_flip_of_an_onnx_network(tmp_path: Path, no_gpu: None) -> None:
-    """A network that looks at the left half only."""
+def test_flip_of_an_onnx_network_adds_the_mirror_image(tmp_path: Path, no_gpu: None) -> None:
+    """A network that sees the left half only, so mirror images differ."""
     folder = tmp_path / "left"
     folder.mkdir()
     spec = ModelSpec(architecture="onnx", file="net.onnx", embedding_size=336, threshold=None)
@@ -91,7 +93,7 @@ def test_flip_of_an_onnx_network(tmp_path: Path, no_gpu: None) -> None:
     assert plain.spec.fingerprint != both.spec.fingerprint
 
 
-def test_flip_needs_no_known_answer_of_the_other(tmp_path: Path, no_gpu: None) -> None:
+def test_change_of_flip_drops_the_known_answer(tmp_path: Path, no_gpu: None) -> None:
     torch.manual_seed(0)
     FaceEncoder(ModelSpec(embedding_size=8, flip=True)).save_pretrained(tmp_path)
     assert read_spec(tmp_path).known_answer
@@ -99,7 +101,7 @@ def test_flip_needs_no_known_answer_of_the_other(tmp_path: Path, no_gpu: None) -
     assert not load_embedder(tmp_path, flip=False).spec.known_answer
 
 
-def test_a_gpu_is_used_where_there_is_one(other_weights: Path, gpu: list[Any]) -> None:
+def test_gpu_is_used_if_available(other_weights: Path, gpu: list[Any]) -> None:
     plain = load_embedder(other_weights)
     assert isinstance(plain, FaceEncoder)
     assert precision_of(plain) == "float32"
@@ -111,11 +113,12 @@ def test_a_gpu_is_used_where_there_is_one(other_weights: Path, gpu: list[Any]) -
     np.testing.assert_allclose(both.embed(CROPS), flipped(plain, CROPS), atol=1e-5)
 
 
-def test_what_pytorch_cannot_run_goes_without_the_gpu(
+def test_weights_that_pytorch_cannot_run_use_onnx_runtime(
     other_weights: Path, onnx_weights: Path, gpu: list[Any]
 ) -> None:
     assert isinstance(load_embedder(onnx_weights), OnnxEmbedder)
     with pytest.raises(WeightsError, match="cannot run as int8"):
         load_embedder(other_weights, precision="int8")
-    assert isinstance(load_embedder(other_weights, precision="auto"), OnnxEmbedder)  # as for users
+    # As for users, "auto" runs ONNX Runtime.
+    assert isinstance(load_embedder(other_weights, precision="auto"), OnnxEmbedder)
     assert gpu == []

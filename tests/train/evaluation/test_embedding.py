@@ -1,4 +1,4 @@
-"""Pictures to embeddings: the central face, crops as they are, crops by given points."""
+"""Embedding pictures: by the central face, as aligned crops, or by given landmarks."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def png(picture: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def test_central_face(
+def test_embed_detected_uses_the_central_face(
     recognizer: FaceRecognizer, both: np.ndarray, hopper: np.ndarray, nobody: np.ndarray
 ) -> None:
-    """The smaller face is taken where it lies in the middle."""
+    """The central face is used, even if another one is larger."""
     left_in_the_middle = np.pad(both, ((0, 0), (400, 0), (0, 0)), mode="edge")
     pictures = {"l": left_in_the_middle, "n": nobody, "h": hopper, "b": both}
     found = embed_detected(list(pictures), lambda name: png(pictures[name]), recognizer)
@@ -39,7 +39,7 @@ def test_central_face(
     assert found[3] @ grace > 0.9  # 40 pixels wider, Hopper is nearer to the middle
 
 
-def test_a_picture_that_cannot_be_read_is_no_missing_face(
+def test_unreadable_picture_raises_instead_of_counting_as_no_face(
     recognizer: FaceRecognizer, hopper: np.ndarray
 ) -> None:
     pictures = {"good": png(hopper), "A/bad.jpg": b"no picture"}
@@ -49,7 +49,7 @@ def test_a_picture_that_cannot_be_read_is_no_missing_face(
         embed_cut(["A/bad.jpg"], pictures.__getitem__, recognizer, aligned_crop(OURS))
 
 
-def test_aligned_crops() -> None:
+def test_aligned_crop_is_cut_or_reflected_to_the_template() -> None:
     """112 columns become the middle 96 for our template, 96 are reflected to 112 for ArcFace's."""
     wide = np.arange(112, dtype=np.uint8)[None, :, None].repeat(112, 0).repeat(3, 2)
     middle = aligned_crop(OURS)("x", wide)
@@ -64,7 +64,7 @@ def test_aligned_crops() -> None:
 
 
 @pytest.mark.parametrize("shape", [(250, 250), (112, 160), (96, 96), (128, 112)])
-def test_pictures_that_are_no_aligned_crops(
+def test_picture_of_wrong_size_is_refused_as_aligned_crop(
     recognizer: FaceRecognizer, shape: tuple[int, int]
 ) -> None:
     picture = png(np.zeros((*shape, 3), np.uint8))
@@ -72,7 +72,7 @@ def test_pictures_that_are_no_aligned_crops(
         embed_cut(["a.png"], lambda _: picture, recognizer, aligned_crop(OURS))
 
 
-def test_any_network_embeds_what_it_was_given(tmp_path: Path) -> None:
+def test_onnx_network_embeds_aligned_crops_unchanged(tmp_path: Path) -> None:
     """The network's vector is (2, 3, 5) times the channels' means."""
     network = OnnxEmbedder.from_pretrained(mean_weights(tmp_path / "net"))
     recognizer = FaceRecognizer(network)
@@ -83,8 +83,8 @@ def test_any_network_embeds_what_it_was_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("template", [OURS, ARCFACE], ids=["two points", "five points"])
-def test_given_points(template: object) -> None:
-    """Bright dots where the points are come to lie where the template has them."""
+def test_landmark_crop_moves_the_points_to_the_template(template: object) -> None:
+    """Bright dots at the given points lie at the template's points in the crop."""
     assert template in (OURS, ARCFACE)
     target = OURS if template is OURS else ARCFACE
     points = ARCFACE.points @ np.array([[0, 3], [-3, 0]]) + (400, 20)  # a quarter turn, 3 times

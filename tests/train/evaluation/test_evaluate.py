@@ -1,4 +1,4 @@
-"""The report on a small made-up LFW."""
+"""The evaluation report on a small artificial LFW."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ def archive(tmp_path: Path, astronaut: np.ndarray, hopper: np.ndarray, nobody: n
     return path
 
 
-def test_evaluate(recognizer: FaceRecognizer, archive: Path, tmp_path: Path) -> None:
-    """All pairs are easy, but 1 genuine pair of 100 has no face: 1 error in 200 pairs."""
+def test_evaluate_reports_accuracy_and_rates(
+    recognizer: FaceRecognizer, archive: Path, tmp_path: Path
+) -> None:
+    """All pairs are easy, except that 1 genuine pair of 100 has no face: 1 error in 200."""
     report = evaluate(archive, recognizer, output=tmp_path / "out")
     assert report.accuracy.mean == pytest.approx(99.5)
     assert report.accuracy.std == pytest.approx(0)
@@ -78,13 +80,15 @@ def test_evaluate(recognizer: FaceRecognizer, archive: Path, tmp_path: Path) -> 
         assert image.size == (1210, 495)
 
 
-def test_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 40 impostor pairs 10 reach the threshold, of 4 genuine ones 3."""
-    drawn = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: drawn.append(figure))
+def test_plot_draws_the_roc_curve_and_the_threshold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the threshold, 10 of 40 impostor pairs and 3 of 4 genuine pairs are accepted."""
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: figures.append(figure))
     impostor = np.repeat([-0.4, 0.1, 0.2, 0.6], 10)
     plot(tmp_path / "plot.png", np.array([0.3, 0.55, 0.7, 0.8]), impostor, 0.5)
-    curve, dot = drawn[0].axes[0].lines
+    curve, dot = figures[0].axes[0].lines
     assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (0.25, 0.75)
     points = curve.get_xydata().tolist()
     assert points[0] == [1, 1]
@@ -92,12 +96,12 @@ def test_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert min(fmr for fmr, _ in points) == 0.25  # no rate from fewer than ten impostor pairs
 
 
-def test_uncalibrated_weights(
+def test_uncalibrated_weights_are_evaluated_without_a_threshold(
     recognizer: FaceRecognizer, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All that needs no threshold is measured; the picture has neither dot nor line."""
-    drawn = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: drawn.append(figure))
+    """Everything that needs no threshold is measured; the plot shows no threshold."""
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **options: figures.append(figure))
     uncalibrated = replace(recognizer, spec=replace(recognizer.spec, threshold=None))
     report = evaluate(archive, uncalibrated, output=tmp_path / "out")
     assert (report.threshold, report.fmr, report.fnmr) == (None, None, None)
@@ -105,12 +109,12 @@ def test_uncalibrated_weights(
     assert [(p.fmr, p.fnmr.count) for p in report.points] == [(0.01, 10), (0.001, 10)]
     assert "no threshold: `python -m train calibrate` chooses one" in describe(report)
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["threshold"] is None
-    roc, histogram = drawn[0].axes
+    roc, histogram = figures[0].axes
     assert len(roc.lines) == 1
     assert not histogram.lines
 
 
-def test_describe_what_was_measured() -> None:
+def test_describe_prints_what_was_measured() -> None:
     found = rate(10, 100)
     report = Report(
         fingerprint="v2:0",
@@ -162,8 +166,10 @@ def bin_set(tmp_path: Path, astronaut: np.ndarray, hopper: np.ndarray) -> Path:
     return path
 
 
-def test_bin_set(recognizer: FaceRecognizer, bin_set: Path, tmp_path: Path) -> None:
-    """Crops are aligned anew, or their middle is taken; who is who remains unknown."""
+def test_bin_set_is_evaluated_by_detection_or_by_crops(
+    recognizer: FaceRecognizer, bin_set: Path, tmp_path: Path
+) -> None:
+    """Crops are aligned again, or their middle is cut out. The identities are unknown."""
     report = evaluate(bin_set, recognizer)
     assert (report.alignment, report.accuracy.mean, report.no_face) == ("detect", 100, 0)
     report = evaluate(bin_set, recognizer, alignment="crop", output=tmp_path / "out")
@@ -177,30 +183,34 @@ def test_bin_set(recognizer: FaceRecognizer, bin_set: Path, tmp_path: Path) -> N
     assert (tmp_path / "out" / "evaluation.png").is_file()
 
 
-def test_bin_set_with_a_network_of_its_template(bin_set: Path, tmp_path: Path) -> None:
-    """It gets all 112 columns."""
+def test_bin_set_with_a_network_of_the_same_template_uses_whole_crops(
+    bin_set: Path, tmp_path: Path
+) -> None:
+    """Such a network gets all 112 columns of the crops."""
     network = OnnxEmbedder.from_pretrained(mean_weights(tmp_path / "net"))
     report = evaluate(bin_set, FaceRecognizer(network))
     assert (report.alignment, report.n_pictures, report.threshold) == ("crop", 3, None)
     assert report.accuracy.mean == 100  # a face and its mirror image are of one colour
 
 
-def test_damaged_crop(recognizer: FaceRecognizer, tmp_path: Path) -> None:
+def test_damaged_crop_is_named(recognizer: FaceRecognizer, tmp_path: Path) -> None:
     path = tmp_path / "lfw.bin"
     path.write_bytes(pickle.dumps((10 * [b"", b"", b"", b"x"], 10 * [True, False])))
     with pytest.raises(ImageDecodeError, match=r"^lfw\.bin/00000: "):
         evaluate(path, recognizer)
 
 
-def test_too_few_pairs(recognizer: FaceRecognizer, tmp_path: Path) -> None:
+def test_fewer_pairs_than_folds_are_refused(recognizer: FaceRecognizer, tmp_path: Path) -> None:
     path = tmp_path / "lfw.bin"
     path.write_bytes(pickle.dumps(([b"", b"", b"", b"x"], [True, False])))
     with pytest.raises(ValueError, match=r"lfw\.bin has 2 pairs, too few for 10 folds"):
         evaluate(path, recognizer)
 
 
-def test_groups(recognizer: FaceRecognizer, archive: Path, tmp_path: Path) -> None:
-    """All pairs within a group where folders are people, else the protocol's."""
+def test_groups_are_reported_over_all_or_given_pairs(
+    recognizer: FaceRecognizer, archive: Path, tmp_path: Path
+) -> None:
+    """All pairs within a group if folders are people, else the pairs of the file."""
     attributes = Attributes("a.csv", ("tone",), {"E": ("I",), "G": ("II",)})
     report = evaluate(archive, recognizer, attributes=attributes, output=tmp_path)
     assert report.groups is not None

@@ -1,4 +1,4 @@
-"""Error rates by group, counted by hand."""
+"""Error rates by group, checked against counts made by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from train.evaluation.metrics import Rate, rate
 
 NAMES = ["A/1", "A/2", "B/1", "B/2", "C/1", "C/2"]
 LABELS = np.array([0, 0, 1, 1, 2, 2])
-# On a circle: A and B lie close to each other, A's pictures 60 degrees apart; C has no second face.
+# On a circle: A and B lie close to each other, A's pictures 60 degrees apart. C/2 has no face.
 ANGLES = np.radians([0, 60, 10, 10, 180, 0])
 EMBEDDINGS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1).astype(np.float32)
 EMBEDDINGS[5] = np.nan
@@ -39,7 +39,7 @@ def counted(found: Rate | None) -> tuple[int, int] | None:
     return None if found is None else (found.count, found.total)
 
 
-def test_all_against_all() -> None:
+def test_groups_over_all_pairs() -> None:
     compare = within_all(EMBEDDINGS, LABELS)
     found = measure_groups(ATTRIBUTES, NAMES, 0.8, compare, LABELS)
     assert (found.attributes, found.all_against_all, found.unnamed) == ("made_up.csv", True, 1)
@@ -51,7 +51,7 @@ def test_all_against_all() -> None:
         ("tone", "I", 3, 2, 2, 1),
         ("tone", "II", 2, 2, 1, 0),
     ]
-    # A1 is like B1 and B2; A2, 50 degrees away, is not.
+    # A1 is similar to B1 and B2; A2, 50 degrees away, is not.
     everyone, alone, glasses, _, second = found.groups
     assert (counted(everyone.fmr), counted(everyone.fnmr)) == ((2, 8), (1, 2))
     assert (alone.fmr, alone.fnmr) == (None, None)
@@ -59,8 +59,8 @@ def test_all_against_all() -> None:
     assert (counted(second.fmr), second.fnmr) == ((0, 1), None)
 
 
-def test_pairs_of_a_protocol() -> None:
-    """A1-B1 is accepted, A1-A2 rejected; A1-B2 lies in no group; A2-C2 has no face."""
+def test_groups_over_the_pairs_of_a_protocol() -> None:
+    """A1-B1 is accepted, A1-A2 is rejected, A1-B2 is in no group, A2-C2 lacks a face."""
     rows = (np.array([0, 0, 0, 1]), np.array([2, 1, 3, 5]))
     similarity = np.array([0.98, 0.5, 0.98, -np.inf])
     same = np.array([False, True, False, False])
@@ -73,14 +73,14 @@ def test_pairs_of_a_protocol() -> None:
     assert (yes.fmr, yes.fnmr) == (rate(1, 1), rate(1, 1))
 
 
-def test_a_missing_face_is_an_error() -> None:
+def test_missing_face_counts_as_an_error() -> None:
     attributes = Attributes("a.csv", ("x",), dict.fromkeys(NAMES, ("y",)))
     compare = within_all(EMBEDDINGS, LABELS)
     group = measure_groups(attributes, NAMES, 0.8, compare, LABELS).groups[1]
     assert (counted(group.fmr), counted(group.fnmr)) == ((2, 12), (2, 3))
 
 
-def test_groups_that_are_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rates_of_too_small_groups_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     compare = within_all(EMBEDDINGS, LABELS)
     monkeypatch.setattr(module, "MIN_PAIRS", 2)
     found = measure_groups(ATTRIBUTES, NAMES, 0.8, compare, LABELS)
@@ -97,6 +97,6 @@ def test_groups_that_are_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.groups[2].fmr is None
 
 
-def test_no_threshold() -> None:
+def test_groups_without_a_threshold_are_refused() -> None:
     with pytest.raises(ValueError, match="need a threshold"):
         measure_groups(ATTRIBUTES, NAMES, None, within_all(EMBEDDINGS, LABELS), LABELS)

@@ -1,4 +1,4 @@
-"""Held-out identities at the threshold, and by group."""
+"""Evaluation on held-out identities: at the threshold, and by group."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from train.evaluation.heldout import evaluate_heldout
 
 @pytest.fixture
 def attributes(faces: Path) -> Path:
-    """Of each person: made up."""
+    """A file of artificial attributes of people."""
     with zipfile.ZipFile(faces) as file:
         people = sorted({name.split("/")[0] for name in file.namelist()})
     path = faces.parent / "tones.csv"
@@ -26,7 +26,7 @@ def attributes(faces: Path) -> Path:
     return path
 
 
-def test_report(
+def test_heldout_report_is_added_to_the_evaluation(
     other_weights: Path,
     faces: Path,
     attributes: Path,
@@ -34,7 +34,7 @@ def test_report(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Six people with three pictures each; four have one tone, one has another, one none."""
+    """Six people with three pictures each: four have tone "light", one "dark", one none."""
     out = tmp_path / "out"
     options = ["--weights", str(other_weights), "--output", str(out), "--groups", str(attributes)]
     command = ["evaluate-heldout", str(faces), *options, "--dataset", "noise"]
@@ -60,7 +60,7 @@ def test_report(
     assert "  tone: light       12 pictures, 4 people; FMR too few pairs (54 pairs)" in lines[-1]
 
 
-def test_evaluation_of_other_weights(
+def test_heldout_report_is_not_added_to_an_evaluation_of_other_weights(
     other_weights: Path, faces: Path, lfw: Path, tmp_path: Path
 ) -> None:
     recognizer = FaceRecognizer(OnnxEmbedder.from_pretrained(other_weights))
@@ -76,7 +76,7 @@ def test_evaluation_of_other_weights(
         evaluate_heldout(faces, recognizer.with_threshold(0.123), output=tmp_path)
 
 
-def test_without_a_threshold(other_weights: Path, faces: Path) -> None:
+def test_heldout_report_without_a_threshold(other_weights: Path, faces: Path) -> None:
     recognizer = FaceRecognizer(OnnxEmbedder.from_pretrained(other_weights))
     recognizer = replace(recognizer, spec=replace(recognizer.spec, threshold=None))
     report = evaluate_heldout(faces, recognizer, everyone=True)
@@ -84,7 +84,7 @@ def test_without_a_threshold(other_weights: Path, faces: Path) -> None:
     assert [point.fmr for point in report.all_pairs.points] == [0.01]
 
 
-def test_one_person(other_weights: Path, tmp_path: Path, faces: Path) -> None:
+def test_single_heldout_person_is_refused(other_weights: Path, tmp_path: Path, faces: Path) -> None:
     with zipfile.ZipFile(faces) as source, zipfile.ZipFile(tmp_path / "one.zip", "w") as target:
         for name in source.namelist()[:3]:
             target.writestr(name, source.read(name))

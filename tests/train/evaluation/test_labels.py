@@ -1,4 +1,4 @@
-"""Pictures under the wrong name are found; lookalikes and useless networks are left alone."""
+"""Mislabelled pictures are found; lookalikes are kept, and useless networks find none."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def faces(people: int = 30, pictures: int = 5, spread: float = 0.12) -> np.ndarr
 LABELS = np.repeat(np.arange(30), 5)
 
 
-def test_nothing_to_find() -> None:
+def test_correct_labels_give_no_mislabelled_picture() -> None:
     assert not mislabelled(faces(), LABELS).any()
 
 
-def test_a_picture_under_another_s_name() -> None:
+def test_picture_with_the_label_of_another_person_is_found() -> None:
     embeddings = faces(pictures=6)
     labels = np.repeat(np.arange(30), 6)
-    labels[7] = 4  # the second person's
+    labels[7] = 4  # it shows the person with label 1
     assert np.flatnonzero(mislabelled(embeddings, labels)).tolist() == [7]
 
 
-def test_a_person_under_two_names() -> None:
-    """One of them goes, picture by picture, until too few are left to claim the other's."""
+def test_person_under_two_names_is_found_under_one_of_them() -> None:
+    """Pictures of one name are removed until too few are left to match the other name."""
     embeddings = faces(pictures=10)
     labels = np.repeat(np.arange(30), 10)
     labels[:5] = 30
@@ -41,30 +41,30 @@ def test_a_person_under_two_names() -> None:
     assert found.max() < 10
 
 
-def test_a_lookalike_stays() -> None:
-    """Half way to another person: nearer than strangers are, not as near as the person's own."""
+def test_lookalike_is_kept() -> None:
+    """It is closer to another person than strangers are, but less close than her own pictures."""
     embeddings = faces(spread=0.08)
     row = 0.6 * embeddings[0] + 0.6 * embeddings[60:65].mean(axis=0)
     embeddings[0] = row / np.linalg.norm(row)
     assert not mislabelled(embeddings, LABELS)[0]
 
 
-def test_one_picture_claims_nobody() -> None:
-    """Two people who share a picture, one of them with nothing else."""
+def test_single_picture_does_not_make_another_person_mislabelled() -> None:
+    """Two people share a picture, and one of them has no other."""
     embeddings, labels = faces(), LABELS.copy()
     embeddings = np.concatenate([embeddings, embeddings[:1]])
     labels = np.append(labels, 30)
     found = mislabelled(embeddings, labels)
     assert not found[:5].any()
-    assert found[-1]  # it is the five pictures that claim the one
+    assert found[-1]  # the five pictures match the single one
 
 
-def test_a_network_that_knows_nobody_is_no_judge() -> None:
+def test_network_without_skill_finds_no_mislabelled_picture() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(150, 64)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     assert not mislabelled(rows, LABELS).any()
 
 
-def test_nobody_has_two_pictures() -> None:
+def test_people_with_one_picture_each_give_no_mislabelled_picture() -> None:
     assert not mislabelled(faces()[::5], np.arange(30)).any()

@@ -1,4 +1,4 @@
-"""Verification metrics, by values worked out by hand."""
+"""Verification metrics, checked against values calculated by hand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pairs(text: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array([float(w[:-1]) for w in words]), np.array([w[-1] == "+" for w in words])
 
 
-def test_all_pairs() -> None:
+def test_all_pairs_gives_cosines_and_labels() -> None:
     degrees = np.radians([0, 10, 61, 75])  # two people, two faces each, at angles in the plane
     embeddings = np.column_stack([np.cos(degrees), np.sin(degrees)]).astype(np.float32)
     similarity, same = all_pairs(embeddings, np.array([7, 7, 3, 3]))
@@ -35,7 +35,7 @@ def test_all_pairs() -> None:
 
 
 def test_all_pairs_of_many_faces_fit_into_memory() -> None:
-    """Beside the matrix of similarities, n^2 float32, less than half of it for each result."""
+    """Peak memory: n^2 float32 similarities, and less than half as much for each result."""
     n = 1000
     embeddings, labels = np.zeros((n, 4), np.float32), np.arange(n)
     tracemalloc.start()
@@ -53,19 +53,19 @@ def test_all_pairs_of_many_faces_fit_into_memory() -> None:
         (".9+ .8+ .3- .1-", 0.55),
         (".9+ .6- .5+ .4+ .1-", 0.25),  # one error; above 0.6 there would be two
         (".9+ .6- .5- .4+ .1-", 0.75),  # one error; below there would be two
-        (".9+ .8+", 0.8),  # nothing below the last: the threshold is the last itself
-        (".9+ .5+ .5- .1-", 0.7),  # the run at 0.5 is accepted whole or not at all
-        (".9+ -inf-", 0.9),  # no halfway to minus infinity
-        (".9+ -inf+ -inf-", 0.9),  # which is never accepted
+        (".9+ .8+", 0.8),  # nothing lies below the last pair, so the threshold is its similarity
+        (".9+ .5+ .5- .1-", 0.7),  # equal similarities are all accepted or all rejected
+        (".9+ -inf-", 0.9),  # there is no midpoint to minus infinity
+        (".9+ -inf+ -inf-", 0.9),  # minus infinity is never accepted
     ],
 )
-def test_best_threshold(text: str, threshold: float) -> None:
+def test_best_threshold_by_hand(text: str, threshold: float) -> None:
     assert best_threshold(*pairs(text)) == pytest.approx(threshold)
 
 
 @pytest.mark.parametrize("text", [".9- .1-", ".9- .8- .5+", "-inf- -inf+"])
-def test_best_threshold_that_accepts_none(text: str) -> None:
-    """Where impostors come first, rejecting all makes the fewest errors."""
+def test_best_threshold_may_reject_all_pairs(text: str) -> None:
+    """If impostor pairs have the highest similarities, rejecting all makes the fewest errors."""
     similarity, same = pairs(text)
     assert not (similarity >= best_threshold(similarity, same)).any()
 
@@ -80,7 +80,7 @@ def test_best_threshold_equals_brute_force() -> None:
         assert np.mean((similarity >= threshold) == same) == best
 
 
-def test_kfold_accuracy() -> None:
+def test_kfold_accuracy_by_hand() -> None:
     """Two folds of four pairs; the threshold of each is chosen on the other.
 
     The best on the second is (0.8 + 0.62) / 2 = 0.71: the first is all right there. The best on the
@@ -94,7 +94,7 @@ def test_kfold_accuracy() -> None:
     assert (result.correct.count, result.correct.total) == (7, 8)
 
 
-def test_kfold_accuracy_counts_what_could_not_be_compared() -> None:
+def test_kfold_accuracy_counts_pairs_without_a_face() -> None:
     """The genuine pair without a face is an error, the impostor pair without one is not."""
     similarity, same = pairs(".9+ .1-   .9+ -inf+   .9+ -inf-")
     result = kfold_accuracy(similarity, same, n_folds=3)
@@ -104,23 +104,23 @@ def test_kfold_accuracy_counts_what_could_not_be_compared() -> None:
 @pytest.mark.parametrize(
     ("fmr", "above"),
     [
-        (0.1, 0.9),  # one of the ten is allowed: all up to 0.9 are rejected
+        (0.1, 0.9),  # one of ten may be accepted: all up to 0.9 are rejected
         (0.2, 0.8),
-        (0.25, 0.8),  # two and a half are two
+        (0.25, 0.8),  # two and a half are rounded down to two
         (0.5, 0.5),
         (0.9, 0.1),
     ],
 )
-def test_threshold_at_fmr(fmr: float, above: float) -> None:
+def test_threshold_at_fmr_by_hand(fmr: float, above: float) -> None:
     impostor = np.random.default_rng(0).permutation(np.arange(1, 11) / 10)
     threshold = threshold_at_fmr(impostor, fmr)
     assert above < threshold < above + 1e-6
     assert np.mean(impostor >= threshold) <= fmr
-    assert np.mean(impostor >= above) > fmr  # a lower one would not do
+    assert np.mean(impostor >= above) > fmr  # a lower threshold accepts too many
 
 
 def test_threshold_at_fmr_with_ties() -> None:
-    """One of four is allowed, but two are equal: neither is accepted."""
+    """One of four may be accepted, but the two highest are equal: neither is accepted."""
     impostor = np.array([0.7, 0.7, 0.2, 0.1], np.float32)
     assert 0.7 < threshold_at_fmr(impostor, 0.25) < 0.7001
 
@@ -136,7 +136,7 @@ def test_threshold_at_fmr_needs_enough_pairs(n: int, fmr: float) -> None:
 
 
 @pytest.mark.parametrize("fmr", [float("nan"), INF, -0.1, 1.1])
-def test_threshold_at_no_fmr(fmr: float) -> None:
+def test_threshold_at_invalid_fmr_is_refused(fmr: float) -> None:
     with pytest.raises(ValueError, match="a number from 0 to 1, not"):
         threshold_at_fmr(np.zeros(1000), fmr)
 
@@ -151,7 +151,7 @@ def test_rate_by_hand() -> None:
     assert rate(50, 50).high == pytest.approx(1)
 
 
-def test_operating_points_leave_out_what_cannot_be_shown() -> None:
+def test_operating_points_leave_out_rates_that_too_few_pairs_can_show() -> None:
     impostor = np.linspace(0, 0.99, 100)
     genuine = np.array([0.2, 0.95, 0.985, 1.0])
     (point,) = operating_points(genuine, impostor, (0.01, 0.001))
@@ -161,15 +161,15 @@ def test_operating_points_leave_out_what_cannot_be_shown() -> None:
     assert (point.fnmr.count, point.fnmr.total) == (2, 4)
 
 
-def test_operating_points_of_nan_are_no_success() -> None:
+def test_operating_points_of_nan_reject_every_genuine_pair() -> None:
     """Embeddings of NaN, as from weights that diverged, reject every genuine pair."""
     nan = np.full(100, np.nan, np.float32)
     (point,) = operating_points(nan, nan, (0.01,))
     assert point.fnmr.value == 1
 
 
-def test_operating_points_are_those_of_scikit_learn() -> None:
-    """On 200 random sets, half of them full of ties."""
+def test_operating_points_equal_scikit_learn() -> None:
+    """Compared on 200 random sets, half of them with many ties."""
     from sklearn.metrics import roc_curve
 
     rng = np.random.default_rng(0)
@@ -185,6 +185,6 @@ def test_operating_points_are_those_of_scikit_learn() -> None:
         is_genuine = np.repeat([1, 0], counts)
         fpr, tpr, _ = roc_curve(is_genuine, scores, drop_intermediate=False)
         for point in operating_points(genuine, impostor, (0.5, 0.1, 0.02, 0.01)):
-            allowed = int(len(impostor) * point.fmr)  # pairs, as shares differ in their last bit
+            allowed = int(len(impostor) * point.fmr)  # compares counts, as rates may be rounded
             best = tpr[np.rint(fpr * len(impostor)) <= allowed].max()
             assert 1 - point.fnmr.value == pytest.approx(best, abs=1e-12)

@@ -1,4 +1,4 @@
-"""Intervals over people."""
+"""Confidence intervals from samples of people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from train.evaluation.report import rates_at
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10])
-def test_pair_rows(n: int) -> None:
+def test_pair_rows_equal_triu_indices(n: int) -> None:
     expected = np.triu_indices(n, 1)
     first, second = pair_rows(np.arange(len(expected[0])), n)
     assert (first == expected[0]).all()
@@ -19,7 +19,7 @@ def test_pair_rows(n: int) -> None:
 
 
 def faces(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """20 people of one to five pictures, some easier than others; two look alike."""
+    """20 people with one to five pictures, some easier than others; two look alike."""
     labels = np.repeat(np.arange(20), rng.integers(1, 6, 20))
     rows = rng.normal(size=(20, 8))
     rows[1] = rows[0]
@@ -28,8 +28,8 @@ def faces(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return pictures / np.linalg.norm(pictures, axis=1, keepdims=True), labels
 
 
-def test_against_copies_of_people() -> None:
-    """Each draw repeats whole people; a person is never compared with a copy of himself."""
+def test_intervals_equal_a_bootstrap_over_people() -> None:
+    """Each draw repeats whole people; no person is compared with a copy of the same person."""
     rng = np.random.default_rng(5)
     embeddings, labels = faces(rng)
     similarity, same = all_pairs(embeddings, labels)
@@ -60,13 +60,13 @@ def test_against_copies_of_people() -> None:
         assert known.high - known.low > 1.3 * (plain.high - plain.low)
 
 
-def test_no_error_keeps_wilsons_interval() -> None:
+def test_rates_without_errors_keep_the_interval_of_wilson() -> None:
     labels = np.repeat(np.arange(30), 2)
     embeddings = np.eye(30)[labels]
     fmr, fnmr = rates_over_people(*all_pairs(embeddings, labels), labels, 0.5)
     assert (fmr, fnmr) == (rate(0, 30 * 29 * 2), rate(0, 30))
 
 
-def test_without_a_threshold() -> None:
+def test_rates_without_a_threshold_are_none() -> None:
     labels = np.array([0, 0, 1])
     assert rates_over_people(*all_pairs(np.eye(3), labels), labels, None) == (None, None)

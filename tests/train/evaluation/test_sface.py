@@ -42,7 +42,7 @@ def save_lfw(path: Path, shared_data: Path, count: int) -> Path:
     return path
 
 
-def test_calibrate_and_evaluate(
+def test_sface_is_calibrated_and_reaches_97_percent_on_lfw(
     sface: Path,
     faces: Path,
     shared_data: Path,

@@ -1,4 +1,4 @@
-"""Folders and zips with pairs."""
+"""Folders, zips and .bin files with pairs."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def check(path: Path, pairs_file: Path | None = None, *, above: str = "") -> Non
     assert found.labels.tolist() == [0, 0, 1]
 
 
-def test_folder(tmp_path: Path) -> None:
-    """Pairs in the folder or beside it, or elsewhere; pictures in it or in one within."""
+def test_folder_is_opened_with_pairs_in_it_or_beside_it(tmp_path: Path) -> None:
+    """Pairs are in the folder, beside it or elsewhere; pictures in it or in a sub-folder."""
     folder = make_folder(tmp_path / "lfw")
     (tmp_path / "pairs.txt").write_text(LFW)
     check(folder)
@@ -57,8 +57,8 @@ def test_folder(tmp_path: Path) -> None:
     check(tmp_path, above="lfw/")
 
 
-def test_several_files_of_pairs(tmp_path: Path) -> None:
-    """The outermost; not any one of two."""
+def test_outermost_pairs_file_is_used(tmp_path: Path) -> None:
+    """The outermost file is used. Two on the same level are refused."""
     folder = make_folder(tmp_path / "lfw")
     for name in ("a", "b"):
         (folder / name).mkdir()
@@ -70,11 +70,11 @@ def test_several_files_of_pairs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("above", ["", "lfw/", "data/lfw-deepfunneled/"])
-def test_zip(above: str, tmp_path: Path) -> None:
+def test_zip_with_pairs_is_opened(above: str, tmp_path: Path) -> None:
     check(make_zip(tmp_path / "x.zip", above=above), above=above)
 
 
-def test_zip_with_pairs_beside_it(tmp_path: Path) -> None:
+def test_zip_is_opened_with_pairs_beside_it(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "x.zip", pairs=None)
     with pytest.raises(ValueError, match=r"x\.zip lacks pairs\.txt"):
         open_pairs(path)
@@ -82,15 +82,15 @@ def test_zip_with_pairs_beside_it(tmp_path: Path) -> None:
     check(path)
 
 
-def test_another_format(tmp_path: Path) -> None:
-    """As `align` writes them."""
+def test_pictures_of_another_format_are_found(tmp_path: Path) -> None:
+    """`align` writes WebP files."""
     names = tuple(name.replace(".jpg", ".webp") for name in PICTURES)
     folder = make_folder(tmp_path / "lfw", names)
     (folder / "pairs.txt").write_text(LFW)
     assert open_pairs(folder).names == list(names)
 
 
-def test_pairs_of_the_simple_form(tmp_path: Path) -> None:
+def test_pairs_file_of_the_simple_form_is_opened(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "set")
     (tmp_path / "calfw.csv").write_text(f"{PICTURES[0]},{PICTURES[1]},1\nAnn/Ann_0001,x,0\n")
     with pytest.raises(ValueError, match=r"set lacks x$"):
@@ -102,7 +102,7 @@ def test_pairs_of_the_simple_form(tmp_path: Path) -> None:
     assert open_pairs(folder, tmp_path / "calfw.csv", "my set").dataset == "my set"
 
 
-def test_bin(tmp_path: Path) -> None:
+def test_bin_set_is_opened_with_its_own_pairs(tmp_path: Path) -> None:
     path = tmp_path / "agedb_30.bin"
     path.write_bytes(pickle.dumps(([b"a", b"b", b"a", b"c"], [True, False])))
     found = open_pairs(path)
@@ -123,7 +123,7 @@ def test_bin(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("zipped", [False, True])
-def test_damaged_pairs(text: bytes, message: str, zipped: bool, tmp_path: Path) -> None:
+def test_damaged_pairs_are_refused(text: bytes, message: str, zipped: bool, tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "lfw")
     (folder / "pairs.txt").write_bytes(text)
     path = folder
@@ -140,13 +140,13 @@ def test_damaged_pairs(text: bytes, message: str, zipped: bool, tmp_path: Path) 
     assert "lfw" in str(refused.value)
 
 
-def test_no_such_set(tmp_path: Path) -> None:
+def test_missing_set_is_refused(tmp_path: Path) -> None:
     for name in ("none", "none.bin"):
         with pytest.raises(ArchiveError):
             open_pairs(tmp_path / name)
 
 
-def test_nothing_outside_is_read(tmp_path: Path) -> None:
+def test_picture_outside_the_folder_is_not_read(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "lfw")
     make_folder(tmp_path, ("secret.jpg",))
     with pytest.raises(ValueError, match=r"lacks \.\./secret\.jpg"):

@@ -1,4 +1,4 @@
-"""The fit of the tail, on made scores and on made people."""
+"""The fit of the tail, on artificial scores and artificial people."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from train.evaluation.tail import fit_pareto, fit_tail
 
 
 @pytest.mark.parametrize("shape", [-0.2, -0.02, 0.1, 0.3])
-def test_against_scipy(shape: float) -> None:
-    """By another way of finding the maximum: within the grid's step of the library's answer."""
+def test_fit_equals_scipy(shape: float) -> None:
+    """SciPy finds the maximum differently; the results agree within the step of our grid."""
     stats = pytest.importorskip("scipy.stats")
     excess = stats.genpareto.rvs(shape, scale=0.04, size=3000, random_state=1)
     expected, _, scale = stats.genpareto.fit(excess, floc=0)
@@ -20,7 +20,7 @@ def test_against_scipy(shape: float) -> None:
     assert found_scale == pytest.approx(scale, rel=0.01)
 
 
-def test_a_weight_counts_as_so_many_copies() -> None:
+def test_weight_counts_as_copies_of_a_score() -> None:
     rng = np.random.default_rng(0)
     excess = rng.exponential(0.04, 500)
     weights = rng.integers(0, 4, 500)
@@ -42,8 +42,8 @@ def faces(people: int, pictures: int, size: int = 16) -> tuple[np.ndarray, np.nd
     return rows.astype(np.float32), np.repeat(np.arange(people), pictures)
 
 
-def test_predicts_what_other_people_show() -> None:
-    """Fitted to a few hundred thousand pairs, compared with the ends of all 4.5 million."""
+def test_tail_of_some_people_predicts_the_scores_of_all() -> None:
+    """The tail is fitted to 400,000 pairs and compared with the highest of all 4.5 million."""
     embeddings, labels = faces(600, 5)
     similarity, same = all_pairs(embeddings, labels)
     impostor = np.sort(similarity[~same])[::-1]
@@ -62,8 +62,8 @@ def test_predicts_what_other_people_show() -> None:
     assert measured == pytest.approx(predicted, abs=4 * deviation)
 
 
-def test_intervals_allow_for_pairs_that_share_people() -> None:
-    """Each picture three times, so nine times the pairs: no more is known, and none pretended."""
+def test_intervals_do_not_shrink_with_copies_of_pictures() -> None:
+    """With each picture three times, there are nine times the pairs but no more information."""
     embeddings, labels = faces(120, 5)
     once = fit_tail(*all_pairs(embeddings, labels), labels)
     copies = np.repeat(embeddings, 3, axis=0), np.repeat(labels, 3)
@@ -75,12 +75,12 @@ def test_intervals_allow_for_pairs_that_share_people() -> None:
     assert widths[1] > 0.7 * widths[0]
 
 
-def test_too_few_pairs() -> None:
+def test_too_few_pairs_have_no_tail() -> None:
     embeddings, labels = faces(60, 5)
     assert fit_tail(*all_pairs(embeddings, labels), labels) is None
 
 
-def test_a_network_that_sees_no_difference_has_no_tail() -> None:
+def test_constant_embeddings_have_no_tail() -> None:
     labels = np.repeat(np.arange(120), 5)
     same = np.ones((600, 4), np.float32) / 2
     assert fit_tail(*all_pairs(same, labels), labels) is None

@@ -1,4 +1,4 @@
-"""Templates of several media, pooled and compared as IJB-B and IJB-C have it."""
+"""Templates of several media, pooled and compared as IJB-B and IJB-C specify."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from train.evaluation.templates import (
 )
 
 
-def test_pool() -> None:
-    """Template 9: a video of two frames, and a still; one frame of template 4 has no face."""
+def test_pool_averages_media_and_skips_missing_faces() -> None:
+    """Template 9 is a video of two frames and a still. One frame of template 4 has no face."""
     rows = np.array([[1, 0], [0, 1], [0, 1], [np.nan, np.nan], [0.6, 0.8], [np.nan, np.nan]])
     media = Media(list("abcdef"), np.array([9, 9, 9, 4, 4, 5]), np.array([7, 7, 3, 7, 7, 1]))
     ids, pooled = pool(rows.astype(np.float32), media)
@@ -36,7 +36,7 @@ def test_pool() -> None:
     assert pooled[2] == pytest.approx(expected / np.linalg.norm(expected))
 
 
-def test_pool_is_that_of_a_loop() -> None:
+def test_pool_equals_a_plain_loop() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(60, 5)).astype(np.float32)
     templates, media = rng.integers(0, 7, 60), rng.integers(0, 4, 60)
@@ -48,7 +48,7 @@ def test_pool_is_that_of_a_loop() -> None:
         assert found == pytest.approx(expected / np.linalg.norm(expected), abs=1e-5)
 
 
-# Three people, of one colour each. Template 1 and 2 show red, 3 green, 4 blue.
+# Three people with one colour each. Templates 1 and 2 show red, 3 green, 4 blue.
 MEDIA = "1.jpg 1 10\n2.jpg 1 10\n3.jpg 2 11\n4.jpg 3 12\n5.jpg 4 13\n1.jpg 4 14\n"
 PAIRS = "1 2 1\n1 3 0\n2 3 0\n3 4 0\n" + "2 3 0\n" * 17
 COLOURS = [(250, 5, 5), (240, 9, 9), (250, 5, 5), (5, 250, 5), (5, 5, 250)]
@@ -56,7 +56,7 @@ COLOURS = [(250, 5, 5), (240, 9, 9), (250, 5, 5), (5, 250, 5), (5, 5, 250)]
 
 @pytest.fixture
 def protocol(tmp_path: Path) -> tuple[Path, Path, Path, Path]:
-    """Pictures of one colour in a folder within another; media, pairs, landmarks."""
+    """The folder of pictures, which are in a sub-folder; files of media, pairs, landmarks."""
     points = " ".join(f"{v:.1f}" for v in TEMPLATES["arcface112"].points.ravel())
     folder = tmp_path / "IJBC" / "loose_crop"
     folder.mkdir(parents=True)
@@ -81,7 +81,7 @@ def colours(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("alignment", ["landmarks", "crop"])
-def test_evaluate(
+def test_evaluate_templates_prints_and_writes_the_report(
     alignment: str,
     protocol: tuple[Path, Path, Path, Path],
     colours: Path,
@@ -107,13 +107,13 @@ def test_evaluate(
     assert [point["fmr"] for point in report["points"]] == [0.1]
 
 
-def test_our_own_alignment(
+def test_templates_are_aligned_by_detection(
     protocol: tuple[Path, Path, Path, Path],
     recognizer: FaceRecognizer,
     astronaut: np.ndarray,
     hopper: np.ndarray,
 ) -> None:
-    """The fifth picture shows nobody: template 4 is left with the first, of template 1's person."""
+    """The fifth picture has no face. Template 4 keeps the first one, of template 1's person."""
     pictures, media, pairs, _ = protocol
     faces = [astronaut, astronaut[:, ::-1], astronaut[20:], hopper]
     for i, face in enumerate(faces, 1):
@@ -132,7 +132,9 @@ def test_our_own_alignment(
     assert report.fnmr.count == 1
 
 
-def test_what_is_missing(protocol: tuple[Path, Path, Path, Path], colours: Path) -> None:
+def test_missing_templates_landmarks_and_pictures_are_named(
+    protocol: tuple[Path, Path, Path, Path], colours: Path
+) -> None:
     pictures, media, pairs, landmarks = protocol
     recognizer = FaceRecognizer(OnnxEmbedder.from_pretrained(colours))
     pairs.write_text("1 2 1\n1 77 0\n")
@@ -155,7 +157,7 @@ def test_what_is_missing(protocol: tuple[Path, Path, Path, Path], colours: Path)
         ("1.jpg 1 2\n2.jpg one 2", "line 2: not a number: 'one'"),
     ],
 )
-def test_damaged_media(text: str, message: str, tmp_path: Path) -> None:
+def test_damaged_media_file_is_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "m.txt").write_text(text)
     with pytest.raises(ValueError, match=rf"m\.txt.*{message}"):
         read_media(tmp_path / "m.txt")
@@ -165,14 +167,14 @@ def test_damaged_media(text: str, message: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "1 2\n", "1 2 1\n1 2\n", "1 2 1\n1 2 3\n", "1 2 1\n1 x 0\n", "1 2 1\n1 3 1\n"]
 )
-def test_damaged_pairs(text: str, tmp_path: Path) -> None:
+def test_damaged_pairs_file_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text(text)
     with pytest.raises(ValueError, match=r"p\.txt"):
         read_template_pairs(tmp_path / "p.txt")
 
 
 @pytest.mark.parametrize("line", ["2.jpg 1 2 3", "2.jpg" + 11 * " x", "2.jpg" + 10 * " nan"])
-def test_damaged_landmarks(line: str, tmp_path: Path) -> None:
+def test_damaged_landmarks_file_is_refused(line: str, tmp_path: Path) -> None:
     good = "1.jpg" + "".join(f" {i}" for i in range(10))
     (tmp_path / "l.txt").write_text(f"{good}\n")
     assert read_landmarks(tmp_path / "l.txt")["1.jpg"].tolist() == [

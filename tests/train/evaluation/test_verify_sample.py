@@ -11,10 +11,10 @@ from facehub import Decision, FaceRecognizer, verify
 from train.evaluation.pairs_text import parse_pairs
 
 
-def test_lfw_sample(recognizer: FaceRecognizer, shared_data: Path) -> None:
-    """20 genuine and 20 impostor pairs of LFW, on which these weights err at 15 % and 0.2 %.
+def test_error_rates_on_a_sample_of_lfw(recognizer: FaceRecognizer, shared_data: Path) -> None:
+    """20 genuine and 20 impostor pairs of LFW; these weights have FNMR 15 % and FMR 0.2 %.
 
-    Each bound has less than one chance in 1,000 to be exceeded by such weights.
+    The chance that such weights exceed a bound is below one in 1,000.
     """
     rng = np.random.default_rng(0)
     errors = {}

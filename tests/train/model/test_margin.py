@@ -1,4 +1,4 @@
-"""The margins by hand and against other implementations, at both ends of the cosine."""
+"""Margins: checked by hand, against other implementations, and at both ends of the cosine."""
 
 import math
 
@@ -20,7 +20,7 @@ def head(
     return softmax
 
 
-def test_arcface_widens_only_the_own_class() -> None:
+def test_arcface_changes_only_the_logit_of_the_own_class() -> None:
     # theta = 60 degrees, m = 0.35: cos(1.0472 + 0.35) = 0.17265
     cosines = torch.tensor([[0.5, 0.2, -0.1]])
     logits = head(0.35).logits(cosines, torch.tensor([0]), torch.ones(1))
@@ -29,7 +29,7 @@ def test_arcface_widens_only_the_own_class() -> None:
     assert expected[0] == pytest.approx(1.7265, abs=1e-3)
 
 
-def test_cosface_subtracts() -> None:
+def test_cosface_subtracts_the_margin_from_the_own_logit() -> None:
     cosines = torch.tensor([[0.5, 0.2, -0.1]])
     logits = head(0.35, kind="cosface").logits(cosines, torch.tensor([1]), torch.ones(1))
     assert logits[0].tolist() == pytest.approx([5.0, -1.5, -1.0], abs=1e-5)
@@ -55,7 +55,7 @@ def test_adaface_by_hand() -> None:
     assert found == pytest.approx(expected, abs=1e-6)
 
 
-def test_adaface_follows_the_norms_in_training_only() -> None:
+def test_adaface_updates_its_statistics_in_training_only() -> None:
     margin = AdaFaceMargin()
     margin.observe(torch.tensor([10.0, 30.0, 500.0]))  # the last counts as 100
     # mean 140 / 3, deviation of 10, 30 and 100: sqrt(4466.7 / 2) = 47.258
@@ -65,7 +65,7 @@ def test_adaface_follows_the_norms_in_training_only() -> None:
     margin.eval()
     margin.observe(torch.tensor([90.0, 99.0]))
     margin.train()
-    margin.observe(torch.tensor([90.0]))  # one face has no spread
+    margin.observe(torch.tensor([90.0]))  # one face has no deviation, so it is not counted
     assert margin.mean.item() == before
     assert set(margin.state_dict()) == {"mean", "std"}
 
@@ -75,13 +75,13 @@ def test_adaface_takes_no_gradient_through_the_norm() -> None:
     features = torch.randn(3, 4, requires_grad=True)
     softmax(features, torch.tensor([0, 1, 2]))[0].backward()
     assert features.grad is not None
-    along = (features.grad * features.detach()).sum(1)  # the loss only knows directions
+    along = (features.grad * features.detach()).sum(1)  # the loss depends on directions only
     assert along.abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("kind", ["arcface", "cosface"])
-def test_loss_and_gradients_are_those_of_pytorch_metric_learning(kind: MarginType) -> None:
-    """200 random cases; where theta + m passes pi, ArcFace's values differ by design."""
+def test_loss_and_gradients_equal_pytorch_metric_learning(kind: MarginType) -> None:
+    """200 random cases; if theta + m exceeds pi, ArcFace's values differ by design."""
     rng = torch.Generator().manual_seed(0)
 
     def between(low: float, high: float) -> float:
@@ -115,8 +115,8 @@ def test_loss_and_gradients_are_those_of_pytorch_metric_learning(kind: MarginTyp
     assert compared > 150
 
 
-def test_gradients_beyond_pi_are_those_of_pytorch_metric_learning() -> None:
-    """Slope 1 in the cosine, in both."""
+def test_gradients_beyond_pi_equal_pytorch_metric_learning() -> None:
+    """Both have slope 1 in the cosine."""
     own = torch.linspace(-0.99, -0.9, 50).requires_grad_()  # m = 0.6: the limit is cos = -0.825
     margin = make_margin("arcface")
     margin.m = 0.6
@@ -127,7 +127,7 @@ def test_gradients_beyond_pi_are_those_of_pytorch_metric_learning() -> None:
     torch.testing.assert_close(own.grad, other.grad, rtol=1e-4, atol=1e-4)
 
 
-def test_without_margin_it_is_a_scaled_softmax() -> None:
+def test_head_without_margin_is_a_scaled_softmax() -> None:
     softmax = head(0.0)
     x, labels = torch.randn(5, 4), torch.tensor([0, 1, 2, 0, 1])
     cosines = functional.normalize(x) @ functional.normalize(softmax.weight).T
@@ -158,7 +158,7 @@ def test_gradients_are_finite_where_a_face_sits_on_its_centre_or_opposite(
 
 
 @pytest.mark.parametrize("kind", ["arcface", "cosface", "adaface"])
-def test_float32_under_autocast(kind: MarginType) -> None:
+def test_loss_is_float32_under_autocast(kind: MarginType) -> None:
     softmax, x = head(0.35, kind=kind).eval(), torch.randn(2, 4).bfloat16()
     labels = torch.tensor([0, 1])
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -176,7 +176,7 @@ def test_accuracy_ignores_the_margin() -> None:
     assert softmax(x, torch.tensor([0, 2, 2]))[1].item() == pytest.approx(2 / 3)
 
 
-def test_centres_start_at_mean_embeddings_and_keep_their_length() -> None:
+def test_init_centres_sets_mean_directions_and_keeps_lengths() -> None:
     softmax = head(0.35, n=2)
     lengths = softmax.weight.detach().norm(dim=1)
     faces = torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0.6, 0.8]])

@@ -1,4 +1,4 @@
-"""Partial FC against the dense softmax: in one process, and spread over two."""
+"""Partial FC against the dense softmax: in one process, and shared by two."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS: list[MarginType] = ["arcface", "cosface", "adaface"]
 
 
 def pair(rate: float, n: int = 11, kind: MarginType = "arcface") -> tuple[MarginSoftmax, PartialFC]:
-    """The dense head and the other, from the same random numbers."""
+    """A dense head and a partial one, initialised with the same random numbers."""
     torch.manual_seed(0)
     dense = MarginSoftmax(32, n, make_margin(kind), 16.0)
     torch.manual_seed(0)
@@ -32,7 +32,7 @@ def pair(rate: float, n: int = 11, kind: MarginType = "arcface") -> tuple[Margin
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_at_rate_1_it_is_the_dense_softmax(kind: MarginType) -> None:
+def test_rate_1_equals_the_dense_softmax(kind: MarginType) -> None:
     dense, partial = pair(1.0, kind=kind)
     assert torch.equal(dense.weight, partial.weight)
     x = torch.randn(6, 32)
@@ -47,7 +47,7 @@ def test_at_rate_1_it_is_the_dense_softmax(kind: MarginType) -> None:
         torch.testing.assert_close(ours, expected)
 
 
-def test_a_sample_holds_the_batchs_own_and_others() -> None:
+def test_sample_holds_the_centres_of_the_batch_and_random_others() -> None:
     _, partial = pair(0.5, n=40)
     labels = torch.tensor([3, 39, 3, 0])
     seen = set()
@@ -61,17 +61,17 @@ def test_a_sample_holds_the_batchs_own_and_others() -> None:
     torch.manual_seed(5)
     first = partial._sample(labels)[0]
     torch.manual_seed(5)
-    assert torch.equal(first, partial._sample(labels)[0])  # so a resumed run draws the same
+    assert torch.equal(first, partial._sample(labels)[0])  # a resumed run draws the same centres
 
 
-def test_a_batch_of_more_identities_than_the_rate_allows() -> None:
+def test_sample_holds_the_whole_batch_even_beyond_the_rate() -> None:
     _, partial = pair(0.01, n=40)
     labels = torch.arange(30)
     centres, target = partial._sample(labels)
     assert torch.equal(centres[target], partial.weight[labels])
 
 
-def test_a_sampled_loss_is_the_dense_one_of_those_centres() -> None:
+def test_sampled_loss_equals_the_dense_loss_over_the_sampled_centres() -> None:
     dense, partial = pair(0.5, n=40)
     x, labels = torch.randn(4, 32), torch.tensor([3, 39, 3, 0])
     torch.manual_seed(1)
@@ -85,7 +85,7 @@ def test_a_sampled_loss_is_the_dense_one_of_those_centres() -> None:
     assert touched.sum() == 20
 
 
-def test_fewer_identities_than_processes() -> None:
+def test_fewer_identities_than_processes_are_refused() -> None:
     group = Processes(0, 3, torch.device("cpu"))
     with pytest.raises(ValueError, match="2 identities cannot be shared by 3"):
         PartialFC(8, 2, make_margin("arcface"), 16.0, 1.0, group)
@@ -154,7 +154,7 @@ assert not [name for name in threads if "gloo" in name]  # they could abort the 
 """
 
 
-def test_two_processes_make_the_dense_softmax_and_its_checkpoint(tmp_path: Path) -> None:
+def test_two_processes_equal_the_dense_softmax_and_share_a_checkpoint(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
@@ -169,7 +169,7 @@ def test_two_processes_make_the_dense_softmax_and_its_checkpoint(tmp_path: Path)
     assert run.returncode == 0, run.stderr[-3000:]
     from train.checkpoint import load_model_state
 
-    module = torch.nn.Module()  # the same state in one process
+    module = torch.nn.Module()  # one process loads the state of the two
     module.head = PartialFC(32, 11, make_margin("arcface"), 16.0, 1.0, ALONE)
     optimizer = make_optimizer(TrainConfig(data="x", optimizer="adamw"), module)
     state = torch.load(tmp_path / "state-arcface", weights_only=True)

@@ -1,4 +1,4 @@
-"""Drawn occlusions: where they lie, what they are called, and that they repeat."""
+"""Drawn occlusions: their places and labels, and equal results for equal seeds."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ def drawn(crop: np.ndarray, kind: str, seed: int) -> tuple[np.ndarray, np.ndarra
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_occlusions(crop: np.ndarray, kind: str) -> None:
-    """Most hide what they are meant to hide, and the label says so."""
+def test_occlusions_cover_and_label_their_regions(crop: np.ndarray, kind: str) -> None:
+    """Most of them cover the intended region, and the labels say so."""
     labels = np.array([drawn(crop, kind, seed)[1] for seed in range(20)])
     for region in COVERS[kind]:
         assert np.mean(labels[:, region] == 1) > 0.5
     for region in {EYES, MOUTH} - COVERS[kind]:
-        assert np.mean(labels[:, region] == 1) < 0.5  # a large hand reaches further
+        assert np.mean(labels[:, region] == 1) < 0.5  # a large hand may cover the other region too
 
 
 @pytest.mark.parametrize("kind", DECOYS)
-def test_decoys(crop: np.ndarray, kind: str) -> None:
+def test_decoys_change_the_picture_but_not_the_labels(crop: np.ndarray, kind: str) -> None:
     for seed in range(5):
         picture, labels = drawn(crop, kind, seed)
         assert labels.tolist() == [0, 0]
         assert not np.array_equal(picture, crop)
 
 
-def test_where_it_lies(crop: np.ndarray) -> None:
-    """A mask changes the mouth and not the eyes; glasses the other way round."""
+def test_mask_covers_the_mouth_and_glasses_the_eyes(crop: np.ndarray) -> None:
+    """A mask changes the mouth but not the eyes, and glasses the eyes but not the mouth."""
     eyes, mouth = np.s_[46:57, 24:72], np.s_[84:94, 36:60]
 
     def change(kind: str, where: tuple[slice, ...]) -> float:
@@ -66,7 +66,7 @@ def test_where_it_lies(crop: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *DECOYS])
-def test_the_same_seed_draws_the_same(crop: np.ndarray, kind: str) -> None:
+def test_same_seed_draws_the_same_occlusion(crop: np.ndarray, kind: str) -> None:
     before = crop.copy()
     one, other = drawn(crop, kind, 3), drawn(crop, kind, 3)
     np.testing.assert_array_equal(one[0], other[0])
@@ -76,7 +76,7 @@ def test_the_same_seed_draws_the_same(crop: np.ndarray, kind: str) -> None:
     np.testing.assert_array_equal(crop, before)
 
 
-def test_landmarks_that_are_of_use() -> None:
+def test_usable_points_replaces_missing_and_distant_landmarks() -> None:
     found = USUAL_POINTS + np.float32(1)
     np.testing.assert_array_equal(usable_points(found), found)
     np.testing.assert_array_equal(usable_points(found + np.float32(9)), USUAL_POINTS)

@@ -1,4 +1,4 @@
-"""The training of the network that detects occlusions, on a few portraits."""
+"""Training of the occlusion network, on a few portraits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from train.occlusion.net import OcclusionNet, to_onnx
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Path:
-    """Copies of two faces under many names, of which some are held out."""
+    """Copies of two faces under many names, some of them held out."""
     crops = [
         align_faces(load_image(examples / name))[0].crop
         for name in ("grace_hopper.jpg", "eileen_collins.jpg")
@@ -40,7 +40,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Path:
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is worth another process."""
+    """Draw all faces in this process: no set is large enough for worker processes."""
     monkeypatch.setattr(fit, "_CHUNK", 10**6)
 
 
@@ -52,20 +52,20 @@ def drawn(pack: Path, kinds: list[str], count: int, seed: int) -> fit.Drawn:
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_it_learns_and_its_limits_are_set(pack: Path) -> None:
+def test_network_learns_and_keeps_the_rate_of_false_alarms(pack: Path) -> None:
     training = drawn(pack, [PLAIN, "clear glasses", "dark glasses", "mask"], 400, 0)
     net = train_net(training, epochs=6, seed=0)
     plain = drawn(pack, [PLAIN, "hat"], 200, 1)
     set_limits(net, plain.inputs)
-    said = answers(net, plain.inputs) > 0
-    assert said.mean(axis=0).max() <= fit.FALSE_ALARMS
+    alarms = answers(net, plain.inputs) > 0
+    assert alarms.mean(axis=0).max() <= fit.FALSE_ALARMS
     report = rates(net, drawn(pack, ["dark glasses", "mask"], 100, 2))
     assert report["eyes"]["dark glasses"]["found"] > 80
     assert report["mouth"]["mask"]["found"] > 80
     assert report["mouth"]["dark glasses"]["false"] < 30
 
 
-def test_labels_of_nan_teach_nothing(pack: Path) -> None:
+def test_labels_of_nan_keep_the_weights_finite_and_repeatable(pack: Path) -> None:
     unknown = drawn(pack, [PLAIN, "mask"], 64, 0)
     unknown.labels[:] = np.nan
     first, second = train_net(unknown, epochs=1, seed=0), train_net(unknown, epochs=1, seed=0)
@@ -74,8 +74,8 @@ def test_labels_of_nan_teach_nothing(pack: Path) -> None:
         assert torch.equal(one, other)
 
 
-def test_onnx_says_the_same(pack: Path) -> None:
-    """Also after training: the norms are folded into the convolutions."""
+def test_onnx_file_equals_pytorch(pack: Path) -> None:
+    """After training, too, when the batch norms are folded into the convolutions."""
     pictures = drawn(pack, [PLAIN, *KINDS, *DECOYS], 60, 0)
     net = train_net(pictures, epochs=1, seed=0)
     content = to_onnx(net)
@@ -87,7 +87,9 @@ def test_onnx_says_the_same(pack: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_command(pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_occlusion_command_writes_a_repeatable_network_and_a_report(
+    pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     target = tmp_path / "occlusion.onnx"
     assert main(["occlusion", str(pack), str(target), "--epochs", "1"]) == 0
     assert open_session(target.read_bytes(), threads=1)
@@ -101,8 +103,8 @@ def test_command(pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "is not a packed data set" in capsys.readouterr().err
 
 
-def test_size() -> None:
-    """A million multiplications and additions a face; small enough to be carried in the package."""
+def test_size_of_the_network_and_its_file() -> None:
+    """The network is small enough for the package."""
     net = OcclusionNet()
     assert sum(p.numel() for p in net.parameters()) < 20_000
     assert len(to_onnx(net)) < 80_000

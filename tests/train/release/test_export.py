@@ -1,4 +1,4 @@
-"""Exporting a run: weights as float16, with the run's records."""
+"""Exporting a run: weights as float16, with the records of the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from train.release.quantize import activation_ranges
 
 @pytest.fixture
 def run(tmp_path: Path, tiny_pack: str) -> Path:
-    """What `fit` leaves behind, with untrained weights; it went on from another run."""
+    """The files of a run of `fit` that started from another run; the weights are untrained."""
     torch.manual_seed(0)
     run = tmp_path / "run"
     FaceEncoder().eval().save_pretrained(run / "best")
@@ -34,7 +34,9 @@ def run(tmp_path: Path, tiny_pack: str) -> Path:
     return run
 
 
-def test_half_the_size_and_nearly_the_same_embeddings(run: Path, tmp_path: Path) -> None:
+def test_exported_weights_have_half_the_size_and_nearly_the_same_embeddings(
+    run: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     exported = export(run, out, dataset="celeba")
     sizes = [(p / "model.safetensors").stat().st_size for p in (run / "best", out)]
@@ -46,13 +48,13 @@ def test_half_the_size_and_nearly_the_same_embeddings(run: Path, tmp_path: Path)
     assert (before * after).sum(1).min() > 0.9999
 
 
-def test_flip(run: Path, tmp_path: Path) -> None:
+def test_flip_option_sets_flip_in_the_spec(run: Path, tmp_path: Path) -> None:
     assert not export(run, tmp_path / "out", dataset="celeba").spec.flip
     export(run, tmp_path / "out", dataset="celeba", flip=True)
     assert FaceEncoder.from_pretrained(tmp_path / "out").spec.flip
 
 
-def test_records(run: Path, tmp_path: Path) -> None:
+def test_export_writes_the_records_and_removes_an_old_evaluation(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "evaluation.json").write_text("of other weights")
@@ -66,7 +68,7 @@ def test_records(run: Path, tmp_path: Path) -> None:
     assert not (out / "evaluation.json").exists()
 
 
-def test_teachers_are_named_once(run: Path, tmp_path: Path) -> None:
+def test_each_teacher_is_named_once(run: Path, tmp_path: Path) -> None:
     known, unknown = tmp_path / "known.npz", tmp_path / "unknown.npz"
     np.savez(known, names=["a/1"], embeddings=np.ones((1, 2)), source="A network (MIT)")
     np.savez(unknown, names=["a/1"], embeddings=np.ones((1, 2)))
@@ -79,7 +81,7 @@ def test_teachers_are_named_once(run: Path, tmp_path: Path) -> None:
     assert training["teachers"] == ["A network (MIT)"]
 
 
-def test_what_int8_needs_is_measured_on_training_faces(
+def test_export_measures_activation_ranges_on_training_faces(
     run: Path, tmp_path: Path, tiny_pack: str
 ) -> None:
     out = tmp_path / "out"
@@ -93,11 +95,13 @@ def test_what_int8_needs_is_measured_on_training_faces(
     assert OnnxEmbedder.from_pretrained(out, precision="int8").precision == "int8"
 
 
-def test_records_of_a_run_that_went_on_from_weights(run: Path, tmp_path: Path) -> None:
+def test_records_of_a_run_started_from_weights_include_their_runs(
+    run: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     export(run, out, dataset="celeba")
     settings = json.loads((run / "config.json").read_text())
-    for _ in range(2):  # the second time, the weights are its own
+    for _ in range(2):  # a second export does not repeat the entry of the run
         for init, expected in ((out, ["", str(tmp_path / "first"), str(out)]), ("a/b", ["a/b"])):
             (run / "config.json").write_text(json.dumps(settings | {"init": str(init)}))
             target = out if init == out else tmp_path / "other"
@@ -106,7 +110,7 @@ def test_records_of_a_run_that_went_on_from_weights(run: Path, tmp_path: Path) -
             assert [config["init"] for config in configs] == expected
 
 
-def test_no_run(run: Path, tmp_path: Path) -> None:
+def test_folder_that_is_no_run_is_refused(run: Path, tmp_path: Path) -> None:
     (run / "metrics.csv").unlink()
     with pytest.raises(ValueError, match="is not a run of"):
         export(run, tmp_path / "out", dataset="celeba")

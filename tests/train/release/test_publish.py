@@ -1,4 +1,4 @@
-"""The whole way of weights: train, export, calibrate, evaluate, publish, download, use."""
+"""From training to use: train, export, calibrate, evaluate, publish, download and run."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _snippets(card: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", card, re.DOTALL)
 
 
-def test_publish_download_and_start_the_demo(
+def test_published_weights_are_downloaded_and_run_in_the_demo(
     run: Path,
     writer: LocalHub,
     examples: Path,
@@ -96,7 +96,7 @@ def test_publish_download_and_start_the_demo(
     pinned = capsys.readouterr().out.splitlines()[-1].removeprefix("pinned: ")
     sent = writer.files(NAME)
     assert set(sent) - {".gitattributes"} == FILES
-    assert len(writer.repos["models", NAME].commits) == 2  # the repository's own, and ours
+    assert len(writer.repos["models", NAME].commits) == 2  # its initial commit, and ours
 
     for name in FILES:
         path = hf_hub_download(NAME, name, cache_dir=tmp_path / "cache")
@@ -154,7 +154,7 @@ def test_card_says_how_each_run_was_made(run: Path) -> None:
 
 
 def test_card_names_stem_and_head(run: Path) -> None:
-    """Of the network as it is, and of each run that names a head."""
+    """The card names those of the network, and those of each run that sets a head."""
     path = run / "weights" / "training.json"
     training = json.loads(path.read_text())
     dataset = DATASETS[training["dataset"]]
@@ -195,12 +195,12 @@ def test_card_is_filled_from_the_evaluation(run: Path, faces: Path) -> None:
     (folder / "evaluation.json").write_text(json.dumps(evaluation))
     text = render_card(folder, NAME)
     assert "12.34 % (std over folds 0.00; 2,000 pairs: 100.00 % [99.81, 100.00])" in text
-    assert "impostor pairs) | 50.00 % |" in text  # pairs that share pictures have no interval
+    assert "impostor pairs) | 50.00 % |" in text  # no interval, as the pairs share pictures
     assert "rank-1 90.0 ± 2.0 %, FNIR 40.0 ± 3.0 % at FPIR 1 %" in text
 
 
-def test_card_with_a_tail(run: Path) -> None:
-    """What galleries need, and what of it is beyond what was measured; nothing without a tail."""
+def test_card_lists_thresholds_from_the_tail(run: Path) -> None:
+    """The card lists thresholds for galleries and marks extrapolated ones; none without a tail."""
     folder = run / "weights"
     before = render_card(folder, NAME)
     assert "Pareto" not in before
@@ -227,8 +227,8 @@ def test_card_with_a_tail(run: Path) -> None:
     assert "\n\nLFW, " in text
 
 
-def test_card_with_groups(run: Path) -> None:
-    """Tables of the evaluation and of the held-out identities; else a sentence that none is."""
+def test_card_lists_rates_by_group(run: Path) -> None:
+    """The card has one table for LFW and one for held-out identities, or says there is none."""
     folder = run / "weights"
     evaluation = json.loads((folder / "evaluation.json").read_text())
     before = render_card(folder, NAME)
@@ -249,10 +249,10 @@ def test_card_with_groups(run: Path) -> None:
     text = render_card(folder, NAME)
     assert text.count("By group, on LFW, at the threshold 0.400, over all pairs within") == 1
     assert text.count("By group, on held-out identities of CelebA,") == 1
-    stated, unstated = "0.20 % [0.10, 0.40]", "too few pairs"
-    row = f"| all of these | 1,200 | 200 | {stated} (5,000 pairs) | {unstated} (50 pairs) |"
+    rate, too_few = "0.20 % [0.10, 0.40]", "too few pairs"
+    row = f"| all of these | 1,200 | 200 | {rate} (5,000 pairs) | {too_few} (50 pairs) |"
     assert text.count(row) == 2
-    row = f"| tone: V/VI | 1,200 | unknown | {unstated} (5,000 pairs) | {stated} (50 pairs) |"
+    row = f"| tone: V/VI | 1,200 | unknown | {too_few} (5,000 pairs) | {rate} (50 pairs) |"
     assert text.count(row) == 2
     assert (
         "417 held-out identities of CelebA, all against all (3,000 impostor pairs) | 0.20 %" in text
@@ -264,7 +264,7 @@ def test_card_with_groups(run: Path) -> None:
     assert "\n\n## Training" in text
 
 
-def test_card_of_another_set(run: Path) -> None:
+def test_card_names_the_evaluated_set(run: Path) -> None:
     folder = run / "weights"
     evaluation = json.loads((folder / "evaluation.json").read_text())
     change = {"dataset": "agedb_30", "alignment": "crop", "all_pairs": None, "identification": []}
@@ -320,7 +320,7 @@ def test_card_snippets_run_as_printed(
         ("iresnet", "flatten", False, True),
     ],
 )
-def test_onnx_snippet_of_other_encoders(
+def test_onnx_snippet_of_the_card_equals_pytorch_for_every_encoder(
     stem: Stem,
     head: Head,
     dilated: bool,
@@ -328,7 +328,7 @@ def test_onnx_snippet_of_other_encoders(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All that a release's file depends on, agrees with PyTorch."""
+    """With every stem, head, dilation and flip, the snippet agrees with PyTorch."""
     torch.manual_seed(0)
     encoder = FaceEncoder(ModelSpec(stem=stem, head=head, dilated=dilated, flip=flip)).eval()
     encoder.save_pretrained(tmp_path)
@@ -352,7 +352,7 @@ def test_weights_without_ranges_have_no_int8_file(run: Path) -> None:
     assert "model_int8" not in files["README.md"].decode().split("## What it reaches")[0]
 
 
-def test_published_weights_are_those_that_were_exported(
+def test_published_spec_equals_the_exported_one(
     run: Path, writer: LocalHub, tmp_path: Path
 ) -> None:
     assert main(["publish", str(run), NAME]) == 0
@@ -366,10 +366,10 @@ def test_dry_run_sends_nothing(
     output = tmp_path / "out"
     assert main(["publish", str(run), NAME, "--dry-run", "--output", str(output)]) == 0
     assert writer.requests == []
-    shown = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert {path.name for path in output.iterdir()} == FILES
-    assert all(f" {name}\n" in shown for name in FILES)
-    assert "10 files; nothing was sent to owner/tiny" in shown
+    assert all(f" {name}\n" in printed for name in FILES)
+    assert "10 files; nothing was sent to owner/tiny" in printed
 
 
 def test_publishing_again_replaces_the_files(run: Path, writer: LocalHub) -> None:
@@ -377,7 +377,7 @@ def test_publishing_again_replaces_the_files(run: Path, writer: LocalHub) -> Non
     first = writer.files(NAME)["config.json"]
     config = json.loads((run / "weights" / "evaluation.json").read_text())
     (run / "weights" / "metrics.csv").write_text("epoch\n1\n")
-    assert main(["publish", str(run / "weights"), NAME]) == 0  # the folder itself will do
+    assert main(["publish", str(run / "weights"), NAME]) == 0  # the weights' folder is accepted too
     assert writer.files(NAME)["metrics.csv"] == b"epoch\n1\n"
     assert writer.files(NAME)["config.json"] == first
     assert config["n_pictures"] == 3
@@ -417,7 +417,7 @@ def _spoil_other_weights(weights: Path) -> None:
         (_spoil_other_weights, "measured with other weights or another threshold"),
     ],
 )
-def test_a_run_that_is_not_ready_is_refused(
+def test_run_that_is_not_ready_is_refused(
     run: Path, writer: LocalHub, spoil: object, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spoil(run / "weights")  # type: ignore[operator]
@@ -427,7 +427,7 @@ def test_a_run_that_is_not_ready_is_refused(
 
 
 @pytest.mark.parametrize("broken", ["float32", "int8"])
-def test_onnx_that_differs_is_refused(
+def test_onnx_file_that_differs_from_pytorch_is_refused(
     run: Path, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spoiled(tensors: dict[str, np.ndarray], spec: ModelSpec, *, precision: str) -> bytes:
@@ -442,7 +442,7 @@ def test_onnx_that_differs_is_refused(
         make_release(release_folder(run), NAME)
 
 
-def test_the_weights_of_this_checkout_can_be_published() -> None:
+def test_shipped_weights_can_be_published() -> None:
     files = make_release(ROOT / "weights", NAME)
     assert set(files) == FILES
     card = files["README.md"].decode()

@@ -1,4 +1,4 @@
-"""Activation ranges: of training faces, such that int8 changes little."""
+"""Activation ranges, measured on training faces, that keep int8 close to float32."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def weights(tmp_path: Path, other_weights: Path) -> Path:
 
 
 def seen(encoder: FaceEncoder, crops: np.ndarray) -> dict[str, np.ndarray]:
-    """Lowest and highest value of activations for each crop, by PyTorch: float (2, N)."""
+    """The lowest and highest activation of each crop, by PyTorch: float (2, N) per layer."""
     found = {}
 
     def keep(name: str) -> object:
@@ -55,7 +55,7 @@ def seen(encoder: FaceEncoder, crops: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_ranges_are_the_mean_over_faces_as_pytorch_sees_them(flip: bool) -> None:
+def test_ranges_are_means_over_faces_and_equal_pytorch(flip: bool) -> None:
     torch.manual_seed(0)
     encoder = FaceEncoder(ModelSpec(embedding_size=8, flip=flip)).eval()
     crops = np.random.default_rng(0).integers(0, 256, (35, 112, 96, 3), np.uint8)
@@ -66,8 +66,8 @@ def test_ranges_are_the_mean_over_faces_as_pytorch_sees_them(flip: bool) -> None
         assert ranges[name] == pytest.approx(values.mean(axis=1), rel=2e-3, abs=1e-4), name
 
 
-def test_ranges_of_an_iresnet() -> None:
-    """Before and after a PReLU, and after a batch norm of its own."""
+def test_ranges_of_an_iresnet_equal_pytorch() -> None:
+    """Ranges before and after a PReLU, and after a batch norm that follows no convolution."""
     torch.manual_seed(0)
     encoder = FaceEncoder(ModelSpec(stem="iresnet", embedding_size=8)).eval()
     crops = np.random.default_rng(0).integers(0, 256, (3, 112, 96, 3), np.uint8)
@@ -103,14 +103,14 @@ def test_a_layer_that_is_always_zero_has_a_range(encoder: FaceEncoder) -> None:
     assert replace(encoder.spec, activation_ranges=ranges).activation_ranges == ranges
 
 
-def test_only_the_config_is_rewritten(
+def test_quantize_changes_the_config_only(
     weights: Path, tiny_pack: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, tensors = read_spec(weights), (weights / "model.safetensors").read_bytes()
     assert not before.activation_ranges
     assert main(["quantize", str(weights), tiny_pack, "--count", "20"]) == 0
-    shown = capsys.readouterr().out
-    assert shown.startswith("20 faces; cosine of the int8 and float32 embeddings: mean 0.9")
+    output = capsys.readouterr().out
+    assert output.startswith("20 faces; cosine of the int8 and float32 embeddings: mean 0.9")
     after = read_spec(weights)
     assert replace(after, activation_ranges={}) == before
     assert (weights / "model.safetensors").read_bytes() == tensors
@@ -121,7 +121,7 @@ def test_only_the_config_is_rewritten(
     assert OnnxEmbedder.from_pretrained(weights, precision="int8").precision == "int8"
 
 
-def test_what_cannot_be_quantised(
+def test_unsuitable_weights_and_faces_are_refused(
     weights: Path, faces: Path, tiny_pack: str, tmp_path: Path
 ) -> None:
     with pytest.raises(WeightsError, match="Only a ResNet18 can be quantised"):
@@ -135,7 +135,9 @@ def test_what_cannot_be_quantised(
     assert not read_spec(weights).activation_ranges
 
 
-def test_int8_of_the_shipped_weights(recognizer: FaceRecognizer, shared_data: Path) -> None:
+def test_int8_of_the_shipped_weights_is_close_to_float32(
+    recognizer: FaceRecognizer, shared_data: Path
+) -> None:
     """600 held-out faces: nearly the same embeddings, and no fewer genuine pairs accepted."""
     weights = read_weights(Path(default_weights()))
     assert not isinstance(weights.content, bytes)
@@ -151,4 +153,4 @@ def test_int8_of_the_shipped_weights(recognizer: FaceRecognizer, shared_data: Pa
     assert agreement.mean() > 0.995
     assert agreement.min() > 0.98
     for name, value in tar["float32"].items():
-        assert tar["int8"][name] > value - 1.5  # a standard error of so few pairs
+        assert tar["int8"][name] > value - 1.5  # the standard error with so few pairs

@@ -1,4 +1,4 @@
-"""The Space: what is sent is what the demo runs on."""
+"""The Space on the Hub: the files sent are those that the demo needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from train.release.space import ROOT, make_space
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def test_front_matter() -> None:
+def test_front_matter_of_the_readme_is_valid() -> None:
     data = RepoCard(make_space()["README.md"].decode()).data
     assert data["sdk"] == "gradio"
     assert data["app_file"] == "app.py"
@@ -40,7 +40,7 @@ def test_weights_from_the_hub_are_pinned_and_preloaded() -> None:
     assert "# facehub" in files["README.md"].decode()
 
 
-def test_runs_from_its_files_alone(tmp_path: Path) -> None:
+def test_space_runs_from_its_files_alone(tmp_path: Path) -> None:
     files = make_space()
     assert not any("tests/" in path or "train/" in path or ".pyc" in path for path in files)
     for path, content in files.items():
@@ -64,9 +64,9 @@ def test_runs_from_its_files_alone(tmp_path: Path) -> None:
 
 
 def test_requirements_name_every_import_of_the_demo() -> None:
-    """What the page imports is in requirements.txt, whose names differ for some modules."""
+    """Every imported package is in requirements.txt; some have another name than the module."""
     names = {"cv2": "opencv-contrib-python", "PIL": "pillow"}
-    names |= dict.fromkeys(("anyio", "fastapi", "starlette"), "gradio")  # it stands on these
+    names |= dict.fromkeys(("anyio", "fastapi", "starlette"), "gradio")  # its dependencies
     wanted = {
         line.split("=")[0].split(">")[0].strip()
         for line in (ROOT / "requirements.txt").read_text().splitlines()
@@ -77,7 +77,7 @@ def test_requirements_name_every_import_of_the_demo() -> None:
     extras |= {*(ROOT / "facehub" / "gallery").glob("postgres*.py")}
     for folder in ("bulk", "service"):
         extras |= {*(ROOT / "facehub" / folder).rglob("*.py")}
-    wanted.add("pillow-heif")  # asked for where it is installed only
+    wanted.add("pillow-heif")  # imported only if it is installed
     for path in {ROOT / "app.py", *(ROOT / "facehub").rglob("*.py")} - extras:
         for node in ast.walk(ast.parse(path.read_text())):
             modules = (
@@ -92,7 +92,9 @@ def test_requirements_name_every_import_of_the_demo() -> None:
                     assert names.get(module, module.replace("_", "-")) in wanted, (path, module)
 
 
-def test_push(writer: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+def test_space_command_sends_files_and_variables(
+    writer: LocalHub, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["space", "owner/demo", "--model", f"owner/name@{COMMIT}"]) == 0
     repo = writer.repos["spaces", "owner/demo"]
     assert repo.settings["variables"] == [{"key": "FACEHUB_MODEL", "value": f"owner/name@{COMMIT}"}]
@@ -101,9 +103,11 @@ def test_push(writer: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines()[-1].startswith(writer.url)
 
 
-def test_dry_run(writer: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dry_run_lists_the_files_and_sends_nothing(
+    writer: LocalHub, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["space", "owner/demo", "--dry-run"]) == 0
-    shown = capsys.readouterr().out
-    assert " app.py\n" in shown
-    assert " weights/model.safetensors\n" in shown
+    output = capsys.readouterr().out
+    assert " app.py\n" in output
+    assert " weights/model.safetensors\n" in output
     assert writer.requests == []
