@@ -76,7 +76,6 @@ def test_nhwc_network_gets_channels_last(tmp_path: Path) -> None:
 
 
 def test_flip_adds_the_embedding_of_the_mirror_image(tmp_path: Path) -> None:
-    path = save_network(tmp_path / "net.onnx")
     for layout in ("NCHW", "NHWC"):
         path = save_network(tmp_path / "net.onnx", layout=layout)
         add_network(
