@@ -156,7 +156,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
             now = epoch + step / n_steps
             head.margin.m = schedule.margin.at(now)
             for settings in optimizer.param_groups:
-                settings["lr"] = schedule.rate(now)
+                settings["lr"] = schedule.rate(now) * settings.get("lr_scale", 1.0)
 
             optimizer.zero_grad(set_to_none=True)
             values = torch.zeros(len(LOSS_NAMES), device=device)

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
+from facehub.backbone import DepthwisePool
 from train.config import TrainConfig
 
 
 def make_optimizer(config: TrainConfig, module: nn.Module) -> torch.optim.Optimizer:
-    """Make SGD or AdamW, without weight decay for biases and batch norms."""
+    """Make SGD or AdamW, without weight decay for biases and batch norms.
+
+    AdamW's steps have the same length for all weights, but the weights of a depthwise head are
+    shares of a sum over N positions, 1/N on average. It therefore learns them as factors of the
+    average, about 1: their group has 1/N of the learning rate (`lr_scale`), and N times the decay.
+    """
     parameters = [p for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+    pools = [m for m in module.modules() if isinstance(m, DepthwisePool)]
+    shares = [pool.weight for pool in pools if config.optimizer == "adamw"]
+    others = [p for p in parameters if not any(p is share for share in shares)]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in others if p.ndim == 1], "weight_decay": 0.0},
     ]
+    for share in shares:
+        positions = share[0].numel()
+        decay = config.weight_decay * positions
+        groups.append({"params": [share], "weight_decay": decay, "lr_scale": 1 / positions})
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
     sgd = torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=True)

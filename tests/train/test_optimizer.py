@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from facehub.backbone import DepthwisePool
 from train.config import TrainConfig
 from train.optimizer import ema_update, make_optimizer
 
@@ -29,6 +30,33 @@ def test_average_follows_closely_at_first_then_slowly() -> None:
     assert averaged.num_batches_tracked.item() == 7
     ema_update(averaged, model, 0.9, steps=1000)
     assert averaged.weight.item() == pytest.approx(0.9 * 0.9 + 0.1)
+
+
+def test_adamw_learns_a_depthwise_head_as_factors_of_the_average() -> None:
+    class Factors(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factors = nn.Parameter(torch.ones(5, 2, 3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x * self.factors).mean((2, 3))
+
+    config = TrainConfig(data="x", optimizer="adamw", learning_rate=0.1, weight_decay=0.3)
+    pool, factors = DepthwisePool(5, (2, 3)), Factors()
+    ours = make_optimizer(config, nn.Sequential(pool))
+    plain = torch.optim.AdamW(factors.parameters(), lr=0.1, weight_decay=0.3, eps=0)
+    for group in ours.param_groups:
+        group["lr"] = 0.1 * group.get("lr_scale", 1.0)  # as `fit` does
+        group["eps"] = 0
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        x = torch.randn(7, 5, 2, 3, generator=generator)
+        for module, optimizer in ((pool, ours), (factors, plain)):
+            optimizer.zero_grad()
+            (module(x) - 1).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(6 * pool.weight, factors.factors)
+    assert (factors.factors - 1).abs().max() > 0.5
 
 
 def test_sgd_after_a_skipped_first_step_takes_a_full_step() -> None:
