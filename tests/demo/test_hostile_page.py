@@ -44,12 +44,12 @@ TO_IDENTIFY = [
 ]
 
 each_upload = pytest.mark.parametrize("case", UPLOADS, ids=lambda case: case.name)
-# The browser tries every third upload: `test_api_verify_decides_or_gives_the_expected_error` sends
+# The browser tries every eighth upload: `test_api_verify_decides_or_gives_the_expected_error` sends
 # all of them to the same server.
 some_uploads = pytest.mark.parametrize(
     "case",
     [
-        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if number % 3 else [])
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if number % 8 else [])
         for number, case in enumerate(UPLOADS)
     ],
 )
