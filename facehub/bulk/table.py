@@ -73,8 +73,10 @@ def open_table(
     Raises:
         FaceHubError: the suffix is unknown, the file cannot be written, or pyarrow is missing.
     """
-    check_suffix(path)
     suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        known = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        raise FaceHubError(f"{path} must end with {known}.")
     if suffix == ".parquet":
         arrow()
     try:
@@ -84,21 +86,6 @@ def open_table(
     if suffix == ".parquet":
         return _ParquetWriter(file, columns, metadata or {})
     return _CsvWriter(file, columns) if suffix == ".csv" else _JsonWriter(file, columns)
-
-
-def check_suffix(path: Path, *others: str) -> None:
-    """Check the suffix of an output file.
-
-    Args:
-        path: the file.
-        others: allowed suffixes besides `SUFFIXES`.
-
-    Raises:
-        FaceHubError: the suffix is none of them.
-    """
-    known = (*others, *SUFFIXES)
-    if path.suffix.lower() not in known:
-        raise FaceHubError(f"{path} must end with {', '.join(known[:-1])} or {known[-1]}.")
 
 
 class _Writer:
