@@ -24,54 +24,6 @@ MAX_SHOWN = 100  # people on the wall
 # Said once of a picture, not of each of its faces.
 _OF_PICTURES = frozenset({QualityIssue.SEVERAL_FACES, QualityIssue.TOO_MANY_FACES})
 
-CSS = """
-.fh-card{border:1px solid var(--border-color-primary);border-radius:12px;padding:1rem 1.25rem}
-.fh-card h2{margin:0 0 .25rem;overflow-wrap:anywhere}
-.fh-card p{margin:.25rem 0 0}
-.fh-same h2{color:#15803d}.fh-different h2{color:#b91c1c}.fh-uncertain h2{color:#b45309}
-.dark .fh-same h2{color:#4ade80}.dark .fh-different h2{color:#f87171}
-.dark .fh-uncertain h2{color:#fbbf24}
-.fh-verdict{display:flex;flex-wrap:wrap;gap:.5rem 1.5rem}
-.fh-says{flex:3 1 17rem;min-width:0}
-.fh-because{flex:1 1 17rem;min-width:0}
-.fh-pair{display:flex;gap:.75rem}
-.prose .fh-pair img{height:96px;border-radius:8px;margin:0}
-@media (max-width:640px){
-.fh-verdict{font-size:.9rem;padding:.75rem 1rem}
-.prose .fh-pair img{height:72px}
-.fh-sides [data-testid=block-label]{font-size:.7rem;padding:.2rem .3rem}
-.fh-sides [data-testid=block-label] span{display:none}
-}
-.fh-line{align-items:flex-end}
-.fh-bar{position:relative;height:14px;border-radius:7px;margin:1.4rem 0 .4rem}
-.fh-mark{position:absolute;top:-6px;width:4px;height:26px;margin-left:-2px;border-radius:2px;
-background:var(--body-text-color)}
-.fh-limit{position:absolute;top:-1.3rem;transform:translateX(-50%);font-size:.75rem;
-white-space:nowrap}
-.fh-score{font-size:.85rem}
-.fh-note{font-size:.85rem;opacity:.85;margin:.4rem 0 0}
-.fh-progress progress{display:block;width:100%;margin-top:.5rem;accent-color:var(--color-accent)}
-.fh-warn{margin:.4rem 0 0;padding-left:1.2rem}
-.fh-wall{display:flex;flex-wrap:wrap;gap:1rem}
-.fh-person{text-align:center;max-width:14rem}
-.prose .fh-person img{display:inline-block;height:84px;border-radius:8px;margin:1px}
-.fh-photo{position:relative;display:inline-block;max-width:100%}
-.fh-photo>img{max-width:100%;max-height:560px;display:block;border-radius:8px}
-.fh-box{position:absolute;border:3px solid #22c55e;border-radius:6px}
-.fh-box.fh-unknown{border-color:#f59e0b;border-style:dashed}
-.fh-box span{position:absolute;left:-3px;bottom:100%;background:#166534;color:#fff;
-font-size:.8rem;padding:1px 6px;border-radius:4px;white-space:nowrap}
-.fh-box.fh-unknown span{background:#92400e}
-.fh-box.fh-inside span{bottom:auto;top:0}
-.fh-odds{font-weight:600}
-.prose .fh-table tr{border:0}
-.prose .fh-table{width:100%;margin-top:1rem;border:0;border-collapse:collapse}
-.prose .fh-table td,.prose .fh-table th{padding:.35rem .6rem;text-align:left;
-vertical-align:middle;border:0;border-bottom:1px solid var(--border-color-primary)}
-.fh-candidate{display:flex;align-items:center;gap:.5rem;margin:2px 0}
-.fh-table img{height:64px;max-width:none;border-radius:6px;display:inline-block}
-"""
-
 
 def photo_note(photo: Photo, chooser: str) -> str:
     """What was found in an uploaded picture; with several faces, the thumbnails of the chooser.

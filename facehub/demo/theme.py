@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from facehub.demo import album_wall, render
+from facehub.demo import album_wall
 
 
 def theme() -> gr.themes.Soft:
@@ -47,4 +47,5 @@ def theme() -> gr.themes.Soft:
 
 def css() -> str:
     """The style sheets of the page and of its tabs."""
-    return Path(__file__).with_name("page.css").read_text() + render.CSS + album_wall.CSS
+    sheets = [Path(__file__).with_name(f"{name}.css").read_text() for name in ("page", "results")]
+    return "".join(sheets) + album_wall.CSS

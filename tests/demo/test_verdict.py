@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from facehub.demo import render, texts, verdict
+from facehub.demo import texts, theme, verdict
 from facehub.model.calibration import Calibration
 from facehub.model.spec import ModelSpec
 from facehub.model.tail import Tail
@@ -133,7 +133,7 @@ def test_without_a_threshold_the_similarity_is_shown_and_nothing_decided() -> No
     found = VerificationResult(Decision.UNCALIBRATED, 0.4, None, 0.05)
     html = verdict.verification(found, UNCALIBRATED)
     assert "fh-uncalibrated" in html
-    assert "fh-uncalibrated" not in render.CSS  # no colour of its own
+    assert "fh-uncalibrated" not in theme.css()  # no colour of its own
     assert "<h2>No decision</h2>" in html
     assert "These weights are not calibrated" in html
     assert '<div class="fh-score">similarity 0.40</div>' in html
