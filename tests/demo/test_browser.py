@@ -595,7 +595,7 @@ def test_gallery_changes_can_be_undone_and_deletion_asks_first(page: Page, examp
     expect(wall).to_have_text(["eileen collins"])
     questions = answer(page, False)
     page.click("#delete")
-    assert questions == ["Delete everybody in the gallery?"]
+    assert questions == ["Delete everybody in the gallery? This cannot be undone."]
     expect(wall).to_have_text(["eileen collins"])
     answer(page, True)
     page.click("#delete")
