@@ -22,7 +22,7 @@ from train.data.changes import Augmentation
 from train.data.pack import open_pack
 from train.data.split import split
 from train.distributed import Processes, processes
-from train.evaluation.validate import embed_at, heldout_tar
+from train.evaluation.validate import embed_at, heldout_fnmr
 from train.initialize import initialize
 from train.model.partial_fc import PartialFC
 from train.monitor import DivergedError, Monitor
@@ -201,7 +201,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
         if group.is_first and len(parts.scored):
             averaged.eval()
             heldout = embed_at(averaged, faces.crops, parts.scored, (height, width))
-            scores = heldout_tar(heldout, faces.labels[parts.scored])
+            scores = heldout_fnmr(heldout, faces.labels[parts.scored])
         last = epoch + (n_steps - 1) / n_steps
         row: dict[str, Any] = {
             "epoch": epoch + 1,

@@ -10,7 +10,7 @@ from facehub.errors import FaceHubError
 from facehub.io.files import write_atomically
 
 METRICS = "metrics.csv"
-SCORE = "tar_0.001"  # held-out 1 - FNMR @ FMR 0.001, the criterion for the best epoch
+SCORE = "fnmr_0.001"  # held-out FNMR @ FMR 0.001, the criterion for the best epoch
 
 
 class MissingLibraryError(FaceHubError):
@@ -49,13 +49,15 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
 
 
 def is_best(rows: list[dict[str, Any]]) -> bool:
-    """Whether the last epoch has the best held-out score of all epochs with its input size.
+    """Whether the last epoch has the lowest held-out FNMR of all epochs with its input size.
 
     Without held-out faces, every epoch counts as the best.
     """
     last = rows[-1]
     same_size = [row for row in rows if row["height"] == last["height"]]
-    return SCORE not in last or bool(last[SCORE] >= max(row[SCORE] for row in same_size))
+    return SCORE not in last or bool(
+        last[SCORE] <= min(row.get(SCORE, last[SCORE]) for row in same_size)
+    )
 
 
 def write_events(run: Path, row: dict[str, Any]) -> None:
@@ -70,7 +72,7 @@ def write_events(run: Path, row: dict[str, Any]) -> None:
 
 
 def plot(run: Path) -> None:
-    """Draw `curves.png`: loss, accuracy, held-out TAR, margin and learning rate by epoch."""
+    """Draw `curves.png`: loss, accuracy, held-out FNMR, margin and learning rate by epoch."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -78,7 +80,7 @@ def plot(run: Path) -> None:
     rows = read_metrics(run)
     panels = [
         ("Loss", ["loss", "arcface", "projection", "relation"], "log"),
-        ("Training accuracy, held-out TAR (%)", ["accuracy", "tar_0.01", "tar_0.001"], "linear"),
+        ("Training accuracy, held-out FNMR (%)", ["accuracy", "fnmr_0.01", "fnmr_0.001"], "linear"),
         ("Angular margin (rad)", ["margin"], "linear"),
         ("Learning rate", ["learning_rate"], "log"),
     ]

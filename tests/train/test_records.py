@@ -42,9 +42,9 @@ def test_plot_draws_the_curves_of_a_run(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_best_epoch_is_compared_within_one_input_size() -> None:
-    rows = [{"height": h, "tar_0.001": tar} for h, tar in ((64, 90), (112, 50), (112, 60))]
+    rows = [{"height": h, "fnmr_0.001": rate} for h, rate in ((64, 10), (112, 50), (112, 40))]
     assert [is_best(rows[: n + 1]) for n in range(3)] == [True, True, True]
-    assert not is_best([*rows, {"height": 112, "tar_0.001": 59}])
+    assert not is_best([*rows, {"height": 112, "fnmr_0.001": 41}])
 
 
 def test_last_epoch_is_best_without_scores() -> None:

@@ -31,15 +31,15 @@ def plot(
     roc, histogram = figure.subplots(1, 2)
     limits = np.linspace(-1, 1, 2001)
     fmr = 1 - np.searchsorted(np.sort(impostor), limits) / len(impostor)
-    tar = 1 - np.searchsorted(np.sort(genuine), limits) / len(genuine)
+    matched = 1 - np.searchsorted(np.sort(genuine), limits) / len(genuine)
     lowest = min(0.1, 10 / len(impostor))
-    roc.plot(fmr[fmr >= lowest], tar[fmr >= lowest])
+    roc.plot(fmr[fmr >= lowest], matched[fmr >= lowest])
     title = f"ROC, {pairs}"
     if threshold is not None:
         at_threshold = (impostor >= threshold).mean(), (genuine >= threshold).mean()
         roc.plot(*at_threshold, "ko", markersize=5)
         title += " (dot: threshold)"
-    roc.set(title=title, xlabel="FMR", ylabel="TAR (1 - FNMR)")
+    roc.set(title=title, xlabel="FMR", ylabel="1 - FNMR")
     roc.set(xscale="log", xlim=(lowest, 1), ylim=(0, 1.02))
     roc.grid(which="both", alpha=0.3)
     bins = np.linspace(-0.6, 1, 81)

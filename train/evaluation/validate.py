@@ -44,8 +44,8 @@ def embed_at(
     return np.concatenate(found)
 
 
-def heldout_tar(embeddings: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """1 - FNMR in per cent @ FMR 1e-2, 1e-3 and 1e-4, all against all."""
+def heldout_fnmr(embeddings: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """FNMR in per cent @ FMR 1e-2, 1e-3 and 1e-4, all against all."""
     similarity, same = all_pairs(embeddings, labels)
     points = operating_points(similarity[same], similarity[~same], (1e-2, 1e-3, 1e-4))
-    return {f"tar_{point.fmr:g}": 100 * (1 - point.fnmr.value) for point in points}
+    return {f"fnmr_{point.fmr:g}": 100 * point.fnmr.value for point in points}
