@@ -144,7 +144,7 @@ def build(
         with gr.Column(min_width=300):
             gr.Markdown(texts.ALBUM_STEP)
             files = file_input(
-                texts.ALBUM_PHOTOS,
+                texts.PHOTOS,
                 file_count="multiple",
                 file_types=[*sorted(SUFFIXES), ".zip"],
                 height=160,
