@@ -42,6 +42,8 @@ class TrainConfig:
         stem: of the encoder, "face", "imagenet" or "iresnet".
         head: of the encoder, "average", "depthwise" or "flatten"; "": the stem's usual head.
         dilated: of the encoder, whether its last stage uses dilation instead of stride.
+        frozen: number of the encoder's first stages (the stem, then `layer1` to `layer4`) that keep
+            the weights and batch statistics of `init`: a step is quicker.
         heldout: whether to hold out one identity in 20 to choose the best epoch. If not, as in a
             final run, all identities are used for training, and `best/` holds the last epoch's
             weights.
@@ -98,6 +100,7 @@ class TrainConfig:
     stem: Stem = "face"
     head: str = ""
     dilated: bool = False
+    frozen: int = 0
     heldout: bool = True
     epochs: int = 26
     steps: int = 0
@@ -154,6 +157,8 @@ class TrainConfig:
             raise ValueError("margins must rise from 0 or more to less than 1.6 radians")
         self._check_rates()
         self._check_encoder()
+        if not 0 <= self.frozen <= 5 or (self.frozen and not self.init):
+            raise ValueError("frozen must be from 0 to 5; above 0 it needs init")
         if not 0 <= self.partial_fc <= 1:
             raise ValueError("partial_fc must be from 0 to 1")
         if self.partial_fc and self.clip_centres:

@@ -23,7 +23,7 @@ from train.data.pack import open_pack
 from train.data.split import split
 from train.distributed import Processes, processes
 from train.evaluation.validate import embed_at, heldout_fnmr
-from train.initialize import initialize
+from train.initialize import freeze, initialize
 from train.model.partial_fc import PartialFC
 from train.monitor import DivergedError, Monitor
 from train.optimizer import ema_update, make_optimizer
@@ -71,6 +71,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
     step_module = TrainingStep(config, faces.names[training], parts.n_identities, group).to(device)
     encoder, head = step_module.encoder, step_module.head
     encoder.to(memory_format=torch.channels_last)
+    freeze(encoder, config.frozen)
     averaged = copy.deepcopy(encoder).requires_grad_(False) if config.ema > 0 else encoder
     optimizer = make_optimizer(config, step_module)
     scaler = torch.amp.GradScaler(device.type, enabled=config.amp == "fp16")
@@ -140,6 +141,7 @@ def _fit(config: TrainConfig, run: Path, group: Processes, stop: StopRequest) ->
     )
     while epoch < config.epochs:
         step_module.train()
+        freeze(encoder, config.frozen)
         first_epoch, height, width = config.size_at(epoch)
         if epoch == first_epoch:
             schedule.plateau.forget()

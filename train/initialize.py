@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from facehub.encoder import FaceEncoder
 from train.checkpoint import load_checkpoint
@@ -13,6 +15,7 @@ from train.data.pack import PackedFaces
 from train.evaluation.validate import embed_at
 from train.step import TrainingStep
 
+CENTRE_NORM = 5.0  # of centres from embeddings: AdamW's steps would turn shorter ones too fast
 PROJECTED = 8192  # number of faces for fitting the linear map to the teachers' vectors
 
 
@@ -65,7 +68,8 @@ def initialize(
     if state is None:
         module.encoder.eval()
         embeddings = embed_at(module.encoder, faces.crops, training, size)
-        module.head.init_centres(torch.from_numpy(embeddings), torch.from_numpy(labels))
+        norm = CENTRE_NORM if module.config.optimizer == "adamw" else None
+        module.head.init_centres(torch.from_numpy(embeddings), torch.from_numpy(labels), norm)
     if module.teacher is not None:
         some = np.sort(np.random.default_rng(0).permutation(len(training))[:PROJECTED])
         module.encoder.eval()
@@ -74,3 +78,18 @@ def initialize(
         module.teacher.init_projection(
             torch.from_numpy(features).to(device), torch.from_numpy(some).to(device)
         )
+
+
+def freeze(encoder: FaceEncoder, stages: int) -> None:
+    """Freeze weights and batch statistics of the first stages, until the next `train()`.
+
+    Args:
+        encoder: changed in place.
+        stages: number of stages; the stem is the first, `layer4` the fifth.
+    """
+    trunk: Any = encoder.trunk
+    parts = list(trunk.named_children())
+    stem = nn.ModuleList(part for name, part in parts if not name.startswith("layer"))
+    layers = [part for name, part in parts if name.startswith("layer")]
+    for stage in [stem, *layers][:stages]:
+        stage.requires_grad_(False).eval()

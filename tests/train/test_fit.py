@@ -29,6 +29,7 @@ from train.config import MarginType, TrainConfig, remember_config
 from train.data.pack import PackedFaces, open_pack
 from train.distributed import Processes
 from train.fit import DivergedError, StoppedError, fit
+from train.initialize import CENTRE_NORM
 from train.records import MissingLibraryError, read_metrics
 
 
@@ -597,6 +598,36 @@ def test_run_starts_from_another_run(config: TrainConfig, tmp_path: Path) -> Non
         difference = (before["modules"][name] - after["modules"][name]).abs().max()
         assert difference < 1e-5, name
     assert after["epoch"] == 1
+
+
+def test_frozen_stages_keep_weights_and_batch_statistics(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    fit(dataclasses.replace(config, epochs=1), tmp_path / "first")
+    second = dataclasses.replace(config, init=str(tmp_path / "first"), epochs=1, frozen=3)
+    fit(second, tmp_path / "second")
+    before, after = (load_checkpoint(tmp_path / name) for name in ("first", "second"))
+    assert before is not None
+    assert after is not None
+    changed = {
+        name.split(".")[2]
+        for name, value in after["modules"].items()
+        if name.startswith("encoder.trunk.") and not torch.equal(value, before["modules"][name])
+    }
+    assert changed == {"layer3", "layer4"}
+
+
+def test_run_from_weights_starts_with_long_centres_at_the_mean_embeddings(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    """AdamW's steps have one length: they would turn short centres away at once."""
+    fit(dataclasses.replace(config, epochs=1), tmp_path / "first")
+    start = dataclasses.replace(config, init=str(tmp_path / "first" / "best"), epochs=1)
+    fit(dataclasses.replace(start, learning_rate=1e-9), tmp_path / "second")
+    found = load_checkpoint(tmp_path / "second")
+    assert found is not None
+    norms = found["modules"]["head.weight"].norm(dim=1)
+    torch.testing.assert_close(norms, torch.full_like(norms, CENTRE_NORM))
 
 
 def test_run_starts_from_another_run_with_another_teacher(

@@ -40,16 +40,18 @@ class MarginSoftmax(nn.Module):
         nn.init.normal_(self.weight, std=0.01, generator=generator)
 
     @torch.no_grad()
-    def init_centres(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Set each class centre to the direction of its mean embedding; its norm stays.
+    def init_centres(self, embeddings: Tensor, labels: Tensor, norm: float | None = None) -> None:
+        """Set each class centre to the direction of its mean embedding.
 
         Args:
             embeddings: float32 (N, size), L2-normalised rows; every class has at least one.
             labels: int64 (N,), classes.
+            norm: L2 norm of the centres; None: theirs stays.
         """
         device = self.weight.device
         sums = torch.zeros_like(self.weight).index_add_(0, labels.to(device), embeddings.to(device))
-        self.weight.copy_(functional.normalize(sums) * self.weight.norm(dim=1, keepdim=True))
+        norms = self.weight.norm(dim=1, keepdim=True) if norm is None else norm
+        self.weight.copy_(functional.normalize(sums) * norms)
 
     def logits(self, cosines: Tensor, labels: Tensor, norms: Tensor) -> Tensor:
         """Apply the margin to the target class of each face, then the scale.

@@ -74,9 +74,9 @@ class PartialFC(MarginSoftmax):
         return self.group.collect(rows, self.sizes)
 
     @torch.no_grad()
-    def init_centres(self, embeddings: Tensor, labels: Tensor) -> None:
+    def init_centres(self, embeddings: Tensor, labels: Tensor, norm: float | None = None) -> None:
         ours = (labels >= self.start) & (labels < self.start + len(self.weight))
-        super().init_centres(embeddings[ours], labels[ours] - self.start)
+        super().init_centres(embeddings[ours], labels[ours] - self.start, norm)
 
     def forward(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the loss over all processes' faces, and the accuracy over the sampled centres.

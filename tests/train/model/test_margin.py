@@ -176,6 +176,13 @@ def test_accuracy_ignores_the_margin() -> None:
     assert softmax(x, torch.tensor([0, 2, 2]))[1].item() == pytest.approx(2 / 3)
 
 
+def test_init_centres_sets_the_given_length() -> None:
+    softmax = head(0.35, n=2)
+    faces = torch.eye(4)
+    softmax.init_centres(faces, torch.tensor([0, 1, 1, 0]), 5.0)
+    torch.testing.assert_close(softmax.weight.norm(dim=1), torch.full((2,), 5.0))
+
+
 def test_init_centres_sets_mean_directions_and_keeps_lengths() -> None:
     softmax = head(0.35, n=2)
     lengths = softmax.weight.detach().norm(dim=1)
