@@ -36,4 +36,4 @@ def test_wall_shows_counts_and_crops_and_escapes_texts(album: SessionAlbum) -> N
 
 def test_wall_limits_the_faces_of_a_large_group(album: SessionAlbum) -> None:
     large = replace(album, groups={0: (0, 1) * 10})
-    assert album_wall.wall(large, "groups").count("data:image/jpeg") == album_wall.SHOWN
+    assert album_wall.wall(large, "groups").count("data:image/jpeg") == album_wall.MAX_CROPS

@@ -530,6 +530,7 @@ def test_a_snapshot_of_two_people_asks_for_the_face(page: Page) -> None:
 def choose(page: Page, dropdown: str, option: str) -> None:
     page.locator(f"#{dropdown} input").click()
     page.locator(f"#{dropdown}").get_by_role("option", name=option, exact=True).click()
+    expect(page.locator(f"#{dropdown} input")).to_have_value(option)
 
 
 def answer(page: Page, yes: bool) -> list[str]:
