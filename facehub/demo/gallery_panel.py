@@ -116,19 +116,18 @@ class GalleryPanel:
 
     def show(self, visit: Visit) -> Updates:
         """Who is in the gallery, with empty fields and no notice."""
-        two = None
         try:
-            names = self.controller.names(visit)
             found = self.controller.findings(visit)
-            two = self.controller.two_names(found)
+            names = self.controller.names(visit)
             wall = render.wall(visit.people.now, found, self._empty)
         except FaceHubError as error:
             names, wall = [], render.message(str(error))
-        name, other = two or ("", "")
+        name, other = visit.two_names or ("", "")
         return {
             self.wall: wall,
             self.merge_found: gr.Button(
-                texts.MERGE_FOUND.format(name=name, other=other), visible=two is not None
+                texts.MERGE_FOUND.format(name=name, other=other),
+                visible=visit.two_names is not None,
             ),
             self.notice: "",
             self.person: gr.Dropdown(names, value=None),

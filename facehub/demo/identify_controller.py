@@ -42,6 +42,7 @@ class Visit(Work):
         probe: the picture to search.
         several: enrolled photos that show several faces, of which one is still to be chosen.
         last: the last change, as long as it can be undone.
+        two_names: the first two people who may be the same person, as the page last named them.
     """
 
     def __init__(self, people: SessionGallery) -> None:
@@ -50,6 +51,7 @@ class Visit(Work):
         self.probe = PictureSlot()
         self.several: tuple[SeveralFaces, ...] = ()
         self.last: Change | None = None
+        self.two_names: tuple[str, str] | None = None
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         """Gradio copies a state's first value for each session, which starts empty."""
@@ -217,15 +219,12 @@ class IdentifyController:
         return self._keep(visit, visit.people.merge(person, other))
 
     def merge_found(self, visit: Visit) -> Change:
-        """Merge the two people whom `two_names` names.
+        """Merge the two people of `visit.two_names`, as the page named them.
 
         Raises:
-            PageError: there are none now.
+            PageError: there are none, or one of them is gone.
         """
-        pair = self.two_names(self.findings(visit))
-        if pair is None:
-            raise PageError(texts.NO_SUCH_PERSON)
-        return self.merge(visit, *pair)
+        return self.merge(visit, *(visit.two_names or (None, None)))
 
     def remove(self, visit: Visit, person: Any) -> Change:
         """Remove a person."""
@@ -261,16 +260,18 @@ class IdentifyController:
             return list(visit.people.gallery.people(limit=MAX_CHOICES))
 
     def findings(self, visit: Visit) -> list[ReviewFinding]:
-        """What looks wrong in the gallery; nothing where it is too large to compare all photos."""
-        gallery = visit.people.gallery
-        if gallery.n_templates > MAX_REVIEWED:
-            return []
-        with private_errors():
-            return review_gallery(gallery, self.recognizer.spec)
+        """What looks wrong in the gallery; sets `visit.two_names`.
 
-    def two_names(self, found: Sequence[ReviewFinding]) -> tuple[str, str] | None:
-        """The first two people who may be the same person."""
-        return next(((one.name, one.other) for one in found if one.other != one.name), None)
+        Nothing is found where the gallery is too large to compare all photos.
+        """
+        gallery, found = visit.people.gallery, []
+        visit.two_names = None
+        if gallery.n_templates <= MAX_REVIEWED:
+            with private_errors():
+                found = review_gallery(gallery, self.recognizer.spec)
+        pairs = ((one.name, one.other) for one in found if one.other != one.name)
+        visit.two_names = next(pairs, None)
+        return found
 
     def photos(self, visit: Visit, person: Any) -> list[tuple[str, str]]:
         """(source, digest) of a person's photos; none of one who is not there."""

@@ -132,6 +132,35 @@ def test_waiting_picture_ends_a_slow_one(decoders: Decoders) -> None:
         assert [each.result(20) for each in bombs].count(ImageTooSlowError) == 1
 
 
+@pytest.mark.parametrize(("waiting", "ended"), [(0, 0), (1, 1), (2, 2), (3, 3), (4, 3)])
+def test_each_waiting_picture_ends_one_slow_one(
+    monkeypatch: pytest.MonkeyPatch, waiting: int, ended: int
+) -> None:
+    """Also when the thread of an ended picture takes several checks to notice it."""
+    decoders = Decoders(3)
+    jobs = [SlowJob(started) for started in range(3)]
+    decoders._jobs, decoders._waiting = list(jobs), waiting  # type: ignore[assignment]
+    checks = iter(range(8))
+
+    def wait(_: float) -> None:
+        if next(checks) == 7:
+            decoders._jobs.clear()
+
+    monkeypatch.setattr(decoders._changed, "wait", wait)
+    decoders._watch()
+    assert [job.given_up for job in jobs] == [number < ended for number in range(3)]
+
+
+class SlowJob:
+    """A picture that counts as slow already."""
+
+    def __init__(self, started: float) -> None:
+        self.started, self.until, self.slow, self.given_up = started, float("inf"), True, False
+
+    def give_up(self) -> None:
+        self.given_up = True
+
+
 def test_picture_that_waits_for_a_core_does_not_count_as_slow(decoders: Decoders) -> None:
     """On a busy machine every picture takes long; none is refused for that."""
     decoders._patience = 0.2
