@@ -29,6 +29,7 @@ from tests.hostile.cases import (
     GalleryCase,
     ZipCase,
     limits,
+    one_in,
 )
 from tests.hostile.galleries import GALLERIES
 from tests.hostile.pictures import CASES
@@ -44,17 +45,12 @@ TO_IDENTIFY = [
 ]
 
 each_upload = pytest.mark.parametrize("case", UPLOADS, ids=lambda case: case.name)
-# The browser tries every eighth upload: `test_api_verify_decides_or_gives_the_expected_error` sends
-# all of them to the same server.
-some_uploads = pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if number % 8 else [])
-        for number, case in enumerate(UPLOADS)
-    ],
-)
+# The browser tries some cases. `test_api_verify_decides_or_gives_the_expected_error` sends all
+# uploads to the same server; all zips and galleries go through the command and the library.
+some_uploads = one_in(8, UPLOADS)
+some_zips = one_in(4, ZIPS)
+some_galleries = one_in(4, GALLERIES)
 each_zip = pytest.mark.parametrize("case", ZIPS, ids=lambda case: case.name)
-each_gallery = pytest.mark.parametrize("case", GALLERIES, ids=lambda case: case.name)
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +293,7 @@ def test_page_reads_a_picture_or_shows_the_expected_error(
 
 
 @pytest.mark.browser
-@each_zip
+@some_zips
 def test_page_enrols_the_valid_pictures_of_a_zip(
     case: ZipCase, identify_tab: Page, tmp_path: Path
 ) -> None:
@@ -318,7 +314,7 @@ def test_page_enrols_the_valid_pictures_of_a_zip(
 
 
 @pytest.mark.browser
-@each_gallery
+@some_galleries
 def test_page_loads_a_valid_gallery_and_keeps_the_old_one_otherwise(
     case: GalleryCase, identify_tab: Page, three: Path, tmp_path: Path, recognizer: FaceRecognizer
 ) -> None:

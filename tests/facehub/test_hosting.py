@@ -49,10 +49,13 @@ def test_bypass_proxy_avoids_a_proxy_that_httpx_does_not_support(
 
 
 @pytest.mark.parametrize(
-    ("variable", "proxy"),
-    [("http_proxy", f"http://{NOWHERE}"), ("ALL_PROXY", f"socks5://{NOWHERE}")],
+    ("variable", "proxy", "command"),
+    [
+        ("http_proxy", f"http://{NOWHERE}", ["app.py"]),
+        ("ALL_PROXY", f"socks5://{NOWHERE}", ["-m", "facehub", "demo"]),
+    ],
+    ids=["http", "socks"],
 )
-@pytest.mark.parametrize("command", [["app.py"], ["-m", "facehub", "demo"]])
 def test_the_page_starts_behind_a_proxy(
     variable: str, proxy: str, command: list[str], free_port: int
 ) -> None:

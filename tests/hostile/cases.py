@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 FACE, FACES, NONE, ANY = "face", "faces", "none", "any"
 OUTCOMES = (FACE, FACES, NONE, ANY)
@@ -20,6 +23,17 @@ DAMAGED = "damaged or incomplete"
 NO_PICTURE = "not a picture in a supported format"
 NO_GALLERY = "damaged or not a facehub gallery"
 LIMIT_BYTES = 2_000_000_000  # peak resident memory
+
+
+def one_in(n: int, cases: list[Any]) -> pytest.MarkDecorator:
+    """Give a test each n-th case as `case`; the other cases are slow tests."""
+    return pytest.mark.parametrize(
+        "case",
+        [
+            pytest.param(case, id=case.name, marks=[pytest.mark.slow] if number % n else [])
+            for number, case in enumerate(cases)
+        ],
+    )
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ import torch
 
 from facehub.encoder import FaceEncoder
 from facehub.errors import FaceHubError
+from tests.thin import make_thin
 from train import fit as module
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.config import MarginType, TrainConfig, remember_config
@@ -31,6 +32,15 @@ from train.distributed import Processes
 from train.fit import DivergedError, StoppedError, fit
 from train.initialize import CENTRE_NORM
 from train.records import MissingLibraryError, read_metrics
+
+FULL_WIDTH = {  # other tests train a thin network: the loop is the same
+    "test_fit_learns_and_keeps_records",
+    "test_dilated_network_with_face_stem_trains",
+    "test_network_with_iresnet_stem_trains",
+    "test_sigterm_writes_a_checkpoint_and_ends_the_run",
+    "test_elastic_run_with_a_killed_worker_gives_the_losses_of_one_process",
+    "test_mixed_precision_run_on_cuda_learns",
+}
 
 
 @pytest.fixture
@@ -53,6 +63,12 @@ def config(tiny_pack: str) -> TrainConfig:
 
 # Few CPUs calculate in float16; on others, a longer run takes minutes.
 QUICK: Any = {"batch_size": 4, "steps": 3}
+
+
+@pytest.fixture(autouse=True)
+def thin_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.name not in FULL_WIDTH:
+        make_thin(monkeypatch.setattr)
 
 
 @pytest.fixture(autouse=True)
@@ -378,7 +394,7 @@ def test_two_processes_give_the_losses_of_one(
     fit(dataclasses.replace(config, accumulate=4), tmp_path / "one")
     config = dataclasses.replace(config, accumulate=2)
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += ["-m", "train", "fit", str(tmp_path / "two"), *overrides(config)]
+    command += ["-m", "tests.thin", "fit", str(tmp_path / "two"), *overrides(config)]
     run = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
@@ -406,8 +422,8 @@ def test_run_killed_by_sigkill_resumes_to_the_same_weights(
     config = dataclasses.replace(config, optimizer="sgd", ema=0.0, **QUICK)
     fit(config, tmp_path / "whole")
     config = dataclasses.replace(config, checkpoint_minutes=0.0)
-    command = [sys.executable, "-m", "train", "fit", str(tmp_path / "killed"), *overrides(config)]
-    run = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT)
+    command = [sys.executable, "-m", "tests.thin", "fit", str(tmp_path / "killed")]
+    run = subprocess.Popen([*command, *overrides(config)], cwd=ROOT, env=ENVIRONMENT)
     try:
         while not (tmp_path / "killed" / "checkpoint.pt").exists():
             assert run.poll() is None

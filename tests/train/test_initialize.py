@@ -12,11 +12,17 @@ from torch.nn import functional
 from facehub.encoder import FaceEncoder
 from facehub.errors import WeightsError
 from facehub.model.spec import ModelSpec
+from tests.thin import make_thin
 from train.checkpoint import save_checkpoint
 from train.config import TrainConfig
 from train.data.pack import PackedFaces, open_pack
 from train.initialize import initialize
 from train.step import TrainingStep
+
+
+@pytest.fixture(autouse=True)
+def thin_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_thin(monkeypatch.setattr)
 
 
 @pytest.fixture

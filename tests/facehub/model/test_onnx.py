@@ -29,6 +29,7 @@ from facehub.model.onnx import PRECISION_VARIABLE, choose_precision
 from facehub.model.resnet18 import activations, convolutions
 from facehub.model.spec import Preprocessing
 from facehub.model.store import Weights, default_weights, read_weights
+from tests.thin import make_thin
 
 SHIPPED = Path(default_weights())
 
@@ -89,6 +90,14 @@ HEADS = {
 }
 
 
+@pytest.fixture
+def thin_with_flip(flip: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try each network in full width without flip TTA, and with few channels with it."""
+    if flip:
+        make_thin(monkeypatch.setattr)
+
+
+@pytest.mark.usefixtures("thin_with_flip")
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("flip", [False, True])
 def test_float32_equals_pytorch(name: str, flip: bool, crops: np.ndarray) -> None:
@@ -100,6 +109,7 @@ def test_float32_equals_pytorch(name: str, flip: bool, crops: np.ndarray) -> Non
     assert np.abs(found).max() > 0.05
 
 
+@pytest.mark.usefixtures("thin_with_flip")
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("flip", [False, True])
 def test_int8_is_close_to_pytorch(name: str, flip: bool, crops: np.ndarray) -> None:

@@ -13,14 +13,19 @@ from facehub.encoder import FaceEncoder
 from facehub.errors import WeightsError
 from facehub.model.onnx import OnnxEmbedder
 from facehub.model.store import read_spec
+from tests.thin import make_thin
 from train.data.sample import sample_training
 from train.release.export import export
 from train.release.quantize import activation_ranges
 
 
 @pytest.fixture
-def run(tmp_path: Path, tiny_pack: str) -> Path:
-    """The files of a run of `fit` that started from another run; the weights are untrained."""
+def run(tmp_path: Path, tiny_pack: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files of a run of `fit` that started from another run.
+
+    The weights are untrained, and of a thin network: `test_publish.py` exports one of full width.
+    """
+    make_thin(monkeypatch.setattr)
     torch.manual_seed(0)
     run = tmp_path / "run"
     FaceEncoder().eval().save_pretrained(run / "best")

@@ -24,6 +24,7 @@ from facehub.model.spec import Head, Stem
 from facehub.model.store import read_spec, read_weights, write_spec
 from facehub.model.tail import Tail
 from tests.local_hub import LocalHub
+from tests.thin import make_thin
 from train.__main__ import main
 from train.config import TrainConfig
 from train.fit import fit
@@ -329,6 +330,7 @@ def test_onnx_snippet_of_the_card_equals_pytorch_for_every_encoder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With every stem, head, dilation and flip, the snippet agrees with PyTorch."""
+    make_thin(monkeypatch.setattr)
     torch.manual_seed(0)
     encoder = FaceEncoder(ModelSpec(stem=stem, head=head, dilated=dilated, flip=flip)).eval()
     encoder.save_pretrained(tmp_path)
