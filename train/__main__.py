@@ -117,6 +117,13 @@ def make_parser() -> Parser:
     export.add_argument(
         "--flip", action="store_true", help="use flip test-time augmentation (flip TTA)"
     )
+    export.add_argument(
+        "--shrink",
+        type=float,
+        default=0.0,
+        metavar="STRENGTH",
+        help="shrink the embeddings' weak principal components; 0.5 helps after few training faces",
+    )
     export.set_defaults(run=run_export)
 
     calibrate = commands.add_parser("calibrate", help="choose the threshold on held-out identities")
@@ -260,7 +267,9 @@ def run_export(args: argparse.Namespace) -> None:
     from train.release.export import export
 
     target = args.target or args.run_folder / "weights"
-    encoder = export(args.run_folder, target, dataset=args.dataset, flip=args.flip)
+    encoder = export(
+        args.run_folder, target, dataset=args.dataset, flip=args.flip, shrink=args.shrink
+    )
     print(encoder.spec.fingerprint)
 
 

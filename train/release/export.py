@@ -21,10 +21,14 @@ from train.data.sample import sample_training
 from train.model.distill import teacher_source
 from train.records import read_metrics
 from train.release.quantize import COUNT, activation_ranges
+from train.release.shrink import COUNT as SHRINK_COUNT
+from train.release.shrink import shrink_components
 
 
 @torch.no_grad()
-def export(run: Path, target: Path, *, dataset: str, flip: bool = False) -> FaceEncoder:
+def export(
+    run: Path, target: Path, *, dataset: str, flip: bool = False, shrink: float = 0.0
+) -> FaceEncoder:
     """Round weights to float16, which halves the file; add activation ranges and the records.
 
     Activation ranges for int8 are measured on a sample of the run's training faces.
@@ -35,17 +39,22 @@ def export(run: Path, target: Path, *, dataset: str, flip: bool = False) -> Face
             other weights.
         dataset: key of `history.DATASETS`, for the model card.
         flip: whether embeddings use flip test-time augmentation, see `ModelSpec`.
+        shrink: how strongly weak principal components are shrunk, see `shrink_components`.
 
     Returns:
         The exported encoder.
 
     Raises:
         WeightsError: the run's best weights are damaged, or a weight is too large for float16.
-        ValueError: the run has no records, or its packed faces no longer exist.
+        ValueError: the run has no records, its packed faces no longer exist, or `shrink` is
+            negative.
     """
     encoder = FaceEncoder.from_pretrained(run / "best")
     configs, faces = _read_run(run)
     training = _training(run, dataset, configs, faces)
+    if shrink:
+        shrink_components(encoder, sample_training(faces, SHRINK_COUNT), shrink)
+        training["shrink"] = shrink
     encoder.load_state_dict(
         {
             name: value.half().float() if value.is_floating_point() else value

@@ -82,6 +82,11 @@ def describe_training(training: dict[str, Any], spec: ModelSpec, dataset: Datase
             several = "another network's" if len(teachers) == 1 else f"{len(teachers)} networks'"
             text += f"; distilled from {several} embeddings of the same faces"
         parts.append(f"Run {number} of {len(training['configs'])}: {text}.")
+    if shrink := training.get("shrink"):
+        parts.append(
+            "Then each principal component of the embeddings was multiplied by "
+            f"v / (v + {shrink:g} * mean of all v), v being its second moment in training faces."
+        )
     if any(_teachers(settings) for settings in training["configs"]):
         parts.append("The teachers' own training data may show people of the evaluation.")
     if training["configs"] and not training["configs"][-1].get("heldout", True):

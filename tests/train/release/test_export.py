@@ -17,6 +17,7 @@ from tests.thin import make_thin
 from train.data.sample import sample_training
 from train.release.export import export
 from train.release.quantize import activation_ranges
+from train.release.shrink import shrink_components
 
 
 @pytest.fixture
@@ -57,6 +58,28 @@ def test_flip_option_sets_flip_in_the_spec(run: Path, tmp_path: Path) -> None:
     assert not export(run, tmp_path / "out", dataset="celeba").spec.flip
     export(run, tmp_path / "out", dataset="celeba", flip=True)
     assert FaceEncoder.from_pretrained(tmp_path / "out").spec.flip
+
+
+def test_shrink_option_shrinks_components_before_rounding(
+    run: Path, tmp_path: Path, tiny_pack: str
+) -> None:
+    crops = sample_training(Path(tiny_pack), 1000)
+    expected = FaceEncoder.from_pretrained(run / "best")
+    with torch.no_grad():  # measure statistics, without which the mean is the only component
+        expected.train().features(expected.preprocess(torch.from_numpy(crops)))
+    expected.save_pretrained(run / "best")
+    before = expected.eval().embed(crops)
+    exported = export(run, tmp_path / "out", dataset="celeba", shrink=0.5)
+    shrink_components(expected, crops, 0.5)
+    np.testing.assert_allclose(exported.embed(crops), expected.embed(crops), atol=1e-3)
+    assert np.abs(before - expected.embed(crops)).max() > 0.01
+    assert json.loads((tmp_path / "out" / "training.json").read_text())["shrink"] == 0.5
+
+
+def test_negative_shrink_strength_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="strength must be 0 or more"):
+        export(run, tmp_path / "out", dataset="celeba", shrink=-1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_export_writes_the_records_and_removes_an_old_evaluation(run: Path, tmp_path: Path) -> None:

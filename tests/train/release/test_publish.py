@@ -144,11 +144,13 @@ def test_card_says_how_each_run_was_made(run: Path) -> None:
         settings | {"dilated": True, "teachers": ["one.npz", "two.npz"]},
     ]
     training["teachers"] = ["One (Apache-2.0)", "Two (BSD-3)"]
+    training["shrink"] = 0.5
     path.write_text(json.dumps(training))
     card = make_release(run / "weights", NAME)["README.md"].decode()
     first, second = re.findall(r"Run \d of 2: (.*?)\.(?= |$)", card, re.MULTILINE)
     assert "it starts from the weights of owner/first; distilled from another network's" in first
     assert "last stage dilated; distilled from 2 networks' embeddings of the same faces" in second
+    assert "multiplied by v / (v + 0.5 * mean of all v)" in card
     assert (
         "distilled from; their authors' terms hold for them:\n\n- One (Apache-2.0)\n- Two" in card
     )
