@@ -75,7 +75,7 @@ def render_card(folder: Path, repo: str) -> str:
             limits=dataset.limits,
             licence=dataset.licence,
             teachers=training.get("teachers", []),
-            commands=describe_commands(training),
+            commands=describe_commands(training, spec),
         )
     )
 

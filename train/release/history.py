@@ -103,15 +103,18 @@ def _teachers(settings: dict[str, Any]) -> list[str]:
     return [*settings.get("teachers", []), *([one] if one else [])]
 
 
-def describe_commands(training: dict[str, Any]) -> str:
+def describe_commands(training: dict[str, Any], spec: ModelSpec) -> str:
     """List the commands that repeat the runs."""
     lines = [f"python -m train pack FACES {training['configs'][0]['data']}"]
     for number in range(1, len(training["configs"]) + 1):
         init = f" init=RUN_{number - 1}" if number > 1 else ""
         lines.append(f"python -m train fit RUN_{number} --config CONFIG_{number}.toml{init}")
+    options = " --flip" if spec.flip else ""
+    if shrink := training.get("shrink"):
+        options += f" --shrink {shrink:g}"
     lines += [
         f"python -m train export RUN_{len(training['configs'])} weights "
-        f"--dataset {training['dataset']}",
+        f"--dataset {training['dataset']}{options}",
         "python -m train calibrate weights FACES --dataset NAME --fmr 1e-3 --uncertain-fmr 1e-2",
         "python -m train evaluate LFW.zip --weights weights --output weights",
     ]

@@ -151,6 +151,7 @@ def test_card_says_how_each_run_was_made(run: Path) -> None:
     assert "it starts from the weights of owner/first; distilled from another network's" in first
     assert "last stage dilated; distilled from 2 networks' embeddings of the same faces" in second
     assert "multiplied by v / (v + 0.5 * mean of all v)" in card
+    assert "export RUN_2 weights --dataset celeba --flip --shrink 0.5\n" in card
     assert (
         "distilled from; their authors' terms hold for them:\n\n- One (Apache-2.0)\n- Two" in card
     )
