@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -123,9 +124,12 @@ def test_closed_standard_input_is_an_error(
 
 
 @pytest.mark.models
-def test_verify_process_reads_redirected_standard_input(photos: Path) -> None:
-    command = [sys.executable, "-m", "facehub", "verify", "-", str(photos / "hopper.jpg")]
-    with (photos / "hopper.jpg").open("rb") as file:
-        done = subprocess.run(command, stdin=file, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("same person\n")
+@pytest.mark.parametrize("source", ["file", "pipe"])
+def test_verify_process_reads_redirected_standard_input(source: str, photos: Path) -> None:
+    photo = photos / "hopper.jpg"
+    command = [sys.executable, "-m", "facehub", "verify", "-", str(photo)]
+    with photo.open("rb") as file:
+        given: dict[str, Any] = {"stdin": file} if source == "file" else {"input": file.read()}
+        done = subprocess.run(command, capture_output=True, timeout=120, **given)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"same person\n")

@@ -7,18 +7,18 @@ import multiprocessing
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from facehub import AssetError
-from facehub.detect import models
-from facehub.detect.base import FaceDetector, Search
+from facehub.detect import mediapipe, models
+from facehub.detect.base import FaceDetector, FaceLandmarks, Search
 from facehub.detect.mediapipe import MediaPipeDetector
 
 PUPILS = np.array([(203.5, 101.1), (246.0, 103.5)])  # of the astronaut, set by eye
@@ -211,17 +211,29 @@ def test_closed_detector_refuses_to_search(astronaut: np.ndarray, used: bool) ->
         detector.find(astronaut)
 
 
-def test_close_waits_for_running_calls(both: np.ndarray) -> None:
+def test_close_waits_for_running_calls(both: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their models work until they return; a call that comes later is refused."""
     detector = MediaPipeDetector()
-    with ThreadPoolExecutor(2) as threads:
-        calls = [threads.submit(detector.find, both, "thorough") for _ in range(2)]
-        time.sleep(0.01)
-        detector.close()
-        for call in calls:
-            try:
-                assert len(call.result(10)) == 2
-            except RuntimeError as error:  # the call came after `close`
-                assert "is closed" in str(error)  # noqa: PT017
+    running, go_on = threading.Barrier(3), threading.Event()
+    real = mediapipe.search_faces
+
+    def held(*args: Any) -> list[FaceLandmarks]:
+        running.wait(10)
+        assert go_on.wait(10)
+        return real(*args)
+
+    monkeypatch.setattr(mediapipe, "search_faces", held)
+    with ThreadPoolExecutor(3) as threads:
+        calls = [threads.submit(detector.find, both) for _ in range(2)]
+        running.wait(10)
+        closing = threads.submit(detector.close)
+        with pytest.raises(TimeoutError):
+            closing.result(0.2)
+        with pytest.raises(RuntimeError, match="is closed"):
+            detector.find(both)
+        go_on.set()
+        assert [len(call.result(10)) for call in calls] == [2, 2]
+        closing.result(10)
 
 
 def test_creation_of_a_detector_loads_nothing() -> None:
@@ -327,22 +339,24 @@ def run(): print(len(detector.find(data.astronaut())))
 
 
 def test_process_exits_cleanly_during_a_search() -> None:
-    """A daemon thread still waits for its faces when the interpreter ends."""
+    """The interpreter waits for a call in a daemon thread."""
     code = """
-import contextlib, threading, time
-import cv2
+import os, threading, time
 from skimage import data
-from facehub.detect.mediapipe import MediaPipeDetector
-detector = MediaPipeDetector()
-picture = cv2.resize(data.coffee(), (3000, 2000))
-detector.find(data.astronaut())
-def run():
-    with contextlib.suppress(RuntimeError):  # MediaPipe refuses to go on
-        detector.find(picture, "thorough")
-threading.Thread(target=run, daemon=True).start()
-time.sleep(0.1)
+from facehub.detect import mediapipe
+real, searching = mediapipe.search_faces, threading.Event()
+def slow(*args):
+    found = real(*args)
+    searching.set()
+    time.sleep(0.5)
+    os.write(1, b"searched")
+    return found
+mediapipe.search_faces = slow
+detector = mediapipe.MediaPipeDetector()
+threading.Thread(target=detector.find, args=(data.astronaut(),), daemon=True).start()
+searching.wait()
 """
-    run_python(code)
+    assert run_python(code) == "searched"
 
 
 def test_altered_model_file_is_refused(
