@@ -65,13 +65,15 @@ def test_network_learns_and_keeps_the_rate_of_false_alarms(pack: Path) -> None:
     assert report["mouth"]["dark glasses"]["false"] < 30
 
 
-def test_labels_of_nan_keep_the_weights_finite_and_repeatable(pack: Path) -> None:
+def test_nothing_is_learned_from_labels_of_nan(pack: Path) -> None:
+    """Only the weight decay changes the weights: all by the same factor."""
     unknown = drawn(pack, [PLAIN, "mask"], 64, 0)
     unknown.labels[:] = np.nan
-    first, second = train_net(unknown, epochs=1, seed=0), train_net(unknown, epochs=1, seed=0)
-    for one, other in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
-        assert torch.isfinite(one).all()
-        assert torch.equal(one, other)
+    trained = train_net(unknown, epochs=1, seed=0)
+    torch.manual_seed(0)
+    initial = OcclusionNet()
+    for after, before in zip(trained.parameters(), initial.parameters(), strict=True):
+        torch.testing.assert_close(after, before, rtol=1e-3, atol=0)
 
 
 def test_onnx_file_equals_pytorch(pack: Path) -> None:
