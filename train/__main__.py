@@ -124,6 +124,13 @@ def make_parser() -> Parser:
         metavar="STRENGTH",
         help="shrink the embeddings' weak principal components; 0.5 helps after few training faces",
     )
+    export.add_argument(
+        "--average",
+        action="append",
+        default=[],
+        metavar="WEIGHTS",
+        help="export the mean of the run's weights and these (may be repeated)",
+    )
     export.set_defaults(run=run_export)
 
     calibrate = commands.add_parser("calibrate", help="choose the threshold on held-out identities")
@@ -268,7 +275,12 @@ def run_export(args: argparse.Namespace) -> None:
 
     target = args.target or args.run_folder / "weights"
     encoder = export(
-        args.run_folder, target, dataset=args.dataset, flip=args.flip, shrink=args.shrink
+        args.run_folder,
+        target,
+        dataset=args.dataset,
+        flip=args.flip,
+        shrink=args.shrink,
+        average=args.average,
     )
     print(encoder.spec.fingerprint)
 

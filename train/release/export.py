@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 from facehub._version import __version__
 from facehub.encoder import FaceEncoder
+from facehub.errors import WeightsError
 from facehub.io.files import write_atomically
 from facehub.model.store import write_spec
 from train.checkpoint import CHECKPOINT
@@ -24,10 +26,18 @@ from train.release.quantize import COUNT, activation_ranges
 from train.release.shrink import COUNT as SHRINK_COUNT
 from train.release.shrink import shrink_components
 
+_ALIKE = ("stem", "head", "dilated", "embedding_size", "preprocessing", "template")  # in a mean
+
 
 @torch.no_grad()
 def export(
-    run: Path, target: Path, *, dataset: str, flip: bool = False, shrink: float = 0.0
+    run: Path,
+    target: Path,
+    *,
+    dataset: str,
+    flip: bool = False,
+    shrink: float = 0.0,
+    average: Sequence[str] = (),
 ) -> FaceEncoder:
     """Round weights to float16, which halves the file; add activation ranges and the records.
 
@@ -40,18 +50,24 @@ def export(
         dataset: key of `history.DATASETS`, for the model card.
         flip: whether embeddings use flip test-time augmentation, see `ModelSpec`.
         shrink: how strongly weak principal components are shrunk, see `shrink_components`.
+        average: weight folders or Hub repositories whose mean with the run's weights is exported (a
+            uniform model soup, Wortsman et al., ICML 2022). It works for weights that the run
+            started from, and for runs that started from the same weights.
 
     Returns:
         The exported encoder.
 
     Raises:
-        WeightsError: the run's best weights are damaged, or a weight is too large for float16.
+        WeightsError: weights are damaged or of another architecture, or too large for float16.
         ValueError: the run has no records, its packed faces no longer exist, or `shrink` is
             negative.
     """
     encoder = FaceEncoder.from_pretrained(run / "best")
     configs, faces = _read_run(run)
     training = _training(run, dataset, configs, faces)
+    if average:
+        _average(encoder, [FaceEncoder.from_pretrained(source) for source in average])
+        training["average"] = list(average)
     if shrink:
         shrink_components(encoder, sample_training(faces, SHRINK_COUNT), shrink)
         training["shrink"] = shrink
@@ -73,6 +89,26 @@ def export(
     for name in ("metrics.csv", "curves.png"):
         shutil.copyfile(run / name, target / name)
     return encoder
+
+
+def _average(encoder: FaceEncoder, others: list[FaceEncoder]) -> None:
+    """Replace the weights of an encoder by the mean of all.
+
+    Raises:
+        WeightsError: an architecture or a template differs.
+    """
+    for other in others:
+        if any(getattr(other.spec, name) != getattr(encoder.spec, name) for name in _ALIKE):
+            raise WeightsError("Only weights of one architecture and alignment have a mean.")
+    states = [e.state_dict() for e in (encoder, *others)]
+    encoder.load_state_dict(
+        {
+            name: torch.stack([state[name] for state in states]).mean(0)
+            if value.is_floating_point()
+            else value
+            for name, value in states[0].items()
+        }
+    )
 
 
 def _read_run(run: Path) -> tuple[list[dict[str, Any]], PackedFaces]:

@@ -82,6 +82,8 @@ def describe_training(training: dict[str, Any], spec: ModelSpec, dataset: Datase
             several = "another network's" if len(teachers) == 1 else f"{len(teachers)} networks'"
             text += f"; distilled from {several} embeddings of the same faces"
         parts.append(f"Run {number} of {len(training['configs'])}: {text}.")
+    if average := training.get("average"):
+        parts.append(f"The weights are the mean of the last run's and of {' and '.join(average)}.")
     if shrink := training.get("shrink"):
         parts.append(
             "Then each principal component of the embeddings was multiplied by "
@@ -109,7 +111,8 @@ def describe_commands(training: dict[str, Any], spec: ModelSpec) -> str:
     for number in range(1, len(training["configs"]) + 1):
         init = f" init=RUN_{number - 1}" if number > 1 else ""
         lines.append(f"python -m train fit RUN_{number} --config CONFIG_{number}.toml{init}")
-    options = " --flip" if spec.flip else ""
+    options = "".join(f" --average {source}" for source in training.get("average", []))
+    options += " --flip" if spec.flip else ""
     if shrink := training.get("shrink"):
         options += f" --shrink {shrink:g}"
     lines += [

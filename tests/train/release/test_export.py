@@ -12,6 +12,7 @@ import torch
 from facehub.encoder import FaceEncoder
 from facehub.errors import WeightsError
 from facehub.model.onnx import OnnxEmbedder
+from facehub.model.spec import ModelSpec
 from facehub.model.store import read_spec
 from tests.thin import make_thin
 from train.data.sample import sample_training
@@ -74,6 +75,28 @@ def test_shrink_option_shrinks_components_before_rounding(
     np.testing.assert_allclose(exported.embed(crops), expected.embed(crops), atol=1e-3)
     assert np.abs(before - expected.embed(crops)).max() > 0.01
     assert json.loads((tmp_path / "out" / "training.json").read_text())["shrink"] == 0.5
+
+
+def test_average_option_exports_the_mean_of_the_weights(run: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    other = FaceEncoder(ModelSpec(flip=True)).eval()
+    other.save_pretrained(tmp_path / "other")
+    before = FaceEncoder.from_pretrained(run / "best").state_dict()
+    folder = str(tmp_path / "other")
+    found = export(run, tmp_path / "out", dataset="celeba", average=[folder]).state_dict()
+    for name, value in other.state_dict().items():
+        if value.is_floating_point():
+            expected = (value + before[name]) / 2
+            torch.testing.assert_close(found[name], expected, atol=1e-6, rtol=1e-3)
+    training = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert training["average"] == [folder]
+
+
+def test_mean_with_another_architecture_is_refused(run: Path, tmp_path: Path) -> None:
+    FaceEncoder(ModelSpec(dilated=True)).eval().save_pretrained(tmp_path / "other")
+    with pytest.raises(WeightsError, match="one architecture"):
+        export(run, tmp_path / "out", dataset="celeba", average=[str(tmp_path / "other")])
+    assert not (tmp_path / "out").exists()
 
 
 def test_negative_shrink_strength_is_refused(run: Path, tmp_path: Path) -> None:

@@ -145,13 +145,17 @@ def test_card_says_how_each_run_was_made(run: Path) -> None:
     ]
     training["teachers"] = ["One (Apache-2.0)", "Two (BSD-3)"]
     training["shrink"] = 0.5
+    training["average"] = ["owner/first"]
     path.write_text(json.dumps(training))
     card = make_release(run / "weights", NAME)["README.md"].decode()
     first, second = re.findall(r"Run \d of 2: (.*?)\.(?= |$)", card, re.MULTILINE)
     assert "it starts from the weights of owner/first; distilled from another network's" in first
     assert "last stage dilated; distilled from 2 networks' embeddings of the same faces" in second
     assert "multiplied by v / (v + 0.5 * mean of all v)" in card
-    assert "export RUN_2 weights --dataset celeba --flip --shrink 0.5\n" in card
+    assert (
+        "export RUN_2 weights --dataset celeba --average owner/first --flip --shrink 0.5\n" in card
+    )
+    assert "the mean of the last run's and of owner/first." in card
     assert (
         "distilled from; their authors' terms hold for them:\n\n- One (Apache-2.0)\n- Two" in card
     )
