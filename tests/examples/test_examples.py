@@ -193,4 +193,4 @@ def test_roc_notebook_prints_error_rates(
     out = capsys.readouterr().out
     assert "3 faces of 2 people" in out
     assert "1 genuine pairs, 2 impostor pairs" in out
-    assert "at 0.356: FMR 0, FNMR 0\n" in out
+    assert "at 0.385: FMR 0, FNMR 0\n" in out

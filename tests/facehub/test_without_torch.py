@@ -92,7 +92,7 @@ def test_command_works_with_the_base_install(command: str, examples: Path, tmp_p
         "identify": ("failed", []),
         "gallery": ("people", [{"name": "Grace", "sources": ["grace_hopper.jpg"]}]),
         "embed": ("faces", 1),
-        "info": ("threshold", 0.356),
+        "info": ("threshold", 0.385),
     }
     name, value = expected[command]
     assert answer[name] == value
