@@ -119,7 +119,7 @@ def make_parser() -> Parser:
     )
     export.add_argument(
         "--shrink",
-        type=float,
+        type=number(0),
         default=0.0,
         metavar="STRENGTH",
         help="shrink the embeddings' weak principal components; 0.5 helps after few training faces",

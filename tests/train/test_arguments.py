@@ -26,6 +26,7 @@ def test_bad_values_cover_every_typed_argument() -> None:
     for needed in (
         ("align", "--workers"),
         ("fit", "name=value"),
+        ("export", "--shrink"),
         ("calibrate", "--fmr"),
         ("calibrate", "--uncertain-fmr"),
         ("evaluate", "--alignment"),

@@ -35,8 +35,6 @@ from train.records import MissingLibraryError, read_metrics
 
 FULL_WIDTH = {  # other tests train a thin network: the loop is the same
     "test_fit_learns_and_keeps_records",
-    "test_dilated_network_with_face_stem_trains",
-    "test_network_with_iresnet_stem_trains",
     "test_sigterm_writes_a_checkpoint_and_ends_the_run",
     "test_elastic_run_with_a_killed_worker_gives_the_losses_of_one_process",
     "test_mixed_precision_run_on_cuda_learns",
