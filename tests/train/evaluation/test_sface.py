@@ -56,7 +56,7 @@ def test_sface_is_calibrated_and_reaches_97_percent_on_lfw(
     options = ["--dataset", "a part of CelebA", "--fmr", "1e-2"]
     assert main(["calibrate", str(folder), str(faces), *options]) == 0
     assert "impostor pairs" in capsys.readouterr().out
-    lfw = save_lfw(tmp_path / "lfw.zip", shared_data, 5)
+    lfw = save_lfw(tmp_path / "lfw.zip", shared_data, 3)
     assert main(["evaluate", str(lfw), "--weights", str(folder)]) == 0
     report = capsys.readouterr().out
     accuracy = next(line for line in report.splitlines() if line.startswith("10-fold accuracy"))
