@@ -138,14 +138,14 @@ def test_unsuitable_weights_and_faces_are_refused(
 def test_int8_of_the_shipped_weights_is_close_to_float32(
     recognizer: FaceRecognizer, shared_data: Path
 ) -> None:
-    """300 held-out faces: nearly the same embeddings, and no fewer genuine pairs accepted."""
+    """600 held-out faces: nearly the same embeddings, and no fewer genuine pairs accepted."""
     weights = read_weights(Path(default_weights()))
     assert not isinstance(weights.content, bytes)
     crops = sample_training(shared_data / "celeba_aligned.zip", 64)
     ranges = activation_ranges(weights.content, weights.spec, crops)
     weights = replace(weights, spec=replace(weights.spec, activation_ranges=ranges))
     heldout, labels = read_heldout(shared_data / "celeba_aligned.zip")
-    heldout, labels = heldout[:300], labels[:300]
+    heldout, labels = heldout[:600], labels[:600]
     found = {p: OnnxEmbedder(weights, precision=p).embed(heldout) for p in ("float32", "int8")}
     agreement = (found["float32"] * found["int8"]).sum(axis=1)
     fnmr = {p: heldout_fnmr(embeddings, labels) for p, embeddings in found.items()}
@@ -153,4 +153,4 @@ def test_int8_of_the_shipped_weights_is_close_to_float32(
     assert agreement.mean() > 0.995
     assert agreement.min() > 0.98
     for name, value in fnmr["float32"].items():
-        assert fnmr["int8"][name] < value + 2  # the standard error with so few pairs
+        assert fnmr["int8"][name] < value + 1.5  # the standard error with so few pairs
